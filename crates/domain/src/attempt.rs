@@ -1,0 +1,56 @@
+//! One try of a contact: what is written before the phone rings, and what is known after.
+
+use crate::cause::Cause;
+use crate::ids::{AttemptId, ContactId, TrunkId};
+use crate::outcome::Outcome;
+use crate::time::Timestamp;
+
+/// One try of a contact, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its id; the SIP Call-ID, tag and branch derive from it.
+    pub id: AttemptId,
+    /// Whom it tries.
+    pub contact: ContactId,
+    /// The nth try of the contact, from 1.
+    pub number: u32,
+    /// The route it takes.
+    pub trunk: TrunkId,
+    /// When it was written down, before anything was sent.
+    pub started_at: Timestamp,
+    /// When it began to ring.
+    pub ringing_at: Option<Timestamp>,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// When its leg ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended; `None` while it lives.
+    pub outcome: Option<Outcome>,
+    /// Why its leg ended.
+    pub cause: Cause,
+}
+
+/// How an attempt came to its end; what the call machine hands to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why its leg ended.
+    pub cause: Cause,
+    /// When it began to ring.
+    pub ringing_at: Option<Timestamp>,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// When its leg ended.
+    pub ended_at: Timestamp,
+}
+
+impl AttemptEnd {
+    /// Whole seconds from answer to end, rounded up, so that an answered call never lasts zero.
+    pub fn duration_s(&self) -> u32 {
+        let lasted = self
+            .answered_at
+            .map_or(0, |at| self.ended_at.since(at).as_millis().max(1));
+        u32::try_from(lasted.div_ceil(1_000)).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,233 @@
+//! MACHINE: one attempt from INVITE to end; `handle`, `poll`, `deadline`.
+
+mod effect;
+mod input;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+pub use effect::Effect;
+pub use input::Input;
+
+use crate::attempt::AttemptEnd;
+use crate::cause::Cause;
+use crate::event::EventKind;
+use crate::outcome::{CalleeType, Outcome};
+use crate::time::Timestamp;
+
+/// What a call is bounded by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Longest time from INVITE to answer. Plum and Fuse: 45 s.
+    pub ring_time_max: Duration,
+    /// Longest time from answer to hang-up.
+    pub call_time_max: Duration,
+}
+
+/// Longest time a script may run on after the call is gone (VoiceXML 2.0 §1.5.4).
+const FINAL_PROCESSING_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for a leg to confirm its end: SIP gives up after 64*T1 = 32 s by itself.
+const LEG_END_MAX: Duration = Duration::from_secs(40);
+
+/// Why a call wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// The answered call has lasted as long as it may.
+    CallTime,
+    /// The script has had its time after the call.
+    FinalProcessing,
+    /// The leg did not confirm its end.
+    LegEnd,
+    /// Nobody answered in time.
+    Ring,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// INVITE is out, nothing rings yet.
+    Dialing,
+    Ringing,
+    /// Answered; keys are being sent before the script starts.
+    SendingKeys,
+    /// The script runs.
+    Talking,
+    /// We hung up and wait for the leg to end; no script runs.
+    HangingUp,
+    /// We hung up on the script's behalf or our own; leg and script are both still to end.
+    Closing,
+    /// The leg is gone; the script comes to its end.
+    FinalProcessing,
+    Done,
+}
+
+/// One attempt: a leg and the script that it runs.
+#[derive(Debug)]
+pub struct Call {
+    limits: CallLimits,
+    post_dial: Option<String>,
+    phase: Phase,
+    deadline: Option<(Timestamp, Timer)>,
+    effects: VecDeque<Effect>,
+    ringing_at: Option<Timestamp>,
+    answered_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    /// Why we ended it before the answer; the network's own word for that is only 487.
+    gave_up: Option<(Outcome, Cause)>,
+    cause: Cause,
+}
+
+impl Call {
+    /// A call that begins now; `post_dial` are the keys to send after the answer.
+    pub fn new(now: Timestamp, limits: CallLimits, post_dial: Option<String>) -> Self {
+        Self {
+            limits,
+            post_dial,
+            phase: Phase::Dialing,
+            deadline: Some((now + limits.ring_time_max, Timer::Ring)),
+            effects: VecDeque::from([Effect::Dial]),
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            gave_up: None,
+            cause: Cause::default(),
+        }
+    }
+
+    /// One thing happened.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        match (self.phase, input) {
+            (Phase::Dialing, Input::Ringing) => self.ring(now),
+            (Phase::Dialing | Phase::Ringing, Input::Answered) => self.answer(now),
+            (Phase::Dialing | Phase::Ringing, Input::Expired(Timer::Ring)) => {
+                self.give_up(now, Outcome::NoAnswer, "nobody answered in time".into());
+            }
+            (Phase::Dialing | Phase::Ringing, Input::Cancel { reason }) => {
+                self.give_up(now, Outcome::Canceled, reason);
+            }
+            (Phase::SendingKeys, Input::KeysSent) => self.run_script(),
+            (Phase::SendingKeys, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
+                self.hang_up(now, Phase::HangingUp);
+            }
+            (Phase::Talking, Input::ScriptEnded) => self.hang_up(now, Phase::HangingUp),
+            (Phase::Talking, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
+                self.effects.push_back(Effect::EndScript);
+                self.hang_up(now, Phase::Closing);
+            }
+            (Phase::Talking, Input::LegEnded(cause)) => {
+                self.effects.push_back(Effect::EndScript);
+                self.lose_leg(now, cause);
+            }
+            (Phase::Closing, Input::LegEnded(cause)) => self.lose_leg(now, cause),
+            (Phase::Closing, Input::ScriptEnded) => self.phase = Phase::HangingUp,
+            (Phase::Closing, Input::Expired(Timer::LegEnd)) => {
+                self.lose_leg(now, Cause::local("far end did not confirm the hang-up"));
+            }
+            // The 200 crossed our CANCEL; the leg is being taken down by ACK and BYE.
+            (Phase::HangingUp, Input::Answered) => {
+                tracing::debug!("answered while being canceled");
+            }
+            (Phase::HangingUp, Input::Expired(Timer::LegEnd)) => {
+                self.end_leg(now, Cause::local("far end did not confirm the hang-up"));
+                self.finish();
+            }
+            (
+                Phase::FinalProcessing,
+                Input::ScriptEnded | Input::Expired(Timer::FinalProcessing),
+            ) => self.finish(),
+            (
+                Phase::Dialing | Phase::Ringing | Phase::SendingKeys | Phase::HangingUp,
+                Input::LegEnded(cause),
+            ) => {
+                self.end_leg(now, cause);
+                self.finish();
+            }
+            // Late or repeated: leg, script and timers race, and the first one wins.
+            (phase, input) => tracing::trace!(?phase, ?input, "ignored"),
+        }
+    }
+
+    /// What to do about it, oldest first.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to wake it, and for what.
+    pub fn deadline(&self) -> Option<(Timestamp, Timer)> {
+        self.deadline
+    }
+
+    fn ring(&mut self, now: Timestamp) {
+        self.phase = Phase::Ringing;
+        self.ringing_at = Some(now);
+        self.effects.push_back(Effect::Note(EventKind::Ringing));
+    }
+
+    fn answer(&mut self, now: Timestamp) {
+        self.answered_at = Some(now);
+        self.deadline = Some((now + self.limits.call_time_max, Timer::CallTime));
+        self.effects.push_back(Effect::Note(EventKind::Answered));
+        match self.post_dial.take() {
+            Some(keys) => {
+                self.phase = Phase::SendingKeys;
+                self.effects.push_back(Effect::SendKeys(keys));
+            }
+            None => self.run_script(),
+        }
+    }
+
+    fn run_script(&mut self) {
+        self.phase = Phase::Talking;
+        self.effects.push_back(Effect::RunScript);
+    }
+
+    fn give_up(&mut self, now: Timestamp, outcome: Outcome, reason: String) {
+        self.gave_up = Some((outcome, Cause::local(reason)));
+        self.hang_up(now, Phase::HangingUp);
+    }
+
+    fn hang_up(&mut self, now: Timestamp, phase: Phase) {
+        self.phase = phase;
+        self.deadline = Some((now + LEG_END_MAX, Timer::LegEnd));
+        self.effects.push_back(Effect::HangUp);
+    }
+
+    fn lose_leg(&mut self, now: Timestamp, cause: Cause) {
+        self.end_leg(now, cause);
+        self.phase = Phase::FinalProcessing;
+        self.deadline = Some((now + FINAL_PROCESSING_MAX, Timer::FinalProcessing));
+    }
+
+    fn end_leg(&mut self, now: Timestamp, cause: Cause) {
+        self.ended_at = Some(now);
+        self.cause = cause;
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Done;
+        self.deadline = None;
+        let ended_at = self
+            .ended_at
+            .expect("a call finishes after its leg has ended");
+        let (outcome, cause) = match (self.answered_at, self.gave_up.take()) {
+            (Some(_), _) => (
+                Outcome::Answered(CalleeType::Unknown),
+                std::mem::take(&mut self.cause),
+            ),
+            (None, Some((outcome, mut cause))) => {
+                cause.sip_status = self.cause.sip_status;
+                cause.q850 = self.cause.q850;
+                (outcome, cause)
+            }
+            (None, None) => (self.cause.outcome(), std::mem::take(&mut self.cause)),
+        };
+        self.effects.push_back(Effect::Finish(AttemptEnd {
+            outcome,
+            cause,
+            ringing_at: self.ringing_at,
+            answered_at: self.answered_at,
+            ended_at,
+        }));
+    }
+}

@@ -1,0 +1,71 @@
+//! Facts worth telling about a contact: its history, in the order in which they happened.
+
+use crate::ids::{AttemptId, ContactId, EventId};
+use crate::time::Timestamp;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// Taken into the dial queue.
+    Queued,
+    /// An attempt began.
+    Dialing,
+    /// The far end rings.
+    Ringing,
+    /// The far end answered.
+    Answered,
+    /// The attempt ended; the detail is the outcome's name.
+    Ended,
+    /// Another attempt will follow; the detail is its time in seconds since the epoch.
+    RetryScheduled,
+    /// The contact ended; the detail is the disposition's name.
+    Done,
+}
+
+impl EventKind {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Dialing,
+        Self::Ringing,
+        Self::Answered,
+        Self::Ended,
+        Self::RetryScheduled,
+        Self::Done,
+    ];
+
+    /// The name that is stored and shown; never changed once released.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Dialing => "dialing",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::Ended => "ended",
+            Self::RetryScheduled => "retry_scheduled",
+            Self::Done => "done",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A fact about a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its id; grows with time.
+    pub id: EventId,
+    /// Whom it concerns.
+    pub contact: ContactId,
+    /// The attempt, if it concerns one.
+    pub attempt: Option<AttemptId>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+    /// The kind's detail; empty where it has none.
+    pub detail: String,
+}

@@ -1,0 +1,24 @@
+//! What outbound calling is: types and decisions, in reading order below; no IO, no clock, no chance.
+
+pub mod ids;
+pub mod time;
+
+pub mod number;
+
+pub mod account;
+pub mod application;
+pub mod campaign;
+pub mod contact;
+
+pub mod attempt;
+pub mod cause;
+pub mod outcome;
+pub mod retry;
+
+pub mod dial_queue;
+pub mod pacing;
+pub mod trunk;
+
+pub mod call;
+pub mod event;
+pub mod webhook;

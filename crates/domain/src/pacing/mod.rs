@@ -1,0 +1,3 @@
+//! How many contacts to dial now, one file per pacing mode.
+
+pub mod unattended;

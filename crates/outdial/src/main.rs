@@ -1,0 +1,3 @@
+//! main
+#![allow(missing_docs)]
+fn main() {}
