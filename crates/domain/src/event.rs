@@ -14,6 +14,8 @@ pub enum EventKind {
     Ringing,
     /// The far end answered.
     Answered,
+    /// The script went wrong; the detail says how. The call went on or ended as the script says.
+    ScriptError,
     /// The attempt ended; the detail is the outcome's name.
     Ended,
     /// Another attempt will follow; the detail is its time in seconds since the epoch.
@@ -24,11 +26,12 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Dialing,
         Self::Ringing,
         Self::Answered,
+        Self::ScriptError,
         Self::Ended,
         Self::RetryScheduled,
         Self::Done,
@@ -43,6 +46,7 @@ impl EventKind {
             Self::Answered => "answered",
             Self::Ended => "ended",
             Self::RetryScheduled => "retry_scheduled",
+            Self::ScriptError => "script_error",
             Self::Done => "done",
         }
     }

@@ -1,1 +1,3 @@
-//! script
+//! What to say: both kinds of script speak one vocabulary of steps.
+
+pub mod step;
