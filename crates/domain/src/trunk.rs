@@ -18,7 +18,8 @@ pub struct TrunkLimits {
 /// Counts a trunk's calls and starts against its limits.
 ///
 /// The second is a sliding one: in no window of 1,000 ms, wherever it begins, do more than
-/// `calls_per_second` calls start. A token bucket would allow twice that across its refill.
+/// `calls_per_second` calls start. A token bucket would allow twice that across its refill. Within
+/// the second the starts are spread: at most a tenth of them, rounded up, in any 100 ms.
 #[derive(Clone, Debug)]
 pub struct TrunkGate {
     /// Whose limits they are.
@@ -54,13 +55,26 @@ impl TrunkGate {
     ///
     /// A missing slot has no time: it comes back with the end of a call.
     pub fn next_start(&self, now: Timestamp) -> Timestamp {
-        let starts = self.starts.len();
-        let rate = usize::try_from(self.limits.calls_per_second).unwrap_or(usize::MAX);
-        match starts.checked_sub(rate) {
-            Some(index) if rate > 0 => (self.starts[index] + SECOND).max(now),
-            Some(_) => now + SECOND,
-            None => now,
+        // The start that was `limit` starts ago must have left the window.
+        let free_at = |limit: u32, window: Duration| {
+            let nth = usize::try_from(limit).unwrap_or(usize::MAX);
+            let oldest = self
+                .starts
+                .len()
+                .checked_sub(nth)
+                .and_then(|at| self.starts.get(at));
+            oldest.map_or(now, |at| *at + window)
+        };
+        match self.limits.calls_per_second {
+            0 => now + SECOND,
+            rate => free_at(rate, SECOND)
+                .max(free_at(self.tenth(), SECOND / 10))
+                .max(now),
         }
+    }
+
+    fn tenth(&self) -> u32 {
+        self.limits.calls_per_second.div_ceil(10)
     }
 
     /// A call starts at `now` and takes a slot.
@@ -97,8 +111,9 @@ fn count(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
-/// The window in which starts are counted.
-const SECOND: Duration = Duration::from_millis(1_000);
+/// The window in which starts are counted: a second, and the time that an INVITE may take from
+/// its count to the wire.
+const SECOND: Duration = Duration::from_millis(1_020);
 
 #[cfg(test)]
 mod tests {
@@ -121,21 +136,32 @@ mod tests {
         let now = Timestamp::from_millis(0);
         gate.start(now);
         gate.start(now);
-        assert_eq!(gate.free(now), 0);
+        assert_eq!(gate.free(now + SECOND), 0);
         gate.end();
-        assert_eq!(gate.free(now), 1);
+        assert_eq!(gate.free(now + SECOND), 1);
     }
 
     #[test]
     fn second_call_of_a_slow_trunk_waits_a_full_second() {
         let mut gate = gate(10, 1);
         gate.start(Timestamp::from_millis(500));
-        assert_eq!(gate.free(Timestamp::from_millis(1_499)), 0);
+        assert_eq!(gate.free(Timestamp::from_millis(1_519)), 0);
         assert_eq!(
             gate.next_start(Timestamp::from_millis(600)),
-            Timestamp::from_millis(1_500)
+            Timestamp::from_millis(1_520)
         );
-        assert_eq!(gate.free(Timestamp::from_millis(1_500)), 1);
+        assert_eq!(gate.free(Timestamp::from_millis(1_520)), 1);
+    }
+
+    #[test]
+    fn fast_trunk_spreads_its_starts_over_the_second() {
+        let mut gate = gate(1_000, 50);
+        let now = Timestamp::from_millis(0);
+        assert_eq!(gate.free(now), 5);
+        (0..5).for_each(|_| gate.start(now));
+        assert_eq!(gate.free(now), 0);
+        assert_eq!(gate.next_start(now), Timestamp::from_millis(102));
+        assert_eq!(gate.free(Timestamp::from_millis(102)), 5);
     }
 
     proptest! {

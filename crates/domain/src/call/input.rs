@@ -21,6 +21,8 @@ pub enum Input {
     LegEnded(Cause),
     /// The far end rings.
     Ringing,
-    /// The script wants the call to end, or has ended; nothing more comes from it.
+    /// The script has ended; nothing more comes from it.
     ScriptEnded,
+    /// The script wants the call to end, and may run on without one.
+    ScriptHangUp,
 }

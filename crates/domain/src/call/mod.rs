@@ -111,6 +111,7 @@ impl Call {
                 self.hang_up(now, Phase::HangingUp);
             }
             (Phase::Talking, Input::ScriptEnded) => self.hang_up(now, Phase::HangingUp),
+            (Phase::Talking, Input::ScriptHangUp) => self.hang_up(now, Phase::Closing),
             (Phase::Talking, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
                 self.effects.push_back(Effect::EndScript);
                 self.hang_up(now, Phase::Closing);

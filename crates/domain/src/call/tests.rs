@@ -218,3 +218,17 @@ fn conversation_without_end_is_cut_at_its_limit() {
         ["EndScript", "HangUp", "finish answered 3601s Some(200) "]
     );
 }
+
+#[test]
+fn script_that_disconnects_runs_on_after_the_call() {
+    let told = story(
+        None,
+        vec![
+            (0, Input::Answered),
+            (5, Input::ScriptHangUp),
+            (6, status(200)),
+            (8, Input::ScriptEnded),
+        ],
+    );
+    assert_eq!(told[3..], ["HangUp", "finish answered 6s Some(200) "]);
+}
