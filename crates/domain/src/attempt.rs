@@ -48,9 +48,7 @@ pub struct AttemptEnd {
 impl AttemptEnd {
     /// Whole seconds from answer to end, rounded up, so that an answered call never lasts zero.
     pub fn duration_s(&self) -> u32 {
-        let lasted = self
-            .answered_at
-            .map_or(0, |at| self.ended_at.since(at).as_millis().max(1));
+        let lasted = self.answered_at.map_or(0, |at| self.ended_at.since(at).as_millis().max(1));
         u32::try_from(lasted.div_ceil(1_000)).unwrap_or(u32::MAX)
     }
 }

@@ -28,9 +28,7 @@ impl CampaignState {
 
     /// The state of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Running, Self::Stopped]
-            .into_iter()
-            .find(|state| state.name() == name)
+        [Self::Running, Self::Stopped].into_iter().find(|state| state.name() == name)
     }
 }
 

@@ -16,10 +16,7 @@ pub struct Cause {
 impl Cause {
     /// A cause of our own making, without a word from the network.
     pub fn local(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            ..Self::default()
-        }
+        Self { text: text.into(), ..Self::default() }
     }
 
     /// What a leg that ended **before** its answer says about the attempt.
@@ -67,13 +64,7 @@ mod tests {
     use super::*;
 
     fn outcome(sip_status: Option<u16>, q850: Option<u8>) -> &'static str {
-        Cause {
-            sip_status,
-            q850,
-            text: String::new(),
-        }
-        .outcome()
-        .name()
+        Cause { sip_status, q850, text: String::new() }.outcome().name()
     }
 
     #[test]

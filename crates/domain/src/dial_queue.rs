@@ -36,13 +36,8 @@ pub fn deal(
     let start = turn.partition_point(|demand| last.is_some_and(|last| demand.campaign <= last));
     turn.rotate_left(start);
 
-    let mut shares: Vec<Share> = turn
-        .iter()
-        .map(|d| Share {
-            campaign: d.campaign,
-            contacts: 0,
-        })
-        .collect();
+    let mut shares: Vec<Share> =
+        turn.iter().map(|d| Share { campaign: d.campaign, contacts: 0 }).collect();
     let (mut left, mut served) = (slots, last);
     loop {
         let before = left;
@@ -68,22 +63,12 @@ mod tests {
 
     fn demands(ready: &[u32]) -> Vec<Demand> {
         let campaign = |nth: usize| CampaignId(i64::try_from(nth).unwrap() + 1);
-        ready
-            .iter()
-            .enumerate()
-            .map(|(n, r)| Demand {
-                campaign: campaign(n),
-                ready: *r,
-            })
-            .collect()
+        ready.iter().enumerate().map(|(n, r)| Demand { campaign: campaign(n), ready: *r }).collect()
     }
 
     fn dealt(ready: &[u32], slots: u32, last: Option<i64>) -> Vec<(i64, u32)> {
         let (shares, _) = deal(&demands(ready), slots, last.map(CampaignId));
-        shares
-            .iter()
-            .map(|share| (share.campaign.0, share.contacts))
-            .collect()
+        shares.iter().map(|share| (share.campaign.0, share.contacts)).collect()
     }
 
     #[test]

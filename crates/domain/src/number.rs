@@ -52,11 +52,7 @@ pub enum DestinationError {
 impl Destination {
     /// Reads the number alone, without parameters.
     pub fn number(text: &str) -> Result<Self, DestinationError> {
-        Ok(Self {
-            number: parse_number(text)?,
-            caller_id: None,
-            post_dial: None,
-        })
+        Ok(Self { number: parse_number(text)?, caller_id: None, post_dial: None })
     }
 
     /// The same destination, called from `caller_id`.
@@ -189,14 +185,8 @@ mod tests {
             ("tel:+16175551234", "+16175551234"),
             ("16175551234;ani=8009957586", "16175551234;ani=8009957586"),
             ("16175551234;postd=2", "16175551234;postd=2"),
-            (
-                "tel:+16175551234;ani=8009957586;postd=2",
-                "+16175551234;ani=8009957586;postd=2",
-            ),
-            (
-                "TEL:16175551234;POSTD=2p1;ANI=+1800",
-                "16175551234;ani=+1800;postd=2P1",
-            ),
+            ("tel:+16175551234;ani=8009957586;postd=2", "+16175551234;ani=8009957586;postd=2"),
+            ("TEL:16175551234;POSTD=2p1;ANI=+1800", "16175551234;ani=+1800;postd=2P1"),
             ("(617) 555-12.34", "6175551234"),
         ];
         for (text, expected) in forms {
@@ -209,26 +199,11 @@ mod tests {
         let refusals = [
             ("", "refused: number is empty"),
             ("tel:+", "refused: number is empty"),
-            (
-                "17:ani=",
-                "refused: number has ':', which is neither a digit nor a separator",
-            ),
-            (
-                "1617;ani=",
-                "refused: ani must be a number of 1 to 32 digits",
-            ),
-            (
-                "1617;ext=2",
-                "refused: parameter \"ext\" is unknown, use ani or postd",
-            ),
-            (
-                "1617;ani=1;ani=2",
-                "refused: parameter \"ani\" appears twice",
-            ),
-            (
-                "+1+1",
-                "refused: number has '+', which is neither a digit nor a separator",
-            ),
+            ("17:ani=", "refused: number has ':', which is neither a digit nor a separator"),
+            ("1617;ani=", "refused: ani must be a number of 1 to 32 digits"),
+            ("1617;ext=2", "refused: parameter \"ext\" is unknown, use ani or postd"),
+            ("1617;ani=1;ani=2", "refused: parameter \"ani\" appears twice"),
+            ("+1+1", "refused: number has '+', which is neither a digit nor a separator"),
         ];
         for (text, expected) in refusals {
             assert_eq!(normalised(text), expected, "{text}");

@@ -98,9 +98,7 @@ impl Disposition {
 
     /// The disposition of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|disposition| disposition.name() == name)
+        Self::ALL.into_iter().find(|disposition| disposition.name() == name)
     }
 }
 
@@ -110,15 +108,7 @@ mod tests {
 
     #[test]
     fn every_name_leads_back_to_its_value() {
-        assert!(
-            Outcome::ALL
-                .iter()
-                .all(|o| Outcome::from_name(o.name()) == Some(*o))
-        );
-        assert!(
-            Disposition::ALL
-                .iter()
-                .all(|d| Disposition::from_name(d.name()) == Some(*d))
-        );
+        assert!(Outcome::ALL.iter().all(|o| Outcome::from_name(o.name()) == Some(*o)));
+        assert!(Disposition::ALL.iter().all(|d| Disposition::from_name(d.name()) == Some(*d)));
     }
 }

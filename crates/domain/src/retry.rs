@@ -27,11 +27,7 @@ pub enum Verdict {
 
 impl RetryRule {
     /// One attempt and no other.
-    pub const ONCE: Self = Self {
-        attempts_max: 1,
-        wait: Duration::ZERO,
-        redial_in_doubt: false,
-    };
+    pub const ONCE: Self = Self { attempts_max: 1, wait: Duration::ZERO, redial_in_doubt: false };
 
     /// What follows from attempt number `attempts`, which ended at `ended_at` with `outcome`.
     ///
@@ -72,17 +68,12 @@ mod tests {
     use super::*;
     use crate::outcome::CalleeType;
 
-    const RULE: RetryRule = RetryRule {
-        attempts_max: 3,
-        wait: Duration::from_secs(300),
-        redial_in_doubt: false,
-    };
+    const RULE: RetryRule =
+        RetryRule { attempts_max: 3, wait: Duration::from_secs(300), redial_in_doubt: false };
 
     fn after(attempts: u32, outcome: Outcome, closes_at: Option<i64>) -> Verdict {
-        let window = DialWindow {
-            opens_at: None,
-            closes_at: closes_at.map(Timestamp::from_seconds),
-        };
+        let window =
+            DialWindow { opens_at: None, closes_at: closes_at.map(Timestamp::from_seconds) };
         RULE.after_attempt(attempts, outcome, Timestamp::from_seconds(1_000), &window)
     }
 
@@ -95,38 +86,23 @@ mod tests {
     #[test]
     fn answered_contact_is_completed() {
         let outcome = Outcome::Answered(CalleeType::Machine);
-        assert_eq!(
-            after(1, outcome, None),
-            Verdict::End(Disposition::Completed)
-        );
+        assert_eq!(after(1, outcome, None), Verdict::End(Disposition::Completed));
     }
 
     #[test]
     fn last_attempt_fails_the_contact() {
-        assert_eq!(
-            after(3, Outcome::NoAnswer, None),
-            Verdict::End(Disposition::Failed)
-        );
+        assert_eq!(after(3, Outcome::NoAnswer, None), Verdict::End(Disposition::Failed));
     }
 
     #[test]
     fn contact_whose_window_closes_during_the_wait_expires_at_once() {
-        assert_eq!(
-            after(1, Outcome::Busy, Some(1_300)),
-            Verdict::End(Disposition::Expired)
-        );
+        assert_eq!(after(1, Outcome::Busy, Some(1_300)), Verdict::End(Disposition::Expired));
     }
 
     #[test]
     fn attempt_in_doubt_is_not_repeated_unless_the_rule_says_so() {
-        assert_eq!(
-            after(1, Outcome::InDoubt, None),
-            Verdict::End(Disposition::Failed)
-        );
-        let rule = RetryRule {
-            redial_in_doubt: true,
-            ..RULE
-        };
+        assert_eq!(after(1, Outcome::InDoubt, None), Verdict::End(Disposition::Failed));
+        let rule = RetryRule { redial_in_doubt: true, ..RULE };
         let verdict = rule.after_attempt(
             1,
             Outcome::InDoubt,

@@ -40,20 +40,14 @@ impl Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
 impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -76,10 +70,7 @@ pub struct DialWindow {
 
 impl DialWindow {
     /// A window that is always open.
-    pub const ALWAYS: Self = Self {
-        opens_at: None,
-        closes_at: None,
-    };
+    pub const ALWAYS: Self = Self { opens_at: None, closes_at: None };
 
     /// Whether dialing is permitted at `now`.
     pub fn is_open(&self, now: Timestamp) -> bool {
@@ -119,20 +110,14 @@ mod tests {
     #[test]
     fn next_opening_is_now_inside_the_window_and_none_after_it() {
         let window = window(10, 20);
-        let next = [0, 15, 20].map(|s| {
-            window
-                .next_opening(Timestamp::from_seconds(s))
-                .map(Timestamp::as_seconds)
-        });
+        let next = [0, 15, 20]
+            .map(|s| window.next_opening(Timestamp::from_seconds(s)).map(Timestamp::as_seconds));
         assert_eq!(next, [Some(10), Some(15), None]);
     }
 
     #[test]
     fn window_that_closes_before_it_opens_never_opens() {
-        assert_eq!(
-            window(20, 10).next_opening(Timestamp::from_seconds(0)),
-            None
-        );
+        assert_eq!(window(20, 10).next_opening(Timestamp::from_seconds(0)), None);
     }
 
     #[test]

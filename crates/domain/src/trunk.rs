@@ -32,23 +32,17 @@ pub struct TrunkGate {
 impl TrunkGate {
     /// A trunk on which nothing has happened yet.
     pub fn new(trunk: TrunkId, limits: TrunkLimits) -> Self {
-        Self {
-            trunk,
-            limits,
-            busy: 0,
-            starts: VecDeque::new(),
-        }
+        Self { trunk, limits, busy: 0, starts: VecDeque::new() }
     }
 
     /// How many calls may start at `now`.
     pub fn free(&self, now: Timestamp) -> u32 {
-        let started = self
-            .starts
-            .iter()
-            .filter(|at| now.since(**at) < SECOND)
-            .count();
-        let rate = self.limits.calls_per_second.saturating_sub(count(started));
-        rate.min(self.limits.slots.saturating_sub(self.busy))
+        let since = |window: Duration| {
+            count(self.starts.iter().rev().take_while(|at| now.since(**at) < window).count())
+        };
+        let rate = self.limits.calls_per_second.saturating_sub(since(SECOND));
+        let spread = self.tenth().saturating_sub(since(SECOND / 10));
+        rate.min(spread).min(self.limits.slots.saturating_sub(self.busy))
     }
 
     /// When the next call may start as far as the rate goes; `now` when one may start at once.
@@ -58,18 +52,12 @@ impl TrunkGate {
         // The start that was `limit` starts ago must have left the window.
         let free_at = |limit: u32, window: Duration| {
             let nth = usize::try_from(limit).unwrap_or(usize::MAX);
-            let oldest = self
-                .starts
-                .len()
-                .checked_sub(nth)
-                .and_then(|at| self.starts.get(at));
+            let oldest = self.starts.len().checked_sub(nth).and_then(|at| self.starts.get(at));
             oldest.map_or(now, |at| *at + window)
         };
         match self.limits.calls_per_second {
             0 => now + SECOND,
-            rate => free_at(rate, SECOND)
-                .max(free_at(self.tenth(), SECOND / 10))
-                .max(now),
+            rate => free_at(rate, SECOND).max(free_at(self.tenth(), SECOND / 10)).max(now),
         }
     }
 
@@ -89,10 +77,7 @@ impl TrunkGate {
 
     /// A call ends and frees its slot.
     pub fn end(&mut self) {
-        debug_assert!(
-            self.busy > 0,
-            "a slot is freed once, by the call that took it"
-        );
+        debug_assert!(self.busy > 0, "a slot is freed once, by the call that took it");
         self.busy = self.busy.saturating_sub(1);
     }
 
@@ -121,13 +106,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn gate(slots: u32, calls_per_second: u32) -> TrunkGate {
-        TrunkGate::new(
-            TrunkId(1),
-            TrunkLimits {
-                slots,
-                calls_per_second,
-            },
-        )
+        TrunkGate::new(TrunkId(1), TrunkLimits { slots, calls_per_second })
     }
 
     #[test]
@@ -146,10 +125,7 @@ mod tests {
         let mut gate = gate(10, 1);
         gate.start(Timestamp::from_millis(500));
         assert_eq!(gate.free(Timestamp::from_millis(1_519)), 0);
-        assert_eq!(
-            gate.next_start(Timestamp::from_millis(600)),
-            Timestamp::from_millis(1_520)
-        );
+        assert_eq!(gate.next_start(Timestamp::from_millis(600)), Timestamp::from_millis(1_520));
         assert_eq!(gate.free(Timestamp::from_millis(1_520)), 1);
     }
 

@@ -55,10 +55,7 @@ mod tests {
 
     #[test]
     fn accepted_delivery_is_the_last() {
-        assert_eq!(
-            after_delivery(true, 9, OWED, OWED, 0.0),
-            DeliveryVerdict::Delivered
-        );
+        assert_eq!(after_delivery(true, 9, OWED, OWED, 0.0), DeliveryVerdict::Delivered);
     }
 
     #[test]
@@ -73,9 +70,6 @@ mod tests {
     #[test]
     fn webhook_is_given_up_after_three_days() {
         let now = OWED + GIVE_UP_AFTER;
-        assert_eq!(
-            after_delivery(false, 44, OWED, now, 0.0),
-            DeliveryVerdict::GivenUp
-        );
+        assert_eq!(after_delivery(false, 44, OWED, now, 0.0), DeliveryVerdict::GivenUp);
     }
 }

@@ -21,10 +21,7 @@ struct Reading {
 impl Clock {
     /// A clock that starts at the machine's time.
     pub fn new() -> Self {
-        let reading = Reading {
-            instant: instant(),
-            timestamp: wall(),
-        };
+        let reading = Reading { instant: instant(), timestamp: wall() };
         Self(Arc::new(Mutex::new(reading)))
     }
 
@@ -54,11 +51,7 @@ impl Default for Clock {
 
 /// Where time stands `elapsed` after `last`, when the wall shows `wall`.
 fn advance(last: Timestamp, elapsed: Duration, wall: Timestamp) -> Timestamp {
-    if wall >= last + elapsed {
-        wall
-    } else {
-        wall.max(last + elapsed / 2)
-    }
+    if wall >= last + elapsed { wall } else { wall.max(last + elapsed / 2) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
@@ -68,9 +61,7 @@ fn instant() -> Instant {
 
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 fn wall() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -80,12 +71,8 @@ mod tests {
 
     fn advanced(elapsed_ms: u64, wall_ms: i64) -> i64 {
         let last = Timestamp::from_millis(10_000);
-        advance(
-            last,
-            Duration::from_millis(elapsed_ms),
-            Timestamp::from_millis(wall_ms),
-        )
-        .as_millis()
+        advance(last, Duration::from_millis(elapsed_ms), Timestamp::from_millis(wall_ms))
+            .as_millis()
     }
 
     #[test]

@@ -61,12 +61,8 @@ impl Journal {
         now: Timestamp,
         open: &[AttemptId],
     ) -> io::Result<(Self, Past)> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let past = read(&bytes, boot_id, open);
@@ -75,13 +71,7 @@ impl Journal {
         for attempt in &past.sent {
             opened.mark(*attempt)?;
         }
-        Ok((
-            Self {
-                file: Mutex::new(opened),
-                boot_id: boot_id.into(),
-            },
-            past,
-        ))
+        Ok((Self { file: Mutex::new(opened), boot_id: boot_id.into() }, past))
     }
 
     /// Writes down that `attempt` leaves now; must return before the first byte of it is sent.
@@ -99,8 +89,7 @@ impl Open {
         let header = format!("{HEADER} {boot_id} {}", complete_since.as_millis());
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        self.file
-            .write_all(format!("{header:<width$}\n", width = HEADER_BYTES - 1).as_bytes())?;
+        self.file.write_all(format!("{header:<width$}\n", width = HEADER_BYTES - 1).as_bytes())?;
         self.marks = 0;
         Ok(())
     }
@@ -114,10 +103,7 @@ impl Open {
 
 /// Reads a journal; anything odd about it means that it proves nothing.
 fn read(bytes: &[u8], boot_id: &str, open: &[AttemptId]) -> Past {
-    let nothing = Past {
-        complete_since: None,
-        sent: Vec::new(),
-    };
+    let nothing = Past { complete_since: None, sent: Vec::new() };
     let Some((header, marks)) = bytes.split_at_checked(HEADER_BYTES) else {
         return nothing;
     };
@@ -134,10 +120,7 @@ fn read(bytes: &[u8], boot_id: &str, open: &[AttemptId]) -> Past {
         .filter_map(|mark| mark.try_into().ok().map(i64::from_le_bytes).map(AttemptId))
         .filter(|attempt| open.contains(attempt))
         .collect();
-    Past {
-        complete_since: Some(Timestamp::from_millis(since)),
-        sent,
-    }
+    Past { complete_since: Some(Timestamp::from_millis(since)), sent }
 }
 
 /// Which boot of the machine this is; differs after every restart of the machine.
@@ -173,10 +156,7 @@ mod tests {
     fn mark_survives_two_crashes_in_a_row() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        reopen(&path, "boot-1", &[])
-            .0
-            .sent(AttemptId(7), T0)
-            .unwrap();
+        reopen(&path, "boot-1", &[]).0.sent(AttemptId(7), T0).unwrap();
         drop(reopen(&path, "boot-1", &[7]));
         let (_, past) = reopen(&path, "boot-1", &[7]);
         assert!(!past.never_sent(AttemptId(7), T0));

@@ -208,14 +208,11 @@ impl Call {
     fn finish(&mut self) {
         self.phase = Phase::Done;
         self.deadline = None;
-        let ended_at = self
-            .ended_at
-            .expect("a call finishes after its leg has ended");
+        let ended_at = self.ended_at.expect("a call finishes after its leg has ended");
         let (outcome, cause) = match (self.answered_at, self.gave_up.take()) {
-            (Some(_), _) => (
-                Outcome::Answered(CalleeType::Unknown),
-                std::mem::take(&mut self.cause),
-            ),
+            (Some(_), _) => {
+                (Outcome::Answered(CalleeType::Unknown), std::mem::take(&mut self.cause))
+            }
             (None, Some((outcome, mut cause))) => {
                 cause.sip_status = self.cause.sip_status;
                 cause.q850 = self.cause.q850;
