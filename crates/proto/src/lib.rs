@@ -1,0 +1,7 @@
+//! What goes over the wire: SIP, SDP and RTP. Knows no campaign; bytes in, bytes and events out.
+//!
+//! [`sip`] makes the call, [`sdp`] agrees on its sound. Nothing here touches
+//! a socket, a clock or randomness: time and seeds are arguments.
+
+pub mod sdp;
+pub mod sip;

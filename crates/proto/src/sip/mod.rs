@@ -1,0 +1,24 @@
+//! SIP, RFC 3261 and its extensions: bytes in, bytes and events out.
+//!
+//! In reading order, the message first:
+//! [`grammar`] and [`params`] are the alphabet, [`uri`] and [`value`] the words, [`name`] and
+//! [`header`] the sentences, [`message`] the letter; [`challenge`] is what a 401 asks.
+
+pub mod challenge;
+pub mod grammar;
+pub mod header;
+pub mod message;
+pub mod name;
+pub mod params;
+pub mod uri;
+pub mod value;
+
+pub use grammar::{SyntaxError, Token};
+pub use header::{HeaderError, Headers};
+pub use message::{Message, Method, Request, Response, reason_phrase};
+pub use name::Name;
+pub use params::Params;
+pub use uri::{Host, Scheme, Uri};
+pub use value::{
+    BRANCH_COOKIE, MediaType, NameAddr, RAck, Reason, Refresher, SessionExpires, Transport, Via,
+};
