@@ -1,0 +1,422 @@
+//! Reads a file and the environment against the table, and collects every mistake.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use figment::value::{Dict, Value};
+
+use super::settings::{Form, SETTINGS, Setting, TRUNK_SETTINGS};
+use super::{Config, Credentials, Mistakes, Transport, TrunkSettings};
+
+/// File that is read when none is named.
+const FILE: &str = "outdial.toml";
+
+pub(super) fn load(file: Option<&Path>) -> Result<Config, Mistakes> {
+    if let Some(file) = file.filter(|file| !file.is_file()) {
+        return Err(Mistakes(vec![format!("there is no file {}", file.display())]));
+    }
+    let figment = Figment::new().merge(Toml::file_exact(file.unwrap_or(Path::new(FILE)))).merge(
+        Env::prefixed("OUTDIAL_")
+            .ignore(&["api_key", "server", "config"])
+            .filter(
+                // Passwords of trunks are read beside their trunk.
+                |key| !key.as_str().to_ascii_lowercase().starts_with("trunk_"),
+            )
+            .split("__"),
+    );
+    let values: Dict = figment
+        .extract()
+        .map_err(|error| Mistakes(error.into_iter().map(|error| error.to_string()).collect()))?;
+    let mut reader = Reader { values, mistakes: Vec::new() };
+    let config = reader.config();
+    match reader.mistakes {
+        mistakes if mistakes.is_empty() => Ok(config),
+        mistakes => Err(Mistakes(mistakes)),
+    }
+}
+
+/// What was read, and what was wrong with it; each ask answers with a usable value all the same.
+struct Reader {
+    values: Dict,
+    mistakes: Vec<String>,
+}
+
+impl Reader {
+    fn config(&mut self) -> Config {
+        self.refuse_unknown();
+        let config = Config {
+            api_listen: self.parsed("api.listen", "an address with port such as 127.0.0.1:8080"),
+            ring_time_max: self.seconds("calls.ring_time_max_s"),
+            call_time_max: self.seconds("calls.call_time_max_s"),
+            drain_time_max: self.seconds("calls.drain_time_max_s"),
+            fetch_allow: self.list("fetch.allow_private"),
+            fetch_ca: self.path("fetch.ca_file"),
+            log_filter: self.text("log.filter"),
+            log_json: self.flag("log.json"),
+            rtp_bind: self.parsed("rtp.bind", "an IP address"),
+            rtp_advertise: self.parsed_if_set("rtp.advertise", "an IP address"),
+            rtp_ports: (self.number("rtp.port_min"), self.number("rtp.port_max")),
+            rtp_threads: self.number("rtp.threads"),
+            sip_bind: self.parsed("sip.bind", "an address with port such as 0.0.0.0:5060"),
+            sip_advertise: self.parsed_if_set("sip.advertise", "an IP address"),
+            sip_session: Some(self.seconds("sip.session_expires_s")).filter(|s| !s.is_zero()),
+            sip_ca: self.path("sip.ca_file"),
+            speech_program: self.text("speech.program"),
+            speech_language: self.text("speech.language"),
+            speech_processes: self.number("speech.processes"),
+            store_path: PathBuf::from(self.text("store.path")),
+            time_zone: self.text("calls.time_zone"),
+            trunks: self.trunks(),
+        };
+        self.check_together(&config);
+        config
+    }
+
+    /// Rules that concern several settings, or one with the world.
+    fn check_together(&mut self, config: &Config) {
+        let (first, last) = config.rtp_ports;
+        if first >= last {
+            self.mistakes
+                .push(format!("rtp.port_min is {first}, it must be below rtp.port_max, {last}"));
+        }
+        if config.sip_session.is_some_and(|session| session < Duration::from_secs(90)) {
+            self.mistakes
+                .push("sip.session_expires_s must be 0 or at least 90 (RFC 4028 §4)".into());
+        }
+        if jiff::tz::TimeZone::get(&config.time_zone).is_err() {
+            let zone = &config.time_zone;
+            self.mistakes.push(format!(
+                "calls.time_zone is {zone:?}, use an IANA name such as \"America/New_York\""
+            ));
+        }
+        for network in &config.fetch_allow {
+            if !is_network(network) {
+                self.mistakes.push(format!(
+                    "fetch.allow_private has {network:?}, use a network such as \"10.1.0.0/16\""
+                ));
+            }
+        }
+        for (key, file) in [("fetch.ca_file", &config.fetch_ca), ("sip.ca_file", &config.sip_ca)] {
+            if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+                self.mistakes.push(format!("{key}: there is no file {}", file.display()));
+            }
+        }
+        if config.rtp_bind.is_unspecified()
+            && config.rtp_advertise.is_none()
+            && config.sip_bind.ip().is_unspecified()
+            && config.sip_advertise.is_none()
+            && config.trunks.iter().any(|trunk| !trunk.allow_loopback)
+            && local_address().is_none()
+        {
+            self.mistakes.push("sip.advertise and rtp.advertise must be set: this machine has no route from which to tell its own address".into());
+        }
+    }
+
+    fn refuse_unknown(&mut self) {
+        let sections: BTreeSet<&str> = SETTINGS
+            .iter()
+            .filter_map(|s| s.key.split_once('.'))
+            .map(|(section, _)| section)
+            .collect();
+        for (section, value) in &self.values {
+            if section == "trunk" {
+                continue;
+            }
+            let Value::Dict(_, entries) = value else {
+                self.mistakes.push(unknown(
+                    section,
+                    &sections.iter().map(|s| format!("[{s}]")).collect::<Vec<_>>(),
+                ));
+                continue;
+            };
+            for name in entries.keys() {
+                let key = format!("{section}.{name}");
+                if !SETTINGS.iter().any(|setting| setting.key == key) {
+                    let near: Vec<String> = SETTINGS
+                        .iter()
+                        .filter(|s| s.key.starts_with(&format!("{section}.")))
+                        .map(|s| s.key.into())
+                        .collect();
+                    self.mistakes.push(unknown(&key, &near));
+                }
+            }
+        }
+    }
+
+    fn trunks(&mut self) -> Vec<TrunkSettings> {
+        let entries = match self.values.get("trunk").cloned() {
+            None => return Vec::new(),
+            Some(Value::Array(_, entries)) => entries,
+            Some(_) => {
+                self.mistakes.push("trunk must be written as [[trunk]], once for each".into());
+                return Vec::new();
+            }
+        };
+        let mut names = BTreeSet::new();
+        let mut trunks = Vec::new();
+        for (nth, entry) in entries.into_iter().enumerate() {
+            let label = format!("trunk {}", nth + 1);
+            let Value::Dict(_, values) = entry else {
+                self.mistakes.push(format!("{label} must be a table, [[trunk]]"));
+                continue;
+            };
+            let mut reader = TrunkReader { label, values, mistakes: &mut self.mistakes };
+            let trunk = reader.trunk();
+            if !trunk.name.is_empty() && !names.insert(trunk.name.clone()) {
+                self.mistakes.push(format!("trunk name {:?} is used twice", trunk.name));
+            }
+            trunks.push(trunk);
+        }
+        trunks
+    }
+
+    fn find(&self, key: &str) -> Option<&Value> {
+        let (section, name) = key.split_once('.')?;
+        self.values.get(section)?.as_dict()?.get(name)
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        let setting = setting(SETTINGS, key);
+        match self.find(key).cloned() {
+            Some(value) => match check(setting, value) {
+                Ok(value) => Some(value),
+                Err(wanted) => {
+                    self.mistakes.push(format!("{key} must be {wanted}"));
+                    default(setting)
+                }
+            },
+            None => default(setting),
+        }
+    }
+
+    fn text(&mut self, key: &str) -> String {
+        self.take(key).as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        self.take(key).and_then(|value| value.to_bool()).unwrap_or_default()
+    }
+
+    fn list(&mut self, key: &str) -> Vec<String> {
+        texts(self.take(key).as_ref())
+    }
+
+    fn number<N: TryFrom<i128> + Default>(&mut self, key: &str) -> N {
+        let number = self.take(key).and_then(|value| value.to_i128());
+        number.and_then(|number| N::try_from(number).ok()).unwrap_or_default()
+    }
+
+    fn seconds(&mut self, key: &str) -> Duration {
+        Duration::from_secs(self.number(key))
+    }
+
+    fn path(&mut self, key: &str) -> Option<PathBuf> {
+        Some(self.text(key)).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    fn parsed_if_set<T: FromStr>(&mut self, key: &str, wanted: &str) -> Option<T> {
+        let text = self.text(key);
+        if text.is_empty() {
+            return None;
+        }
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.mistakes.push(format!("{key} is {text:?}, it must be {wanted}"));
+        }
+        parsed
+    }
+
+    fn parsed<T: FromStr>(&mut self, key: &str, wanted: &str) -> T {
+        self.parsed_if_set(key, wanted).unwrap_or_else(|| {
+            let fallback = default(setting(SETTINGS, key));
+            let text = fallback.as_ref().and_then(Value::as_str).unwrap_or_default();
+            text.parse().ok().expect("the table's defaults are of their own form")
+        })
+    }
+}
+
+/// Reads one trunk.
+struct TrunkReader<'a> {
+    label: String,
+    values: Dict,
+    mistakes: &'a mut Vec<String>,
+}
+
+impl TrunkReader<'_> {
+    fn trunk(&mut self) -> TrunkSettings {
+        let known: Vec<String> = TRUNK_SETTINGS.iter().map(|setting| setting.key.into()).collect();
+        for key in self.values.keys() {
+            if !known.contains(key) {
+                self.mistakes.push(unknown(&format!("{}: {key}", self.label), &known));
+            }
+        }
+        let name = self.text("name").unwrap_or_default();
+        if name.is_empty() {
+            self.mistakes.push(format!("{}: name is missing", self.label));
+        } else {
+            self.label = format!("trunk {name:?}");
+        }
+        let trunk = TrunkSettings {
+            hosts: texts(self.take("hosts").as_ref()),
+            transport: self.transport(),
+            slots: self.number("slots"),
+            calls_per_second: self.number("calls_per_second"),
+            caller_id: self.text("caller_id"),
+            domain: self.text("domain"),
+            credentials: self.credentials(&name),
+            register: self.flag("register"),
+            allow_loopback: self.flag("allow_loopback"),
+            name,
+        };
+        self.check(&trunk);
+        trunk
+    }
+
+    fn check(&mut self, trunk: &TrunkSettings) {
+        let label = &self.label;
+        if trunk.hosts.is_empty() {
+            self.mistakes.push(format!("{label}: hosts is missing, name at least one"));
+        }
+        if trunk.register && trunk.credentials.is_none() {
+            self.mistakes.push(format!("{label}: register needs username and password"));
+        }
+        if let Some(caller_id) = &trunk.caller_id
+            && let Err(error) = domain::number::Destination::number(caller_id)
+        {
+            self.mistakes.push(format!("{label}: caller_id: {error}"));
+        }
+    }
+
+    fn transport(&mut self) -> Transport {
+        match self.text("transport").unwrap_or_default().as_str() {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            "tls" => Transport::Tls,
+            other => {
+                let label = &self.label;
+                self.mistakes
+                    .push(format!("{label}: transport is {other:?}, it must be udp, tcp or tls"));
+                Transport::Udp
+            }
+        }
+    }
+
+    fn credentials(&mut self, name: &str) -> Option<Credentials> {
+        let username = self.text("username");
+        let password = password_from_environment(name).or_else(|| self.text("password"));
+        match (username, password) {
+            (Some(username), Some(password)) => {
+                Some(Credentials { username, password, realm: self.text("realm") })
+            }
+            (None, None) => None,
+            _ => {
+                self.mistakes.push(format!("{}: username and password go together", self.label));
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        let setting = setting(TRUNK_SETTINGS, key);
+        match self.values.get(key).cloned() {
+            Some(value) => match check(setting, value) {
+                Ok(value) => Some(value),
+                Err(wanted) => {
+                    self.mistakes.push(format!("{}: {key} must be {wanted}", self.label));
+                    default(setting)
+                }
+            },
+            None => default(setting),
+        }
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        self.take(key).as_ref().and_then(Value::as_str).map(str::to_owned)
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        self.take(key).and_then(|value| value.to_bool()).unwrap_or_default()
+    }
+
+    fn number(&mut self, key: &str) -> u32 {
+        let number = self.take(key).and_then(|value| value.to_i128());
+        number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
+    }
+}
+
+fn setting(table: &'static [Setting], key: &str) -> &'static Setting {
+    table
+        .iter()
+        .find(|setting| setting.key == key)
+        .expect("every key that is asked for is in the table")
+}
+
+fn default(setting: &Setting) -> Option<Value> {
+    let document: Dict =
+        Figment::from(Toml::string(&format!("value = {}", setting.default?))).extract().ok()?;
+    document.get("value").cloned()
+}
+
+/// The value where it has the setting's form; else what would have.
+fn check(setting: &Setting, value: Value) -> Result<Value, String> {
+    let right = match setting.form {
+        Form::Bool => value.to_bool().is_some(),
+        Form::List => {
+            value.as_array().is_some_and(|all| all.iter().all(|one| one.as_str().is_some()))
+        }
+        Form::Number(least, most) => {
+            value.to_i128().is_some_and(|n| (i128::from(least)..=i128::from(most)).contains(&n))
+        }
+        Form::Text => value.as_str().is_some(),
+    };
+    if right {
+        return Ok(value);
+    }
+    Err(match setting.form {
+        Form::Bool => "true or false".into(),
+        Form::List => "a list of texts, [\"…\"]".into(),
+        Form::Number(least, most) => format!("a whole number from {least} to {most}"),
+        Form::Text => "a text, \"…\"".into(),
+    })
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    let all = value.and_then(Value::as_array).unwrap_or_default();
+    all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn unknown(key: &str, known: &[String]) -> String {
+    format!("{key} is unknown; known here: {}", known.join(", "))
+}
+
+fn is_network(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else {
+        return text.parse::<std::net::IpAddr>().is_ok();
+    };
+    let bits = bits.parse::<u8>().ok();
+    match address.parse() {
+        Ok(std::net::IpAddr::V4(_)) => bits.is_some_and(|bits| bits <= 32),
+        Ok(std::net::IpAddr::V6(_)) => bits.is_some_and(|bits| bits <= 128),
+        Err(_) => false,
+    }
+}
+
+/// The address that this machine would use towards the world; nothing is sent.
+pub(crate) fn local_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+fn password_from_environment(trunk: &str) -> Option<String> {
+    let name: String = trunk
+        .chars()
+        .map(|sign| if sign.is_ascii_alphanumeric() { sign.to_ascii_uppercase() } else { '_' })
+        .collect();
+    std::env::var(format!("OUTDIAL_TRUNK_{name}_PASSWORD")).ok()
+}

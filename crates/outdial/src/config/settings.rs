@@ -1,0 +1,228 @@
+//! The table of settings: name, form, default and why one would change it.
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Bool,
+    /// A list of texts.
+    List,
+    /// A whole number between these, both included.
+    Number(i64, i64),
+    Text,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting {
+    /// `section.name`.
+    pub(crate) key: &'static str,
+    pub(crate) form: Form,
+    /// As written in TOML; `None`: unset.
+    pub(crate) default: Option<&'static str>,
+    /// An example for the file where there is no default.
+    pub(crate) example: &'static str,
+    /// What it is, its unit, and why one would change it.
+    pub(crate) about: &'static str,
+}
+
+const fn with(
+    key: &'static str,
+    form: Form,
+    default: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting { key, form, default: Some(default), example: default, about }
+}
+
+const fn unset(
+    key: &'static str,
+    form: Form,
+    example: &'static str,
+    about: &'static str,
+) -> Setting {
+    Setting { key, form, default: None, example, about }
+}
+
+/// All settings outside trunks, in the order of the example file.
+pub(super) const SETTINGS: &[Setting] = &[
+    with(
+        "api.listen",
+        Form::Text,
+        "\"127.0.0.1:8080\"",
+        "Address and port of the HTTP API. Open it to the network behind a TLS proxy only.",
+    ),
+    with(
+        "calls.call_time_max_s",
+        Form::Number(1, 86_400),
+        "3600",
+        "Seconds from answer to hang-up after which a call is cut, whatever its script does.",
+    ),
+    with(
+        "calls.drain_time_max_s",
+        Form::Number(0, 86_400),
+        "120",
+        "Seconds that a shutdown (SIGTERM) waits for live calls before it hangs up.",
+    ),
+    with(
+        "calls.ring_time_max_s",
+        Form::Number(1, 300),
+        "45",
+        "Seconds that a phone rings before the attempt ends as not answered.",
+    ),
+    with(
+        "calls.time_zone",
+        Form::Text,
+        "\"UTC\"",
+        "Zone of times that clients write in words, and of dates in results (IANA name).",
+    ),
+    with(
+        "fetch.allow_private",
+        Form::List,
+        "[]",
+        "Private networks, as CIDR, that start and result URLs may point into. For clients in your own network; [\"127.0.0.0/8\"] for trying things out.",
+    ),
+    unset(
+        "fetch.ca_file",
+        Form::Text,
+        "\"/etc/outdial/ca.pem\"",
+        "PEM file of further certificate authorities for https URLs.",
+    ),
+    with(
+        "log.filter",
+        Form::Text,
+        "\"info\"",
+        "What is logged: a level, or a filter such as \"info,engine::sip_io=debug\".",
+    ),
+    with("log.json", Form::Bool, "false", "Log lines as JSON, for machines."),
+    unset(
+        "rtp.advertise",
+        Form::Text,
+        "\"203.0.113.7\"",
+        "IP address told to the far end for audio; needed behind NAT.",
+    ),
+    with("rtp.bind", Form::Text, "\"0.0.0.0\"", "IP address that audio is received on."),
+    with("rtp.port_max", Form::Number(1_024, 65_535), "39999", "Last port of audio."),
+    with(
+        "rtp.port_min",
+        Form::Number(1_024, 65_535),
+        "20000",
+        "First port of audio. Each call takes two; give twice as many as calls at once, at least.",
+    ),
+    with(
+        "rtp.threads",
+        Form::Number(1, 64),
+        "1",
+        "Threads that pace audio; one carries over a thousand calls.",
+    ),
+    unset(
+        "sip.advertise",
+        Form::Text,
+        "\"203.0.113.7\"",
+        "IP address told to the far end in SIP; needed behind NAT.",
+    ),
+    with("sip.bind", Form::Text, "\"0.0.0.0:5060\"", "Address and port of SIP over UDP and TCP."),
+    unset(
+        "sip.ca_file",
+        Form::Text,
+        "\"/etc/outdial/sip-ca.pem\"",
+        "PEM file of further certificate authorities for trunks over TLS.",
+    ),
+    with(
+        "sip.session_expires_s",
+        Form::Number(0, 86_400),
+        "1800",
+        "Session timer asked for (RFC 4028), in seconds, so that a dead far end is noticed; 0: none, else at least 90.",
+    ),
+    with("speech.language", Form::Text, "\"en-US\"", "Language of texts whose script names none."),
+    with(
+        "speech.processes",
+        Form::Number(1, 64),
+        "2",
+        "Texts spoken at the same time; one a core is enough.",
+    ),
+    with("speech.program", Form::Text, "\"espeak-ng\"", "Program that turns text into speech."),
+    with(
+        "store.path",
+        Form::Text,
+        "\"outdial.db\"",
+        "File of the database; its directory also takes the journal and cached speech.",
+    ),
+];
+
+/// Settings of one trunk, in the order of the example file.
+pub(super) const TRUNK_SETTINGS: &[Setting] = &[
+    unset("name", Form::Text, "\"carrier\"", "Name in logs and figures. Required."),
+    unset(
+        "hosts",
+        Form::List,
+        "[\"sip.carrier.example\"]",
+        "Hosts, each with an optional port, in order of preference; names without a port are looked up by SRV first. Required.",
+    ),
+    with(
+        "allow_loopback",
+        Form::Bool,
+        "false",
+        "Accept audio addresses on this machine itself; for trying things out.",
+    ),
+    with(
+        "calls_per_second",
+        Form::Number(1, 10_000),
+        "1",
+        "New calls in any one second; ask your carrier.",
+    ),
+    unset(
+        "caller_id",
+        Form::Text,
+        "\"+12125550100\"",
+        "Caller ID of calls that name none. Without it they show none.",
+    ),
+    unset(
+        "domain",
+        Form::Text,
+        "\"customer.example\"",
+        "Domain in From and in REGISTER; unset: the host.",
+    ),
+    unset(
+        "password",
+        Form::Text,
+        "\"secret\"",
+        "Password for digest authentication. Better in the environment: OUTDIAL_TRUNK_<NAME>_PASSWORD.",
+    ),
+    unset(
+        "realm",
+        Form::Text,
+        "\"carrier.example\"",
+        "The only realm that the password is used for; unset: the first that the carrier names.",
+    ),
+    with("register", Form::Bool, "false", "Register there and keep the registration."),
+    with("slots", Form::Number(1, 100_000), "10", "Concurrent calls."),
+    with("transport", Form::Text, "\"udp\"", "udp, tcp or tls."),
+    unset("username", Form::Text, "\"customer\"", "User for digest authentication and REGISTER."),
+];
+
+/// The annotated example file, as it is checked in beside the README.
+pub(crate) fn example() -> String {
+    let mut text = String::from(
+        "# Every setting with its default; a line that begins with `#` shows an example of one that\n\
+         # is unset. The environment overrides: OUTDIAL_SIP__BIND is [sip] bind.\n",
+    );
+    let mut section = "";
+    for setting in SETTINGS {
+        let (in_section, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
+        if in_section != section {
+            section = in_section;
+            text.push_str(&format!("\n[{section}]\n"));
+        }
+        push(&mut text, name, setting);
+    }
+    text.push_str("\n# One for each route to the network.\n# [[trunk]]\n");
+    for setting in TRUNK_SETTINGS {
+        text.push_str(&format!("# # {}\n# {} = {}\n", setting.about, setting.key, setting.example));
+    }
+    text
+}
+
+fn push(text: &mut String, name: &str, setting: &Setting) {
+    let mark = if setting.default.is_some() { "" } else { "# " };
+    text.push_str(&format!("# {}\n{mark}{name} = {}\n", setting.about, setting.example));
+}

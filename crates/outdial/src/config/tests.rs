@@ -1,0 +1,94 @@
+//! Configurations, right and wrong.
+
+use std::io::Write;
+
+use super::*;
+
+fn load(text: &str) -> Result<Config, Mistakes> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    Config::load(Some(file.path()))
+}
+
+#[test]
+fn empty_file_gives_the_defaults() {
+    let config = load("").unwrap();
+    assert_eq!(config.api_listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.ring_time_max, Duration::from_secs(45));
+    assert_eq!(config.rtp_ports, (20_000, 39_999));
+    assert!(config.trunks.is_empty());
+}
+
+#[test]
+fn trunk_is_read_with_its_defaults() {
+    let config = load("[[trunk]]\nname = 'a'\nhosts = ['127.0.0.1:5070']\nslots = 7").unwrap();
+    let trunk = &config.trunks[0];
+    assert_eq!((trunk.slots, trunk.calls_per_second), (7, 1));
+    assert_eq!(trunk.transport, Transport::Udp);
+}
+
+#[test]
+fn every_mistake_is_named_at_once() {
+    let mistakes = load(
+        "[api]\nlisten = 'nowhere'\nport = 5\n[rtp]\nport_min = 70000\n[fetch]\nallow_private = ['x']\n\
+         [calls]\ntime_zone = 'Mars/Olympus'\n[log]\njson = 'yes'\n\
+         [[trunk]]\nhosts = []\ntransport = 'sctp'\nuser = 'a'\nregister = true",
+    )
+    .unwrap_err();
+    let text = mistakes.to_string();
+    for named in [
+        "api.listen is \"nowhere\"",
+        "api.port is unknown",
+        "rtp.port_min must be a whole number from 1024 to 65535",
+        "fetch.allow_private has \"x\"",
+        "calls.time_zone is \"Mars/Olympus\"",
+        "log.json must be true or false",
+        "trunk 1: name is missing",
+        "trunk 1: hosts is missing",
+        "trunk 1: transport is \"sctp\"",
+        "trunk 1: user is unknown",
+        "trunk 1: register needs username and password",
+    ] {
+        assert!(text.contains(named), "{named} is not named in {text}");
+    }
+}
+
+#[test]
+fn broken_toml_is_told_with_its_place() {
+    let text = load("[api\nlisten = 1").unwrap_err().to_string();
+    assert!(text.contains("TOML parse error") || text.contains("line 1"), "{text}");
+}
+
+#[test]
+fn missing_file_is_named() {
+    let mistakes = Config::load(Some(Path::new("/nonexistent/outdial.toml"))).unwrap_err();
+    assert_eq!(mistakes.0, ["there is no file /nonexistent/outdial.toml"]);
+}
+
+#[test]
+fn password_is_not_shown_in_debug_output() {
+    let config =
+        load("[[trunk]]\nname='a'\nhosts=['h']\nusername='u'\npassword='hunter2'").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn example_file_lists_every_setting_and_is_itself_right() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../outdial.example.toml");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, example()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), example());
+    assert!(load(&example()).is_ok());
+    let uncommented: String = example()
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ")
+                .filter(|l| l.contains(" = ") || l.starts_with("[["))
+                .unwrap_or(line)
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let text = load(&uncommented).unwrap_err().to_string();
+    assert!(!text.contains("unknown"), "{text}");
+}
