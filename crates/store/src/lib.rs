@@ -1,1 +1,18 @@
-//! store
+//! What we remember: accounts, campaigns, contacts, attempts, events and owed webhooks, in SQL.
+//!
+//! [`Store`] is the only writer, [`Reader`] only reads. Time is always an argument. A state change,
+//! its events and its webhooks are one transaction, and what a verb has answered is on disk.
+
+mod accounts;
+mod attempts;
+mod campaigns;
+mod contacts;
+mod dial_queue;
+mod reader;
+mod store;
+mod types;
+mod webhooks;
+
+pub use reader::Reader;
+pub use store::Store;
+pub use types::*;
