@@ -2,22 +2,38 @@
 //!
 //! In reading order, the message first:
 //! [`grammar`] and [`params`] are the alphabet, [`uri`] and [`value`] the words, [`name`] and
-//! [`header`] the sentences, [`message`] the letter; [`challenge`] is what a 401 asks.
+//! [`header`] the sentences, [`message`] the letter; [`parse`] and [`framer`] read it from
+//! datagrams and streams, [`salvage`] answers what cannot be read; [`challenge`] is what a 401
+//! asks.
 
 pub mod challenge;
+pub mod framer;
+pub mod dialog;
+pub mod flow;
 pub mod grammar;
 pub mod header;
 pub mod message;
 pub mod name;
 pub mod params;
+pub mod parse;
+mod salvage;
+pub mod register;
+pub mod session;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod timers;
+pub mod tokens;
+pub mod transaction;
 pub mod uri;
 pub mod value;
 
+pub use framer::{Frame, Framer};
 pub use grammar::{SyntaxError, Token};
 pub use header::{HeaderError, Headers};
 pub use message::{Message, Method, Request, Response, reason_phrase};
 pub use name::Name;
 pub use params::Params;
+pub use parse::{Fault, ParseError, parse_datagram};
 pub use uri::{Host, Scheme, Uri};
 pub use value::{
     BRANCH_COOKIE, MediaType, NameAddr, RAck, Reason, Refresher, SessionExpires, Transport, Via,
