@@ -100,6 +100,21 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| is(octet, TOKEN))
 }
 
+/// A text without the space and tabs at its ends.
+pub(crate) fn trim(text: &str) -> &str {
+    let octets = text.as_bytes();
+    let is_space = |octet: &u8| matches!(octet, b' ' | b'\t');
+    let start = octets.iter().take_while(|octet| is_space(octet)).count();
+    let end = octets.iter().rev().take_while(|octet| is_space(octet)).count();
+    text.get(start..text.len() - end).unwrap_or_default()
+}
+
+/// Where an ASCII octet first stands.
+pub(crate) fn find(text: &str, wanted: u8) -> Option<usize> {
+    // Values are short: a plain loop is faster than any search engine.
+    text.bytes().position(|octet| octet == wanted)
+}
+
 /// Checks that a text has nothing but the class and `%HH` escapes.
 pub(crate) fn check_escaped(
     text: &str,

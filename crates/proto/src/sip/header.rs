@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::challenge::Challenge;
-use super::grammar::{Cursor, SyntaxError, Token};
+use super::grammar::{Cursor, SyntaxError, Token, trim};
 use super::message::Method;
 use super::name::Name;
 use super::value::{
@@ -156,11 +156,7 @@ impl Headers {
         }
     }
 
-    pub(crate) fn lines(&self) -> &[Line] {
-        &self.lines
-    }
-
-    pub(crate) fn slice(&self, span: &Range<u32>) -> &str {
+    fn slice(&self, span: &Range<u32>) -> &str {
         &self.text[span.start as usize..span.end as usize]
     }
 
@@ -185,8 +181,9 @@ impl Headers {
             }));
         }
         let tail = &self.text[start..];
-        let start = start + tail.len() - tail.trim_start_matches([' ', '\t']).len();
-        let end = start + self.text[start..].trim_end_matches([' ', '\t']).len();
+        let trimmed = trim(tail);
+        let leading = tail.find(trimmed).unwrap_or(0);
+        let (start, end) = (start + leading, start + leading + trimmed.len());
         to_u32(start)..to_u32(end)
     }
 }
@@ -297,7 +294,7 @@ impl Headers {
     /// The words of a comma-separated header, empty ones left out.
     pub fn words(&self, name: Name) -> impl Iterator<Item = &str> {
         let values = self.get_all(name).flat_map(|value| value.split(','));
-        values.map(|word| word.trim_matches([' ', '\t'])).filter(|word| !word.is_empty())
+        values.map(trim).filter(|word| !word.is_empty())
     }
 
     /// What a server (401) wants to see before it goes on, one challenge a header.
@@ -372,6 +369,36 @@ impl Headers {
         }
         self.lines[at].value = self.append(format_args!("{via}{rest}"));
         Ok(())
+    }
+
+    /// Checks what every message is matched by and returns CSeq's method.
+    pub(crate) fn check_core(&self) -> Result<Method, HeaderError> {
+        if !self.has(Name::Via) {
+            return Err(HeaderError::Missing(Name::Via));
+        }
+        self.check_list(Name::Via, Via::check)?;
+        self.single(Name::From, NameAddr::check_whole)?;
+        self.single(Name::To, NameAddr::check_whole)?;
+        self.call_id()?;
+        Ok(self.cseq()?.1)
+    }
+
+    /// Checks every Contact without keeping it.
+    pub(crate) fn check_contacts(&self) -> Result<(), HeaderError> {
+        if self.get(Name::Contact) == Some("*") && self.get_all(Name::Contact).count() == 1 {
+            return Ok(());
+        }
+        self.check_list(Name::Contact, NameAddr::check)
+    }
+
+    fn check_list(
+        &self,
+        name: Name,
+        check: impl Fn(&mut Cursor<'_>) -> Result<(), SyntaxError>,
+    ) -> Result<(), HeaderError> {
+        self.get_all(name)
+            .try_for_each(|value| read_list(value, &check, |()| {}))
+            .map_err(|cause| malformed(name, cause))
     }
 
     fn challenges(&self, name: Name) -> Result<Vec<Challenge>, HeaderError> {

@@ -3,7 +3,7 @@
 //! In reading order, the message first:
 //! [`grammar`] and [`params`] are the alphabet, [`uri`] and [`value`] the words, [`name`] and
 //! [`header`] the sentences, [`message`] the letter; [`parse`] and [`framer`] read it from
-//! datagrams and streams, [`salvage`] answers what cannot be read; [`challenge`] is what a 401
+//! datagrams and streams, `salvage` answers what cannot be read; [`challenge`] is what a 401
 //! asks.
 
 pub mod challenge;

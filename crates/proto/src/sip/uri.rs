@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::grammar::{
-    Escaped, PASSWORD, SyntaxError, URI, URI_HEADER, URI_PARAM, USER, check_escaped, escape, is,
-    unescape,
+    Escaped, PASSWORD, SyntaxError, URI, URI_HEADER, URI_PARAM, USER, check_escaped, escape, find,
+    is, unescape,
 };
 
 /// Longest host name, in octets (RFC 1035 §2.3.4).
@@ -39,18 +39,10 @@ impl HostName {
 impl Host {
     /// Reads a name, an IPv4 address or an IPv6 address in brackets.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
-        if let Some(inner) = text.strip_prefix('[') {
-            let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
-            return match address {
-                Some(address) => Ok(Self::Ip(IpAddr::V6(address))),
-                None => Err(SyntaxError::new(1, "an IPv6 address in brackets")),
-            };
-        }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Ok(Self::Ip(IpAddr::V4(address)));
-        }
-        check_host_name(text)?;
-        Ok(Self::Name(HostName(text.into())))
+        Ok(match read_ip(text)? {
+            Some(address) => Self::Ip(address),
+            None => Self::Name(HostName(text.into())),
+        })
     }
 
     /// Whether both name the same host, by RFC 3261 §19.1.4: names without case.
@@ -87,6 +79,23 @@ impl fmt::Display for Host {
     }
 }
 
+/// The address that a host is, or `None` where it is a name.
+fn read_ip(text: &str) -> Result<Option<IpAddr>, SyntaxError> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok());
+        return match address {
+            Some(address) => Ok(Some(IpAddr::V6(address))),
+            None => Err(SyntaxError::new(1, "an IPv6 address in brackets")),
+        };
+    }
+    if text.starts_with(|sign: char| sign.is_ascii_digit())
+        && let Ok(address) = text.parse::<Ipv4Addr>()
+    {
+        return Ok(Some(IpAddr::V4(address)));
+    }
+    check_host_name(text).map(|()| None)
+}
+
 /// RFC 3261 `hostname`, and underscores, which names inside companies have.
 fn check_host_name(text: &str) -> Result<(), SyntaxError> {
     const EXPECTED: &str = "a host name or an address, IPv6 in brackets";
@@ -109,39 +118,56 @@ fn check_host_name(text: &str) -> Result<(), SyntaxError> {
     }
     // A last label of digits would be an IPv4 address gone wrong.
     if last.starts_with(|sign: char| sign.is_ascii_digit()) {
-        return Err(SyntaxError::new(0, "four numbers up to 255, or a name"));
+        return Err(SyntaxError::new(0, EXPECTED));
     }
     Ok(())
 }
 
-/// Reads `host [":" port]` and returns it with the octets it took.
-///
-/// With `is_spaced`, space may stand around the colon, as a Via's sent-by allows.
-pub(crate) fn read_host_port(
-    text: &str,
-    is_spaced: bool,
-) -> Result<(Host, Option<u16>, usize), SyntaxError> {
+/// A host and a port in a text.
+pub(crate) struct HostPort<'a> {
+    /// The host as it is written.
+    text: &'a str,
+    /// The address that it is, or `None` for a name.
+    ip: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+    /// Octets that both took.
+    pub(crate) taken: usize,
+}
+
+impl HostPort<'_> {
+    pub(crate) fn host(&self) -> Host {
+        match self.ip {
+            Some(address) => Host::Ip(address),
+            None => Host::Name(HostName(self.text.into())),
+        }
+    }
+}
+
+/// Reads `host [":" port]`; space may stand around the colon, as a Via's sent-by allows.
+pub(crate) fn read_host_port(text: &str) -> Result<HostPort<'_>, SyntaxError> {
     let host_end = match text.starts_with('[') {
-        true => text.find(']').map_or(text.len(), |end| end + 1),
+        true => find(text, b']').map_or(text.len(), |end| end + 1),
         false => text
             .bytes()
-            .position(|octet| !octet.is_ascii_alphanumeric() && !b".-_".contains(&octet))
+            .position(|octet| {
+                !octet.is_ascii_alphanumeric() && !matches!(octet, b'.' | b'-' | b'_')
+            })
             .unwrap_or(text.len()),
     };
-    let host = Host::parse(&text[..host_end])?;
-    let skip = |from: usize| match is_spaced {
-        true => text.len() - text[from..].trim_start_matches([' ', '\t']).len(),
-        false => from,
+    let host = &text[..host_end];
+    let ip = read_ip(host)?;
+    let space = |from: usize| {
+        text.as_bytes()[from..].iter().take_while(|octet| matches!(octet, b' ' | b'\t')).count()
     };
-    let colon = skip(host_end);
+    let colon = host_end + space(host_end);
     if text.as_bytes().get(colon) != Some(&b':') {
-        return Ok((host, None, host_end));
+        return Ok(HostPort { text: host, ip, port: None, taken: host_end });
     }
-    let start = skip(colon + 1);
+    let start = colon + 1 + space(colon + 1);
     let rest = &text[start..];
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     match rest[..digits].parse() {
-        Ok(port) => Ok((host, Some(port), start + digits)),
+        Ok(port) => Ok(HostPort { text: host, ip, port: Some(port), taken: start + digits }),
         Err(_) => Err(SyntaxError::new(start, "a port from 0 to 65535")),
     }
 }
@@ -180,29 +206,15 @@ pub struct Uri {
 impl Uri {
     /// Reads a whole text as one URI.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
-        if text.len() > URI_BYTES_MAX {
-            return Err(SyntaxError::new(URI_BYTES_MAX, "a URI of at most 4096 octets"));
-        }
-        if let Some(at) = text.bytes().position(|octet| !is(octet, URI)) {
-            return Err(SyntaxError::new(at, "no space, quote or bracket inside a URI"));
-        }
-        let colon = text.find(':').unwrap_or(0);
-        let scheme = check_scheme(&text[..colon])?;
-        let body = colon + 1;
-        let read = match scheme {
-            Scheme::Sip | Scheme::Sips => read_sip(&text[body..]),
-            Scheme::Tel => read_tel(&text[body..]),
-            Scheme::Other => read_opaque(&text[body..]),
-        };
-        let parts = read.map_err(|error| error.shifted(body))?;
+        let (scheme, body, parts) = read_parts(text)?;
         let moved = |span: Range<usize>| to_u16(span.start + body)..to_u16(span.end + body);
         Ok(Self {
             text: text.into(),
             scheme,
             user: parts.user.map(moved),
             password: parts.password.map(moved),
-            host: parts.host,
-            port: parts.port,
+            host: parts.host.as_ref().map(HostPort::host),
+            port: parts.host.and_then(|host| host.port),
             params: moved(parts.params),
             headers: moved(parts.headers),
         })
@@ -415,13 +427,34 @@ impl FromStr for Uri {
 }
 
 /// Where the parts of a URI stand behind its scheme.
-struct Parts {
+struct Parts<'a> {
     user: Option<Range<usize>>,
     password: Option<Range<usize>>,
-    host: Option<Host>,
-    port: Option<u16>,
+    host: Option<HostPort<'a>>,
     params: Range<usize>,
     headers: Range<usize>,
+}
+
+/// Reads a URI and says where the text behind its scheme starts; allocates nothing.
+fn read_parts(text: &str) -> Result<(Scheme, usize, Parts<'_>), SyntaxError> {
+    if text.len() > URI_BYTES_MAX {
+        return Err(SyntaxError::new(URI_BYTES_MAX, "a URI of at most 4096 octets"));
+    }
+    let colon = find(text, b':').unwrap_or(0);
+    let scheme = check_scheme(&text[..colon])?;
+    let start = colon + 1;
+    let body = &text[start..];
+    let parts = match scheme {
+        Scheme::Sip | Scheme::Sips => read_sip(body),
+        Scheme::Tel => read_tel(body),
+        Scheme::Other => read_opaque(body),
+    };
+    Ok((scheme, start, parts.map_err(|error| error.shifted(start))?))
+}
+
+/// Whether a text is a URI; allocates nothing.
+pub(crate) fn check_uri(text: &str) -> Result<(), SyntaxError> {
+    read_parts(text).map(|_| ())
 }
 
 fn check_scheme(text: &str) -> Result<Scheme, SyntaxError> {
@@ -437,13 +470,13 @@ fn check_scheme(text: &str) -> Result<Scheme, SyntaxError> {
 }
 
 /// `[user[:password]@]host[:port][;params][?headers]`, RFC 3261 §19.1.1.
-fn read_sip(text: &str) -> Result<Parts, SyntaxError> {
+fn read_sip(text: &str) -> Result<Parts<'_>, SyntaxError> {
     // Neither parameters nor headers may hold an @ unescaped: the first one ends the user.
-    let at = text.find('@');
+    let at = find(text, b'@');
     let mut user = None;
     let mut password = None;
     if let Some(at) = at {
-        let colon = text[..at].find(':');
+        let colon = find(&text[..at], b':');
         let user_end = colon.unwrap_or(at);
         if user_end == 0 {
             return Err(SyntaxError::new(0, "a user before the @"));
@@ -458,21 +491,20 @@ fn read_sip(text: &str) -> Result<Parts, SyntaxError> {
         }
     }
     let host_start = at.map_or(0, |at| at + 1);
-    let (host, port, taken) =
-        read_host_port(&text[host_start..], false).map_err(|error| error.shifted(host_start))?;
-    let params_start = host_start + taken;
-    let question = text[params_start..].find('?').map(|offset| params_start + offset);
+    let host = read_host_port(&text[host_start..]).map_err(|error| error.shifted(host_start))?;
+    let params_start = host_start + host.taken;
+    let question = find(&text[params_start..], b'?').map(|offset| params_start + offset);
     let params = params_start..question.unwrap_or(text.len());
     check_params(&text[params.clone()]).map_err(|error| error.shifted(params.start))?;
     let headers = question.map_or(text.len(), |question| question + 1)..text.len();
     if question.is_some() {
         check_headers(&text[headers.clone()]).map_err(|error| error.shifted(headers.start))?;
     }
-    Ok(Parts { user, password, host: Some(host), port, params, headers })
+    Ok(Parts { user, password, host: Some(host), params, headers })
 }
 
 /// `number[;params]`, RFC 3966 §3.
-fn read_tel(text: &str) -> Result<Parts, SyntaxError> {
+fn read_tel(text: &str) -> Result<Parts<'_>, SyntaxError> {
     let end = text.find(';').unwrap_or(text.len());
     let number = &text[..end];
     let digits = number.strip_prefix('+').unwrap_or(number);
@@ -489,16 +521,19 @@ fn read_tel(text: &str) -> Result<Parts, SyntaxError> {
     check_params(&text[end..]).map_err(|error| error.shifted(end))?;
     let headers = text.len()..text.len();
     let params = end..text.len();
-    Ok(Parts { user: Some(0..end), password: None, host: None, port: None, params, headers })
+    Ok(Parts { user: Some(0..end), password: None, host: None, params, headers })
 }
 
-fn read_opaque(text: &str) -> Result<Parts, SyntaxError> {
+fn read_opaque(text: &str) -> Result<Parts<'_>, SyntaxError> {
     if text.is_empty() {
         return Err(SyntaxError::new(0, "something after the colon"));
     }
+    if let Some(at) = text.bytes().position(|octet| !is(octet, URI)) {
+        return Err(SyntaxError::new(at, "no space, quote or bracket inside a URI"));
+    }
     let end = text.len()..text.len();
     let (params, headers) = (end.clone(), end);
-    Ok(Parts { user: None, password: None, host: None, port: None, params, headers })
+    Ok(Parts { user: None, password: None, host: None, params, headers })
 }
 
 /// `*(";" name ["=" value])`, already cut at the question mark.

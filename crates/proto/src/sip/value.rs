@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::grammar::{Cursor, SyntaxError, TOKEN, Token, unquote, write_quoted};
+use super::grammar::{Cursor, SyntaxError, TOKEN, Token, find, trim, unquote, write_quoted};
 use super::message::Method;
 use super::params::{Params, read_params};
-use super::uri::{Host, Uri, read_host_port};
+use super::uri::{Host, HostPort, Uri, check_uri, read_host_port};
 
 /// What every branch starts with that is unique by RFC 3261 §8.1.1.7.
 pub const BRANCH_COOKIE: &str = "z9hG4bK";
@@ -87,9 +87,17 @@ impl Via {
     }
 
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
-        let (transport, host, port) = read_via_hop(cursor)?;
-        let params = Params::from_checked(read_params(cursor)?);
-        Ok(Self { transport, host, port, params })
+        let start = cursor.at();
+        let (hop, params) = read_via(cursor)?;
+        let transport = Transport::parse(hop.transport);
+        let transport = transport.ok_or(SyntaxError::new(start, VIA_PROTOCOL))?;
+        let (host, port) = (hop.sender.host(), hop.sender.port);
+        Ok(Self { transport, host, port, params: Params::from_checked(params) })
+    }
+
+    /// Reads one value and keeps nothing.
+    pub(crate) fn check(cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        read_via(cursor).map(|_| ())
     }
 
     /// The name of the hop's transaction.
@@ -128,35 +136,49 @@ impl fmt::Display for Via {
     }
 }
 
-/// `SIP / 2.0 / transport host[:port]`: enough to know where an answer goes.
-pub(crate) fn read_via_hop(
-    cursor: &mut Cursor<'_>,
-) -> Result<(Transport, Host, Option<u16>), SyntaxError> {
-    const PROTOCOL: &str = "SIP/2.0/ and a transport";
+/// How and by whom a hop was sent: enough to know where an answer goes.
+pub(crate) struct ViaHop<'a> {
+    /// Whether it speaks `SIP/2.0`.
+    is_sip_2: bool,
+    transport: &'a str,
+    sender: HostPort<'a>,
+}
+
+/// `SIP / version / transport host[:port]`; allocates nothing.
+pub(crate) fn read_via_hop<'a>(cursor: &mut Cursor<'a>) -> Result<ViaHop<'a>, SyntaxError> {
     cursor.skip_space();
-    let start = cursor.at();
-    let name = cursor.token(PROTOCOL)?;
-    let has_version = cursor.eat_separator(b'/');
-    let version = cursor.token(PROTOCOL)?;
-    if !has_version || !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
-        return Err(SyntaxError::new(start, PROTOCOL));
-    }
+    let name = cursor.token(VIA_PROTOCOL)?;
     if !cursor.eat_separator(b'/') {
-        return Err(cursor.error(PROTOCOL));
+        return Err(cursor.error(VIA_PROTOCOL));
     }
-    let transport = cursor.token(PROTOCOL)?;
-    let transport = Transport::parse(transport).ok_or(SyntaxError::new(start, PROTOCOL))?;
+    let version = cursor.token(VIA_PROTOCOL)?;
+    let is_sip_2 = name.eq_ignore_ascii_case("SIP") && version == "2.0";
+    if !cursor.eat_separator(b'/') {
+        return Err(cursor.error(VIA_PROTOCOL));
+    }
+    let transport = cursor.token(VIA_PROTOCOL)?;
     let before = cursor.at();
     cursor.skip_space();
     if cursor.at() == before {
         return Err(cursor.error("a space and a host"));
     }
-    let host_start = cursor.at();
-    let (host, port, taken) =
-        read_host_port(cursor.rest(), true).map_err(|error| error.shifted(host_start))?;
-    cursor.seek(host_start + taken);
-    Ok((transport, host, port))
+    let start = cursor.at();
+    let sender = read_host_port(cursor.rest()).map_err(|error| error.shifted(start))?;
+    cursor.seek(start + sender.taken);
+    Ok(ViaHop { is_sip_2, transport, sender })
 }
+
+/// One Via as it is written; allocates nothing.
+fn read_via<'a>(cursor: &mut Cursor<'a>) -> Result<(ViaHop<'a>, &'a str), SyntaxError> {
+    let start = cursor.at();
+    let hop = read_via_hop(cursor)?;
+    if !hop.is_sip_2 {
+        return Err(SyntaxError::new(start, VIA_PROTOCOL));
+    }
+    Ok((hop, read_params(cursor)?))
+}
+
+const VIA_PROTOCOL: &str = "SIP/2.0/ and a transport";
 
 /// A name, a URI and parameters: From, To, Contact, Route and their kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,14 +207,34 @@ impl NameAddr {
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         let mut cursor = Cursor::new(text);
         let address = Self::read(&mut cursor)?;
-        cursor.finish("a semicolon or the end of the address")?;
+        cursor.finish(ADDRESS_END)?;
         Ok(address)
     }
 
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
-        let (display, uri) = read_address(cursor)?;
-        let params = Params::from_checked(read_params(cursor)?);
-        Ok(Self { display, uri, params })
+        let (display, uri, at) = read_address(cursor)?;
+        let uri = Uri::parse(uri).map_err(|error| error.shifted(at))?;
+        let params = read_params(cursor)?;
+        let display = match display {
+            Display::Absent => None,
+            Display::Quoted(inner) => Some(unquote(inner).into_owned()),
+            Display::Words(words) => Some(words.to_owned()),
+        };
+        Ok(Self { display, uri, params: Params::from_checked(params) })
+    }
+
+    /// Reads one value and keeps nothing.
+    pub(crate) fn check(cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        let (_, uri, at) = read_address(cursor)?;
+        check_uri(uri).map_err(|error| error.shifted(at))?;
+        read_params(cursor).map(|_| ())
+    }
+
+    /// Reads the whole text as one value and keeps nothing.
+    pub(crate) fn check_whole(text: &str) -> Result<(), SyntaxError> {
+        let mut cursor = Cursor::new(text);
+        Self::check(&mut cursor)?;
+        cursor.finish(ADDRESS_END)
     }
 
     /// The dialog's tag.
@@ -211,53 +253,63 @@ impl fmt::Display for NameAddr {
     }
 }
 
+const ADDRESS_END: &str = "a semicolon or the end of the address";
+
+/// The name before an address, as it is written.
+enum Display<'a> {
+    Absent,
+    /// Without its quotes, `\x` pairs unresolved.
+    Quoted(&'a str),
+    Words(&'a str),
+}
+
 /// `[display] <uri>` or a bare URI, which then has no comma, semicolon or question mark.
-fn read_address(cursor: &mut Cursor<'_>) -> Result<(Option<String>, Uri), SyntaxError> {
+///
+/// Returns the URI as it is written, unread, and where it stands.
+fn read_address<'a>(cursor: &mut Cursor<'a>) -> Result<(Display<'a>, &'a str, usize), SyntaxError> {
     cursor.skip_space();
     let start = cursor.at();
     let display = if cursor.peek() == Some(b'"') {
-        let inner = unquote(cursor.quoted()?).into_owned();
+        let inner = cursor.quoted()?;
         cursor.skip_space();
         if cursor.peek() != Some(b'<') {
             return Err(cursor.error("a URI in angle brackets behind the quoted name"));
         }
-        Some(inner)
+        Display::Quoted(inner)
     } else {
-        let mut end = start;
         while !cursor.run(TOKEN).is_empty() {
-            end = cursor.at();
             cursor.skip_space();
         }
-        if cursor.peek() == Some(b'<') {
-            let at = cursor.at();
-            cursor.seek(end);
-            let words = cursor.since(start);
-            cursor.seek(at);
-            (!words.is_empty()).then(|| words.to_owned())
-        } else {
+        if cursor.peek() != Some(b'<') {
             cursor.seek(start);
-            return Ok((None, read_bare_uri(cursor)?));
+            return read_bare_uri(cursor);
+        }
+        match trim(cursor.since(start)) {
+            "" => Display::Absent,
+            words => Display::Words(words),
         }
     };
     cursor.eat(b'<');
-    let uri_start = cursor.at();
-    let length = cursor.rest().find('>').ok_or(cursor.error("a closing angle bracket"))?;
-    let uri = Uri::parse(&cursor.rest()[..length]).map_err(|error| error.shifted(uri_start))?;
-    cursor.seek(uri_start + length + 1);
-    Ok((display, uri))
+    let at = cursor.at();
+    let rest = cursor.rest();
+    let length = find(rest, b'>').ok_or(cursor.error("a closing angle bracket"))?;
+    cursor.seek(at + length + 1);
+    Ok((display, &rest[..length], at))
 }
 
-fn read_bare_uri(cursor: &mut Cursor<'_>) -> Result<Uri, SyntaxError> {
-    let start = cursor.at();
+fn read_bare_uri<'a>(
+    cursor: &mut Cursor<'a>,
+) -> Result<(Display<'a>, &'a str, usize), SyntaxError> {
+    let at = cursor.at();
     let rest = cursor.rest();
-    let length = rest.find([' ', '\t', ';', ',', '?']).unwrap_or(rest.len());
+    let is_end = |octet: u8| matches!(octet, b' ' | b'\t' | b';' | b',' | b'?');
+    let length = rest.bytes().position(is_end).unwrap_or(rest.len());
     if rest[length..].starts_with('?') {
         let expected = "angle brackets around a URI with a question mark";
-        return Err(SyntaxError::new(start + length, expected));
+        return Err(SyntaxError::new(at + length, expected));
     }
-    let uri = Uri::parse(&rest[..length]).map_err(|error| error.shifted(start))?;
-    cursor.seek(start + length);
-    Ok(uri)
+    cursor.seek(at + length);
+    Ok((Display::Absent, &rest[..length], at))
 }
 
 /// `number method`, RFC 3261 §20.16.
