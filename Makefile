@@ -1,0 +1,35 @@
+# Bare `make` lists what there is. ARGS goes to the command behind a target:
+#   make demo ARGS="--exit --json report.json"
+
+CARGO ?= cargo
+ARGS ?=
+
+.PHONY: help demo test check golden bench deny setup
+
+help: ## This list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: setup ## Server, simulated carrier and a customer's application: 60 real calls over loopback
+	$(CARGO) build --locked -p outdial
+	./target/debug/outdial demo $(ARGS)
+
+test: setup check ## Everything: format, lints, documents, and all tiers of tests
+	$(CARGO) test --locked --workspace $(ARGS)
+
+check: ## Format, lints and documentation, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+golden: ## Rewrite golden files from what the code says now; read the diff
+	UPDATE_GOLDEN=1 UPDATE_EXPECT=1 $(CARGO) test --locked --workspace
+
+bench: setup ## CPU per call beside sipp, and calls on one core; ARGS="--json FILE"
+	$(CARGO) build --locked --release -p outdial
+	./target/release/outdial bench $(ARGS)
+
+deny: ## Licences, advisories and sources of dependencies (needs cargo-deny)
+	cargo deny check
+
+setup: ## Install what demo, test and bench need (Debian packages)
+	@scripts/setup.sh

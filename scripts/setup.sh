@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs what demo, test and bench need and is missing. Debian 12; a Rust toolchain is yours to bring.
+set -eu
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "setup: cargo is missing: install a Rust toolchain (see rust-toolchain.toml for the version)" >&2
+    exit 1
+fi
+
+missing=""
+need() { # program, package
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need cc gcc
+need espeak-ng espeak-ng
+need sipp sip-tester
+need baresip baresip
+need curl curl
+[ -z "$missing" ] && exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "setup: please install:$missing" >&2
+    exit 1
+fi
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 || { echo "setup: please install as root:$missing" >&2; exit 1; }
+    as_root=sudo
+fi
+echo "setup: installing$missing" >&2
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # a list of packages
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,3 +1,0 @@
-//! main
-#![allow(missing_docs)]
-fn main() {}
