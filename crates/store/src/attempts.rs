@@ -1,12 +1,45 @@
 //! Attempts: what happens in them, how they end, and what a crash left open.
 
 use domain::attempt::{Attempt, AttemptEnd};
-use domain::contact::Contact;
+use domain::contact::{Contact, ContactState};
 use domain::event::EventKind;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId};
+use domain::outcome::Disposition;
+use domain::retry::Verdict;
 use domain::time::Timestamp;
 
-use crate::{Cancel, Finished, Reader, Store, StoreError};
+use crate::contacts::{Held, end_waiting, held, move_on, tell};
+use crate::tx::{Standing, Tx};
+use crate::value::{attempt_columns, contact_columns, cut, queries, values};
+use crate::{Cancel, Finished, Reader, Store, StoreError, uploads};
+
+queries! {
+    ASK_CANCEL = "UPDATE contacts SET cancel_asked = 1 WHERE id = $1";
+    ATTEMPT = concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1");
+    ATTEMPTS = concat!(
+        "SELECT ", attempt_columns!(), " FROM attempts WHERE contact = $1 ORDER BY id"
+    );
+    END = "UPDATE attempts SET outcome = $1, ended_at = $2, ringing_at = $3, answered_at = $4, \
+        sip_status = $5, q850 = $6, cause = $7 WHERE id = $8";
+    FORGET = "DELETE FROM attempts WHERE id = $1";
+    FORGET_EVENTS = "DELETE FROM events WHERE contact = $1 AND attempt = $2";
+    LAST_CONTACT = "SELECT coalesce(max(id), 0) FROM contacts WHERE campaign = $1";
+    LAST_STARTED = "SELECT max(started_at) FROM attempts WHERE contact = $1";
+    NOTE_ANSWERED = "UPDATE attempts SET answered_at = coalesce(answered_at, $1) WHERE id = $2";
+    NOTE_RINGING = "UPDATE attempts SET ringing_at = coalesce(ringing_at, $1) WHERE id = $2";
+    OPEN = concat!(
+        "SELECT ", attempt_columns!(), ", ", contact_columns!(),
+        " FROM attempts JOIN contacts ON contacts.id = attempts.contact \
+         WHERE attempts.outcome IS NULL ORDER BY attempts.id"
+    );
+    OPEN_OF_CONTACT = "SELECT id FROM attempts WHERE contact = $1 AND outcome IS NULL";
+    OWNER = "SELECT account FROM campaigns WHERE id = $1";
+    WAITING = "SELECT id FROM contacts WHERE campaign = $1 AND state = 'waiting' AND id <= $2 \
+        ORDER BY id LIMIT $3";
+}
+
+/// Contacts that one transaction cancels: a few milliseconds of the writer's time.
+const CANCEL_ROWS: u32 = 200;
 
 impl Store {
     /// Notes a fact about a live attempt, in order with everything else this caller writes.
@@ -15,22 +48,40 @@ impl Store {
     /// second of notes, never what came with the end of an attempt.
     pub async fn note(
         &self,
-        _attempt: AttemptId,
-        _contact: ContactId,
-        _at: Timestamp,
-        _kind: EventKind,
-        _detail: &str,
+        attempt: AttemptId,
+        contact: ContactId,
+        at: Timestamp,
+        kind: EventKind,
+        detail: &str,
     ) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+        let detail = cut(detail).to_owned();
+        self.write_later(move |tx| {
+            match kind {
+                EventKind::Ringing => drop(tx.run(NOTE_RINGING, values![at, attempt])?),
+                EventKind::Answered => drop(tx.run(NOTE_ANSWERED, values![at, attempt])?),
+                EventKind::Dialing
+                | EventKind::Done
+                | EventKind::Ended
+                | EventKind::Queued
+                | EventKind::RetryScheduled
+                | EventKind::ScriptError => {}
+            }
+            tell(tx, contact, Some(attempt), at, kind, &detail)
+        })
+        .await
     }
 
-    /// Ends an attempt: its outcome, what follows for the contact, events and owed webhook, at once.
+    /// Ends an attempt: its outcome, what follows for the contact, events and owed webhook, at
+    /// once.
+    ///
+    /// A contact whose cancel was asked for meanwhile is not dialed again; it ends as canceled.
     pub async fn finish_attempt(
         &self,
-        _attempt: AttemptId,
-        _end: &AttemptEnd,
+        attempt: AttemptId,
+        end: &AttemptEnd,
     ) -> Result<Finished, StoreError> {
-        Err(StoreError::Closed)
+        let end = end.clone();
+        self.write(6, move |tx| finish(tx, attempt, &end)).await
     }
 
     /// Undoes an attempt of which nothing was sent; `false` where it is not open.
@@ -38,41 +89,200 @@ impl Store {
     /// The contact waits as before, or ends where its cancel was asked for.
     pub async fn release_attempt(
         &self,
-        _now: Timestamp,
-        _attempt: AttemptId,
+        now: Timestamp,
+        attempt: AttemptId,
     ) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
+        self.write(4, move |tx| release(tx, now, attempt)).await
     }
 
     /// Attempts begun and not ended, oldest first: after a start, those that a crash left.
     pub async fn open_attempts(&self) -> Result<Vec<(Attempt, Contact)>, StoreError> {
-        Err(StoreError::Closed)
+        self.eyes().look(|sql| sql.all(OPEN, &[], |row| Ok((row.attempt()?, row.contact()?)))).await
     }
 
     /// Ends a waiting contact as canceled; one in a call is not dialed again.
     pub async fn cancel_contact(
         &self,
-        _now: Timestamp,
-        _account: AccountId,
-        _contact: ContactId,
+        now: Timestamp,
+        account: AccountId,
+        contact: ContactId,
     ) -> Result<Cancel, StoreError> {
-        Err(StoreError::Closed)
+        self.write(3, move |tx| cancel(tx, now, account, contact)).await
     }
 
     /// Ends all contacts as canceled that wait in a campaign; how many there were.
+    ///
+    /// In parts, each a transaction of its own. Those in a call are left alone.
     pub async fn cancel_waiting(
         &self,
-        _now: Timestamp,
-        _account: AccountId,
-        _campaign: CampaignId,
+        now: Timestamp,
+        account: AccountId,
+        campaign: CampaignId,
     ) -> Result<u64, StoreError> {
-        Err(StoreError::Closed)
+        let publish = move |tx: &mut Tx<'_>| {
+            let owner = tx.one(OWNER, values![campaign], |row| row.int())?;
+            if owner != Some(account.0) {
+                return Ok(None);
+            }
+            let left = uploads::chore_of_campaign(tx, campaign)?;
+            let last = tx.the(LAST_CONTACT, values![campaign], |row| row.int())?;
+            Ok(Some((left, last)))
+        };
+        // Contacts taken in from here on are none of those that were meant.
+        let last = loop {
+            match self.write(uploads::CHORE_ROWS, publish).await? {
+                Some((true, _)) => {}
+                Some((false, last)) => break last,
+                None => return Ok(0),
+            }
+        };
+        let mut canceled = 0;
+        loop {
+            let part = self
+                .write(uploads::CHORE_ROWS, move |tx| cancel_part(tx, now, campaign, last))
+                .await?;
+            canceled += u64::from(part);
+            if part < CANCEL_ROWS {
+                return Ok(canceled);
+            }
+        }
     }
 }
 
 impl Reader {
     /// The attempts of a contact, oldest first.
-    pub async fn attempts(&self, _contact: ContactId) -> Result<Vec<Attempt>, StoreError> {
-        Err(StoreError::Closed)
+    pub async fn attempts(&self, contact: ContactId) -> Result<Vec<Attempt>, StoreError> {
+        self.look(move |sql| sql.all(ATTEMPTS, values![contact], |row| row.attempt())).await
     }
+}
+
+fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, StoreError> {
+    let attempt = tx.one(ATTEMPT, values![id], |row| row.attempt())?;
+    let attempt = attempt.ok_or_else(|| unknown(id))?;
+    let Held { mut contact, cancel_asked, .. } = holder(tx, &attempt)?;
+    if attempt.outcome.is_some() {
+        return Ok(repeated(contact));
+    }
+    tx.run(
+        END,
+        values![
+            end.outcome.name(),
+            end.ended_at,
+            end.ringing_at.or(attempt.ringing_at),
+            end.answered_at.or(attempt.answered_at),
+            end.cause.sip_status.map(u32::from),
+            end.cause.q850.map(u32::from),
+            cut(&end.cause.text),
+            id,
+        ],
+    )?;
+    tx.count_outcome(end.outcome);
+    tell(tx, contact.id, Some(id), end.ended_at, EventKind::Ended, end.outcome.name())?;
+
+    let verdict =
+        contact.retry.after_attempt(contact.attempts, end.outcome, end.ended_at, &contact.window);
+    let verdict = match verdict {
+        Verdict::DialAt(_) if cancel_asked => Verdict::End(Disposition::Canceled),
+        verdict => verdict,
+    };
+    contact.last_outcome = Some(end.outcome);
+    contact.duration_s = end.duration_s();
+    let mut parked = false;
+    match verdict {
+        Verdict::DialAt(at) => {
+            contact.state = ContactState::Waiting;
+            contact.next_at = at;
+            parked = at > end.ended_at;
+            let detail = at.as_seconds().to_string();
+            let kind = EventKind::RetryScheduled;
+            tell(tx, contact.id, Some(id), end.ended_at, kind, &detail)?;
+        }
+        Verdict::End(disposition) => {
+            contact.state = ContactState::Done(disposition);
+            contact.ended_at = Some(end.ended_at);
+        }
+    }
+    move_on(tx, Standing::Calling, &contact, parked)?;
+    Ok(Finished { contact, verdict, repeated: false })
+}
+
+/// How things stand for a contact one of whose attempts is reported as ended once more.
+fn repeated(contact: Contact) -> Finished {
+    let verdict = match contact.state {
+        ContactState::Done(disposition) => Verdict::End(disposition),
+        ContactState::Calling | ContactState::Waiting => Verdict::DialAt(contact.next_at),
+    };
+    Finished { contact, verdict, repeated: true }
+}
+
+fn release(tx: &mut Tx<'_>, now: Timestamp, id: AttemptId) -> Result<bool, StoreError> {
+    let attempt = tx.one(ATTEMPT, values![id], |row| row.attempt())?;
+    let Some(attempt) = attempt.filter(|attempt| attempt.outcome.is_none()) else {
+        return Ok(false);
+    };
+    let Held { mut contact, cancel_asked, .. } = holder(tx, &attempt)?;
+    tx.run(FORGET_EVENTS, values![contact.id, id])?;
+    tx.run(FORGET, values![id])?;
+    contact.attempts -= 1;
+    contact.last_attempt_at = tx.the(LAST_STARTED, values![contact.id], |row| row.maybe_time())?;
+    if cancel_asked {
+        contact.state = ContactState::Done(Disposition::Canceled);
+        contact.ended_at = Some(now);
+    } else {
+        contact.state = ContactState::Waiting;
+    }
+    move_on(tx, Standing::Calling, &contact, false)?;
+    Ok(true)
+}
+
+fn cancel(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    account: AccountId,
+    id: ContactId,
+) -> Result<Cancel, StoreError> {
+    let found = match held(tx, id)? {
+        None if uploads::publish_one(tx, account, id)? => held(tx, id)?,
+        found => found,
+    };
+    let Some(held) = found.filter(|held| held.contact.account == account) else {
+        return Ok(Cancel::NotFound);
+    };
+    match held.contact.state {
+        ContactState::Calling => {
+            tx.run(ASK_CANCEL, values![id])?;
+            let attempt = tx.the(OPEN_OF_CONTACT, values![id], |row| row.int())?;
+            Ok(Cancel::Calling(AttemptId(attempt)))
+        }
+        ContactState::Done(_) => Ok(Cancel::AlreadyDone),
+        ContactState::Waiting => {
+            end_waiting(tx, held, now, Disposition::Canceled)?;
+            Ok(Cancel::Canceled)
+        }
+    }
+}
+
+fn cancel_part(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    campaign: CampaignId,
+    last: i64,
+) -> Result<u32, StoreError> {
+    let waiting = tx.all(WAITING, values![campaign, last, CANCEL_ROWS], |row| row.int())?;
+    for contact in &waiting {
+        if let Some(held) = held(tx, ContactId(*contact))? {
+            end_waiting(tx, held, now, Disposition::Canceled)?;
+        }
+    }
+    Ok(u32::try_from(waiting.len()).unwrap_or(u32::MAX))
+}
+
+/// The contact that an attempt tries.
+fn holder(tx: &Tx<'_>, attempt: &Attempt) -> Result<Held, StoreError> {
+    held(tx, attempt.contact)?
+        .ok_or_else(|| StoreError::Damaged(format!("attempt {} without a contact", attempt.id)))
+}
+
+const fn unknown(attempt: AttemptId) -> StoreError {
+    StoreError::Unknown { what: "attempt", id: attempt.0 }
 }

@@ -4,49 +4,96 @@ use domain::campaign::{Campaign, CampaignState};
 use domain::ids::{AccountId, CampaignId};
 use domain::time::Timestamp;
 
+use crate::accounts::unknown_account;
+use crate::tx::Tx;
+use crate::value::{queries, values};
 use crate::{CampaignRow, CreateError, Cursor, Page, Reader, Store, StoreError};
+
+macro_rules! campaign_row {
+    ($where:literal) => {
+        concat!(
+            "SELECT campaigns.id, campaigns.account, campaigns.name, campaigns.state, \
+             campaigns.redial_in_doubt, campaigns.created_at, n.waiting, n.calling, n.completed, \
+             n.failed, n.expired, n.canceled \
+             FROM campaigns JOIN campaign_counts n ON n.campaign = campaigns.id WHERE ",
+            $where
+        )
+    };
+}
+
+queries! {
+    ACCOUNT_EXISTS = "SELECT id FROM accounts WHERE id = $1";
+    BY_NAME = "SELECT id, account, name, state, redial_in_doubt, created_at FROM campaigns \
+        WHERE account = $1 AND name = $2";
+    CREATE = "INSERT INTO campaigns (account, name, state, redial_in_doubt, created_at) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account, name) DO NOTHING \
+        RETURNING id, account, name, state, redial_in_doubt, created_at";
+    CREATE_COUNTS = "INSERT INTO campaign_counts (campaign) VALUES ($1)";
+    ROW = campaign_row!("campaigns.account = $1 AND campaigns.id = $2");
+    ROWS = campaign_row!(
+        "campaigns.account = $1 AND campaigns.id < $2 ORDER BY campaigns.id DESC LIMIT $3"
+    );
+    ROW_BY_NAME = campaign_row!("campaigns.account = $1 AND campaigns.name = $2");
+    SET_REDIAL_IN_DOUBT = "UPDATE campaigns SET redial_in_doubt = $1 \
+        WHERE account = $2 AND id = $3";
+    SET_STATE = "UPDATE campaigns SET state = $1 WHERE account = $2 AND id = $3";
+}
 
 impl Store {
     /// Creates a campaign; [`CreateError::Taken`] where the account has one of this name.
     pub async fn create_campaign(
         &self,
-        _now: Timestamp,
-        _account: AccountId,
-        _name: &str,
-        _state: CampaignState,
-        _redial_in_doubt: bool,
+        now: Timestamp,
+        account: AccountId,
+        name: &str,
+        state: CampaignState,
+        redial_in_doubt: bool,
     ) -> Result<Campaign, CreateError> {
-        Err(StoreError::Closed.into())
+        let owned = name.to_owned();
+        let created = self
+            .write(2, move |tx| create(tx, now, account, &owned, state, redial_in_doubt))
+            .await?;
+        created.ok_or_else(|| CreateError::Taken(name.to_owned()))
     }
 
     /// The account's campaign of this name, created as running where there is none.
     pub async fn campaign_named(
         &self,
-        _now: Timestamp,
-        _account: AccountId,
-        _name: &str,
+        now: Timestamp,
+        account: AccountId,
+        name: &str,
     ) -> Result<Campaign, StoreError> {
-        Err(StoreError::Closed)
+        let name = name.to_owned();
+        self.write(2, move |tx| named(tx, now, account, &name)).await
     }
 
     /// Starts or stops a campaign; `false` where the account has no such campaign.
     pub async fn set_campaign_state(
         &self,
-        _account: AccountId,
-        _campaign: CampaignId,
-        _state: CampaignState,
+        account: AccountId,
+        campaign: CampaignId,
+        state: CampaignState,
     ) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
+        self.write(
+            1,
+            move |tx| Ok(tx.run(SET_STATE, values![state.name(), account, campaign])? > 0),
+        )
+        .await
     }
 
-    /// Says whether attempts in doubt may be repeated; `false` where the account has no such campaign.
+    /// Says whether attempts in doubt may be repeated; `false` where the account has no such
+    /// campaign.
     pub async fn set_redial_in_doubt(
         &self,
-        _account: AccountId,
-        _campaign: CampaignId,
-        _redial_in_doubt: bool,
+        account: AccountId,
+        campaign: CampaignId,
+        redial_in_doubt: bool,
     ) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
+        self.write(1, move |tx| {
+            let values = values![redial_in_doubt, account, campaign];
+            Ok(tx.run(SET_REDIAL_IN_DOUBT, values)? > 0)
+        })
+        .await
     }
 }
 
@@ -54,28 +101,75 @@ impl Reader {
     /// A campaign of the account, and how its contacts stand.
     pub async fn campaign(
         &self,
-        _account: AccountId,
-        _campaign: CampaignId,
+        account: AccountId,
+        campaign: CampaignId,
     ) -> Result<Option<CampaignRow>, StoreError> {
-        Err(StoreError::Closed)
+        self.look(move |sql| sql.one(ROW, values![account, campaign], |row| row.campaign_row()))
+            .await
     }
 
     /// The account's campaign of this name, and how its contacts stand.
     pub async fn campaign_by_name(
         &self,
-        _account: AccountId,
-        _name: &str,
+        account: AccountId,
+        name: &str,
     ) -> Result<Option<CampaignRow>, StoreError> {
-        Err(StoreError::Closed)
+        let name = name.to_owned();
+        self.look(move |sql| {
+            let values = values![account, name.as_str()];
+            sql.one(ROW_BY_NAME, values, |row| row.campaign_row())
+        })
+        .await
     }
 
     /// The account's campaigns, newest first, at most `limit` in a page.
     pub async fn campaigns(
         &self,
-        _account: AccountId,
-        _from: Option<Cursor>,
-        _limit: u32,
+        account: AccountId,
+        from: Option<Cursor>,
+        limit: u32,
     ) -> Result<Page<CampaignRow>, StoreError> {
-        Err(StoreError::Closed)
+        self.look(move |sql| {
+            let values = values![account, Cursor::before(from), limit];
+            let items = sql.all(ROWS, values, |row| row.campaign_row())?;
+            Ok(Page::of(items, limit, |item| item.campaign.id.0))
+        })
+        .await
     }
+}
+
+/// The account's campaign of this name, created as running where there is none.
+pub(crate) fn named(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    account: AccountId,
+    name: &str,
+) -> Result<Campaign, StoreError> {
+    if let Some(found) = tx.one(BY_NAME, values![account, name], |row| row.campaign())? {
+        return Ok(found);
+    }
+    match create(tx, now, account, name, CampaignState::Running, false)? {
+        Some(created) => Ok(created),
+        // Another server was faster.
+        None => tx.the(BY_NAME, values![account, name], |row| row.campaign()),
+    }
+}
+
+fn create(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    account: AccountId,
+    name: &str,
+    state: CampaignState,
+    redial_in_doubt: bool,
+) -> Result<Option<Campaign>, StoreError> {
+    if tx.one(ACCOUNT_EXISTS, values![account], |_| Ok(()))?.is_none() {
+        return Err(unknown_account(account));
+    }
+    let values = values![account, name, state.name(), redial_in_doubt, now];
+    let created = tx.one(CREATE, values, |row| row.campaign())?;
+    if let Some(campaign) = &created {
+        tx.run(CREATE_COUNTS, values![campaign.id])?;
+    }
+    Ok(created)
 }

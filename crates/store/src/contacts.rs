@@ -1,12 +1,86 @@
-//! Taking contacts in, one request or one long upload at a time, and reading them.
+//! Taking contacts in, moving them on, and reading them.
 
-use domain::application::Application;
-use domain::contact::{Contact, ContactRule, NewContact};
-use domain::event::Event;
-use domain::ids::{AccountId, ApplicationId, ContactId};
-use domain::time::Timestamp;
+use domain::application::{Application, ApplicationSpec};
+use domain::contact::{Contact, ContactRule, ContactState, NewContact};
+use domain::event::{Event, EventKind};
+use domain::ids::{AccountId, ApplicationId, AttemptId, CampaignId, ContactId};
+use domain::outcome::Disposition;
+use domain::time::{DialWindow, Timestamp};
+use sha2::{Digest, Sha256};
 
-use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, UploadId};
+use crate::sqlite::Sql;
+use crate::tx::{Standing, Tx};
+use crate::value::{contact_columns, cut, queries, script_columns, values};
+use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, campaigns, uploads, webhooks};
+
+queries! {
+    ADD = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
+        opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, destination, reference, \
+        parameters, result_url) VALUES ($1, $2, $3, $4, 'waiting', $5, $6, $7, $8, $9, $10, $11, \
+        $12, $13, $14, $15, $16)";
+    APPLICATION = "SELECT id, account, source, script, parameters, dialect \
+        FROM applications WHERE id = $1";
+    CONTACT = concat!(
+        "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id = $2"
+    );
+    CREATE_APPLICATION = "INSERT INTO applications \
+        (account, spec_hash, source, script, parameters, dialect) VALUES ($1, $2, $3, $4, $5, $6) \
+        ON CONFLICT (account, spec_hash) DO NOTHING RETURNING id";
+    EVENTS = "SELECT id, contact, attempt, at, kind, detail FROM events \
+        WHERE contact = $1 ORDER BY id LIMIT $2";
+    FIND_APPLICATION = "SELECT id FROM applications WHERE account = $1 AND spec_hash = $2";
+    HELD = concat!(
+        "SELECT ", contact_columns!(), ", contacts.parked, contacts.cancel_asked \
+         FROM contacts WHERE id = $1"
+    );
+    LIST = concat!(
+        "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id < $2 \
+         ORDER BY id DESC LIMIT $3"
+    );
+    LIST_CAMPAIGN = concat!(
+        "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND campaign = $2 \
+         AND state = $3 AND id < $4 ORDER BY id DESC LIMIT $5"
+    );
+    LIST_STATE = concat!(
+        "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND state = $2 \
+         AND id < $3 AND id >= $4 ORDER BY id DESC LIMIT $5"
+    );
+    MOVE = "UPDATE contacts SET state = $1, parked = $2, next_at = $3, attempts = $4, \
+        last_outcome = $5, last_attempt_at = $6, duration_s = $7, ended_at = $8 WHERE id = $9";
+    STATE_LOOK_END = "SELECT id FROM contacts WHERE account = $1 AND id < $2 \
+        ORDER BY id DESC LIMIT 1 OFFSET $3";
+    TELL = "INSERT INTO events (contact, attempt, at, kind, detail) VALUES ($1, $2, $3, $4, $5)";
+}
+
+/// The numbers from which contacts take their ids.
+const CONTACT_IDS: &str = "contact_ids";
+/// Most events of a contact that are read: a script may note errors without end.
+const EVENTS_MAX: u32 = 1_000;
+/// Contacts of an account looked through for one page of those in a state: there is no index for
+/// that, and a page that comes up short still says where to go on.
+const STATE_LOOK_MAX: u32 = 20_000;
+
+/// A contact as a transaction holds it, with what only the store knows.
+pub(crate) struct Held {
+    /// The contact.
+    pub contact: Contact,
+    /// It waits, and its time was ahead when last looked at.
+    pub parked: bool,
+    /// Somebody asked that it end as soon as its call ends.
+    pub cancel_asked: bool,
+}
+
+/// What contacts taken in together share, as rows hold it.
+pub(crate) struct Shared {
+    /// Their campaign.
+    pub campaign: CampaignId,
+    /// What runs when somebody answers.
+    pub application: ApplicationId,
+    /// Not dialed before this moment.
+    pub next_at: Timestamp,
+    /// Whether that lies ahead.
+    pub parked: bool,
+}
 
 impl Store {
     /// Takes contacts in, all or none; campaign and application are created where they are new.
@@ -14,42 +88,12 @@ impl Store {
     /// One transaction: for more than some hundred contacts use an upload.
     pub async fn add_contacts(
         &self,
-        _now: Timestamp,
-        _rule: &ContactRule,
-        _contacts: Vec<NewContact>,
+        now: Timestamp,
+        rule: &ContactRule,
+        contacts: Vec<NewContact>,
     ) -> Result<Vec<ContactId>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    /// Begins to take in a long list, which counts only once it is committed.
-    pub async fn begin_upload(
-        &self,
-        _now: Timestamp,
-        _rule: &ContactRule,
-    ) -> Result<UploadId, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    /// Adds contacts to an upload. They have their ids, and are neither dialed nor shown before the
-    /// commit.
-    pub async fn upload_add(
-        &self,
-        _upload: UploadId,
-        _contacts: Vec<NewContact>,
-    ) -> Result<Vec<ContactId>, StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    /// Commits an upload: from the answer on all its contacts are taken in, a crash included.
-    ///
-    /// The first become dialable with it, the others in the moments that follow.
-    pub async fn commit_upload(&self, _upload: UploadId) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
-
-    /// Forgets an upload and its contacts.
-    pub async fn abort_upload(&self, _upload: UploadId) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+        let rule = rule.clone();
+        self.write(contacts.len(), move |tx| add(tx, now, &rule, &contacts)).await
     }
 }
 
@@ -57,35 +101,251 @@ impl Reader {
     /// A contact of the account.
     pub async fn contact(
         &self,
-        _account: AccountId,
-        _contact: ContactId,
+        account: AccountId,
+        contact: ContactId,
     ) -> Result<Option<Contact>, StoreError> {
-        Err(StoreError::Closed)
+        self.look(move |sql| {
+            sql.snapshot(|sql| {
+                let values = values![account, contact];
+                match sql.one(CONTACT, values, |row| row.contact())? {
+                    Some(found) => Ok(Some(found)),
+                    None => uploads::committed(sql, account, contact),
+                }
+            })
+        })
+        .await
     }
 
     /// Contacts of the account, newest first, at most `limit` in a page.
     ///
-    /// Of an upload that is being made dialable, only the part that already is.
+    /// A page may come up short, even empty, and still have a next one. Of an upload that is being
+    /// made dialable, only the part that already is.
     pub async fn contacts(
         &self,
-        _account: AccountId,
-        _filter: ContactFilter,
-        _from: Option<Cursor>,
-        _limit: u32,
+        account: AccountId,
+        filter: ContactFilter,
+        from: Option<Cursor>,
+        limit: u32,
     ) -> Result<Page<Contact>, StoreError> {
-        Err(StoreError::Closed)
+        let below = Cursor::before(from);
+        self.look(move |sql| {
+            sql.snapshot(|sql| match (filter.campaign, filter.state) {
+                (None, None) => {
+                    let values = values![account, below, limit];
+                    let items = sql.all(LIST, values, |row| row.contact())?;
+                    Ok(Page::of(items, limit, |item| item.id.0))
+                }
+                (None, Some(state)) => in_state(sql, account, state, below, limit),
+                (Some(campaign), state) => in_campaign(sql, account, campaign, state, below, limit),
+            })
+        })
+        .await
     }
 
-    /// What happened to a contact, oldest first.
-    pub async fn events(&self, _contact: ContactId) -> Result<Vec<Event>, StoreError> {
-        Err(StoreError::Closed)
+    /// What happened to a contact, oldest first, the first 1,000 facts.
+    pub async fn events(&self, contact: ContactId) -> Result<Vec<Event>, StoreError> {
+        self.look(move |sql| sql.all(EVENTS, values![contact, EVENTS_MAX], |row| row.event())).await
     }
 
     /// What runs when somebody answers.
     pub async fn application(
         &self,
-        _application: ApplicationId,
+        application: ApplicationId,
     ) -> Result<Option<Application>, StoreError> {
-        Err(StoreError::Closed)
+        self.look(move |sql| sql.one(APPLICATION, values![application], |row| row.application()))
+            .await
     }
+}
+
+/// Creates what contacts of a rule share, where it is new.
+pub(crate) fn share(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<Shared, StoreError> {
+    let campaign = campaigns::named(tx, now, rule.account, &rule.campaign)?.id;
+    let application = application(tx, rule.account, &rule.application)?;
+    let next_at = rule.window.opens_at.map_or(now, |opens_at| opens_at.max(now));
+    Ok(Shared { campaign, application, next_at, parked: next_at > now })
+}
+
+/// Takes ids for `many` contacts.
+pub(crate) fn take_ids(tx: &Tx<'_>, many: usize) -> Result<Vec<ContactId>, StoreError> {
+    let first = tx.numbers(CONTACT_IDS, many)?;
+    Ok((first..).take(many).map(ContactId).collect())
+}
+
+/// The contact of this id as a transaction holds it.
+pub(crate) fn held(tx: &Tx<'_>, contact: ContactId) -> Result<Option<Held>, StoreError> {
+    tx.one(HELD, values![contact], |row| {
+        Ok(Held { contact: row.contact()?, parked: row.flag()?, cancel_asked: row.flag()? })
+    })
+}
+
+/// Writes where a contact now stands; where it ended, tells and owes that, too.
+pub(crate) fn move_on(
+    tx: &mut Tx<'_>,
+    from: Standing,
+    contact: &Contact,
+    parked: bool,
+) -> Result<(), StoreError> {
+    tx.run(
+        MOVE,
+        values![
+            contact.state.name(),
+            parked,
+            contact.next_at,
+            contact.attempts,
+            contact.last_outcome.map(domain::outcome::Outcome::name),
+            contact.last_attempt_at,
+            contact.duration_s,
+            contact.ended_at,
+            contact.id,
+        ],
+    )?;
+    tx.go(contact.campaign, from, Standing::of(contact.state, parked));
+    if let (ContactState::Done(disposition), Some(at)) = (contact.state, contact.ended_at) {
+        tell(tx, contact.id, None, at, EventKind::Done, disposition.name())?;
+        webhooks::owe(tx, contact, at)?;
+    }
+    Ok(())
+}
+
+/// Ends a contact that waits.
+pub(crate) fn end_waiting(
+    tx: &mut Tx<'_>,
+    held: Held,
+    at: Timestamp,
+    disposition: Disposition,
+) -> Result<(), StoreError> {
+    let from = Standing::of(held.contact.state, held.parked);
+    let mut contact = held.contact;
+    contact.state = ContactState::Done(disposition);
+    contact.ended_at = Some(at);
+    move_on(tx, from, &contact, false)
+}
+
+/// Writes down a fact about a contact.
+pub(crate) fn tell(
+    tx: &Tx<'_>,
+    contact: ContactId,
+    attempt: Option<AttemptId>,
+    at: Timestamp,
+    kind: EventKind,
+    detail: &str,
+) -> Result<(), StoreError> {
+    let values = values![contact, attempt, at, kind.name(), cut(detail)];
+    tx.run(TELL, values).map(drop)
+}
+
+fn add(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    rule: &ContactRule,
+    contacts: &[NewContact],
+) -> Result<Vec<ContactId>, StoreError> {
+    let shared = share(tx, now, rule)?;
+    let ids = take_ids(tx, contacts.len())?;
+    let DialWindow { opens_at, closes_at } = rule.window;
+    for (id, contact) in ids.iter().zip(contacts) {
+        let destination = contact.destination.to_string();
+        tx.run(
+            ADD,
+            values![
+                *id,
+                rule.account,
+                shared.campaign,
+                shared.application,
+                shared.parked,
+                shared.next_at,
+                opens_at,
+                closes_at,
+                rule.retry.attempts_max.max(1),
+                rule.retry.wait,
+                now,
+                rule.dialect,
+                destination.as_str(),
+                contact.reference.as_str(),
+                contact.parameters.as_str(),
+                rule.result_url.as_deref(),
+            ],
+        )?;
+        tell(tx, *id, None, now, EventKind::Queued, "")?;
+    }
+    let standing = Standing::of(ContactState::Waiting, shared.parked);
+    let many = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    tx.come(shared.campaign, standing, many);
+    Ok(ids)
+}
+
+fn application(
+    tx: &Tx<'_>,
+    account: AccountId,
+    spec: &ApplicationSpec,
+) -> Result<ApplicationId, StoreError> {
+    let hash = spec_hash(spec);
+    let find = || {
+        tx.one(FIND_APPLICATION, values![account, &hash], |row| row.int())
+            .map(|found| found.map(ApplicationId))
+    };
+    if let Some(found) = find()? {
+        return Ok(found);
+    }
+    let (source, script) = script_columns(&spec.script);
+    let values = values![account, &hash, source, script, spec.parameters.as_str(), spec.dialect];
+    let created = tx.one(CREATE_APPLICATION, values, |row| row.int())?;
+    match created.map(ApplicationId) {
+        Some(created) => Ok(created),
+        // Another server was faster.
+        None => find()?.ok_or_else(|| StoreError::Damaged("an application without a row".into())),
+    }
+}
+
+/// What equal specs have in common and different ones do not: each part goes in with its length.
+fn spec_hash(spec: &ApplicationSpec) -> [u8; 32] {
+    let (source, script) = script_columns(&spec.script);
+    let mut hash = Sha256::new();
+    for part in [source, script, &spec.parameters] {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.update([spec.dialect.0]);
+    hash.finalize().into()
+}
+
+fn in_campaign(
+    sql: Sql<'_>,
+    account: AccountId,
+    campaign: CampaignId,
+    state: Option<ContactState>,
+    below: i64,
+    limit: u32,
+) -> Result<Page<Contact>, StoreError> {
+    let all = [ContactState::Waiting, ContactState::Calling]
+        .into_iter()
+        .chain(Disposition::ALL.map(ContactState::Done));
+    let mut items = Vec::new();
+    // The index is by state, so the newest of all are among the newest of each.
+    for state in all.filter(|one| state.is_none_or(|state| state == *one)) {
+        let values = values![account, campaign, state.name(), below, limit];
+        items.extend(sql.all(LIST_CAMPAIGN, values, |row| row.contact())?);
+    }
+    items.sort_by_key(|item| std::cmp::Reverse(item.id));
+    items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(Page::of(items, limit, |item| item.id.0))
+}
+
+fn in_state(
+    sql: Sql<'_>,
+    account: AccountId,
+    state: ContactState,
+    below: i64,
+    limit: u32,
+) -> Result<Page<Contact>, StoreError> {
+    let values = values![account, below, STATE_LOOK_MAX - 1];
+    let end = sql.one(STATE_LOOK_END, values, |row| row.int())?;
+    let values = values![account, state.name(), below, end.unwrap_or(0), limit];
+    let items = sql.all(LIST_STATE, values, |row| row.contact())?;
+    let mut page = Page::of(items, limit, |item| item.id.0);
+    // Not full, but there is more to look through.
+    if page.next.is_none() {
+        page.next = end.map(Cursor);
+    }
+    Ok(page)
 }

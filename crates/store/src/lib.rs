@@ -3,15 +3,26 @@
 //! [`Store`] is the only writer, [`Reader`] only reads. Time is always an argument. A state change,
 //! its events and its webhooks are one transaction, and what a verb has answered is on disk.
 
+mod types;
+
+mod reader;
+mod store;
+
 mod accounts;
 mod attempts;
 mod campaigns;
 mod contacts;
 mod dial_queue;
-mod reader;
-mod store;
-mod types;
+mod uploads;
 mod webhooks;
+
+mod dialect;
+mod inbox;
+mod migrate;
+mod sqlite;
+mod tx;
+mod value;
+mod writer;
 
 pub use reader::Reader;
 pub use store::Store;

@@ -1,14 +1,151 @@
 //! Reading, on threads of its own and connections that cannot write.
 
-use crate::{StoreError, Totals};
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Reads the store; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Reader;
+use domain::campaign::CampaignCounts;
+use domain::outcome::Outcome;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::sqlite::{ReadOnly, Sql};
+use crate::tx::webhook_counter;
+use crate::value::{queries, values};
+use crate::writer::spawn;
+use crate::{StoreError, Totals, WebhookState};
+
+queries! {
+    READ_COUNTER = "SELECT value FROM counters WHERE name = $1";
+    READ_OUTCOMES = "SELECT outcome, attempts FROM outcome_counts";
+    // PostgreSQL sums bigints into a numeric.
+    SUM_COUNTS = "SELECT CAST(coalesce(sum(waiting), 0) AS bigint), \
+        CAST(coalesce(sum(calling), 0) AS bigint), CAST(coalesce(sum(completed), 0) AS bigint), \
+        CAST(coalesce(sum(failed), 0) AS bigint), CAST(coalesce(sum(expired), 0) AS bigint), \
+        CAST(coalesce(sum(canceled), 0) AS bigint) FROM campaign_counts";
+}
+
+/// Looks that may wait for a thread; further callers wait for a place.
+const LOOKS_MAX: usize = 1_024;
+
+/// Reads the store; cheap to clone. Sees what is committed.
+#[derive(Clone)]
+pub struct Reader {
+    desk: Arc<ReadDesk>,
+}
+
+type Look = Box<dyn FnOnce(Sql<'_>) + Send>;
+
+struct ReadDesk {
+    looks: Arc<Looks>,
+}
+
+struct Looks {
+    places: Semaphore,
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    looks: VecDeque<Look>,
+    closed: bool,
+}
 
 impl Reader {
+    /// Opens connections to the database at `path`, each on a thread of its own.
+    pub(crate) fn open(path: &Path, threads: usize) -> Result<Self, StoreError> {
+        let looks = Arc::new(Looks {
+            places: Semaphore::new(LOOKS_MAX),
+            waiting: Mutex::default(),
+            arrived: Condvar::new(),
+        });
+        let desk = Arc::new(ReadDesk { looks: Arc::clone(&looks) });
+        for _ in 0..threads.max(1) {
+            let connection = ReadOnly::open(path)?;
+            let looks = Arc::clone(&looks);
+            spawn("store-reader", move || {
+                while let Some(look) = looks.next() {
+                    look(connection.sql());
+                }
+            })?;
+        }
+        Ok(Self { desk })
+    }
+
     /// Sums over the whole store, for metrics.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
-        Err(StoreError::Closed)
+        self.look(|sql| {
+            sql.snapshot(|sql| {
+                let contacts = sql.one(SUM_COUNTS, &[], |row| row.counts())?;
+                let ended = sql.all(READ_OUTCOMES, &[], |row| {
+                    Ok((row.name(Outcome::from_name)?, row.number()?))
+                })?;
+                let attempts = |outcome| {
+                    let count = ended.iter().find(|ended| ended.0 == outcome);
+                    (outcome, count.map_or(0, |ended| ended.1))
+                };
+                Ok(Totals {
+                    contacts: contacts.unwrap_or(CampaignCounts::default()),
+                    outcomes: Outcome::ALL.map(attempts).to_vec(),
+                    webhooks_owed: counted(sql, WebhookState::Owed)?,
+                    webhooks_delivered: counted(sql, WebhookState::Delivered)?,
+                    webhooks_given_up: counted(sql, WebhookState::GivenUp)?,
+                })
+            })
+        })
+        .await
     }
+
+    /// Runs `look` on a thread that reads.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(Sql<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let looks = &self.desk.looks;
+        let _place = looks.places.acquire().await.map_err(|_| StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        looks.put(Box::new(move |sql| {
+            // Whoever asked may have gone.
+            let _ = reply.send(look(sql));
+        }));
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+impl Looks {
+    fn put(&self, look: Look) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.looks.push_back(look);
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    fn next(&self) -> Option<Look> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .arrived
+            .wait_while(waiting, |w| w.looks.is_empty() && !w.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.looks.pop_front()
+    }
+}
+
+impl Drop for ReadDesk {
+    fn drop(&mut self) {
+        let looks = &self.looks;
+        looks.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        looks.arrived.notify_all();
+    }
+}
+
+fn counted(sql: Sql<'_>, state: WebhookState) -> Result<u64, StoreError> {
+    let value = sql.one(READ_COUNTER, values![webhook_counter(state)], |row| row.number())?;
+    Ok(value.unwrap_or(0))
 }

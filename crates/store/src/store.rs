@@ -1,36 +1,106 @@
 //! The writer's door: opening, closing, and what belongs to no table of its own.
 
-use crate::{Reader, StoreConfig, StoreError};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::inbox::Haste;
+use crate::tx::Tx;
+use crate::value::{queries, values};
+use crate::writer::WriterThread;
+use crate::{Reader, StoreConfig, StoreError, uploads};
+
+queries! {
+    KEEP_SECRET = "INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    READ_SECRET = "SELECT value FROM secrets WHERE name = $1";
+}
+
+/// The name of the node's secret.
+const IDENTITY_KEY: &str = "identity_key";
 
 /// Writes the store; cheap to clone. All clones share one writer.
 ///
-/// Every verb answers when its transaction is on disk, unless it says otherwise.
-#[derive(Clone, Debug)]
-pub struct Store;
+/// Every verb answers when its transaction is on disk, unless it says otherwise. An operation that
+/// was handed over is done even where its future is dropped. Dropping the last clone without
+/// [`Store::close`] waits, too, until what was accepted is written.
+#[derive(Clone)]
+pub struct Store {
+    writer: Arc<WriterThread>,
+    /// For the dialer's own looks, so that lists read by people never keep it waiting.
+    eyes: Reader,
+}
 
 impl Store {
-    /// Opens or creates the database, brings its schema up to date, and tidies up after a crash.
-    pub async fn open(_config: StoreConfig) -> Result<(Self, Reader), StoreError> {
-        Err(StoreError::Closed)
+    /// Opens or creates the database, brings its schema up to date, and tidies up after a crash:
+    /// uploads never committed are forgotten, leases of webhooks end.
+    pub async fn open(config: StoreConfig) -> Result<(Self, Reader), StoreError> {
+        let (path, readers) = (config.path.clone(), config.readers);
+        let writer = Arc::new(WriterThread::start(config).await?);
+        let eyes = Reader::open(&path, 1)?;
+        let reader = Reader::open(&path, readers)?;
+        tracing::info!(epoch = writer.epoch(), "opened the store at {}", path.display());
+        Ok((Self { writer, eyes }, reader))
     }
 
     /// Writes everything accepted so far and closes; other clones answer [`StoreError::Closed`].
     pub async fn close(&self) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+        self.writer.close().await
     }
 
     /// Waits until all that was accepted is on disk, and committed uploads are dialable.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+        while self.write(uploads::CHORE_ROWS, uploads::chore).await? {}
+        Ok(())
     }
 
     /// Number of this opening, from 1, never repeated for this database.
     pub fn epoch(&self) -> i64 {
-        0
+        self.writer.epoch()
     }
 
     /// The node's secret: `generate` where there was none, else the one stored first.
-    pub async fn identity_key(&self, _generate: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        Err(StoreError::Closed)
+    pub async fn identity_key(&self, generate: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.write(1, move |tx| {
+            tx.run(KEEP_SECRET, values![IDENTITY_KEY, &generate])?;
+            tx.the(READ_SECRET, values![IDENTITY_KEY], |row| row.bytes32())
+        })
+        .await
+    }
+
+    /// Runs an operation that writes about `rows` rows and outlives the machine's power.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        rows: usize,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.ask(Haste::Power, rows, work).await
+    }
+
+    /// Runs an operation that outlives the process, and the power once a later one does: what it
+    /// loses is found again.
+    pub(crate) async fn write_softly<T: Send + 'static>(
+        &self,
+        rows: usize,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.ask(Haste::Process, rows, work).await
+    }
+
+    /// Hands over an operation that nobody waits for.
+    pub(crate) async fn write_later(
+        &self,
+        work: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.writer.tell(work).await
+    }
+
+    /// Reads for the dialer and its kin.
+    pub(crate) const fn eyes(&self) -> &Reader {
+        &self.eyes
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store(epoch {})", self.epoch())
     }
 }

@@ -242,6 +242,16 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
+impl<T> Page<T> {
+    /// A page of at most `limit` items, found newest first; a full one has a next page.
+    pub(crate) fn of(items: Vec<T>, limit: u32, id: impl FnOnce(&T) -> i64) -> Self {
+        let full = u32::try_from(items.len()).is_ok_and(|found| found == limit);
+        let last = items.last().filter(|_| full);
+        let next = last.map(|last| Cursor(id(last)));
+        Self { items, next }
+    }
+}
+
 /// Where a page begins. Clients give back the text they were given and read nothing in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor(pub(crate) i64);
@@ -250,6 +260,13 @@ pub struct Cursor(pub(crate) i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cursor is not one that a page gave")]
 pub struct CursorError;
+
+impl Cursor {
+    /// The id below which a page begins.
+    pub(crate) fn before(from: Option<Self>) -> i64 {
+        from.map_or(i64::MAX, |cursor| cursor.0)
+    }
+}
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

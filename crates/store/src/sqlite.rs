@@ -1,0 +1,362 @@
+//! The SQLite driver: connections, values and rows, checkpoints, and the lock of the file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OpenFlags, ToSql};
+
+use crate::{StoreConfig, StoreError};
+
+/// Statements kept prepared; more than there are queries.
+const STATEMENTS_MAX: usize = 256;
+/// How long a reader or the writer waits where the file is locked for a moment: only while the
+/// write-ahead file is reset.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+/// How long the checkpointer may keep the writer waiting for a reader that does not let go.
+const TRUNCATE_MAX: Duration = Duration::from_millis(20);
+/// Page cache of the writer, in KiB: the hot ends of all indexes.
+const WRITER_CACHE_KIB: u32 = 16_384;
+/// Page cache of each reader, in KiB.
+const READER_CACHE_KIB: u32 = 4_096;
+/// Length of the write-ahead file, in pages of 4 KiB, from which it is emptied with the writer
+/// standing still: under load the writer adds to it faster than it ever stands empty.
+const WAL_PAGES_MAX: i64 = 16_384;
+/// Bytes to which the write-ahead file shrinks when it starts anew.
+const WAL_BYTES_KEPT: u32 = 64 * 1_024 * 1_024;
+/// Bytes in a page of the database.
+const PAGE_BYTES: u64 = 4_096;
+
+/// A connection, seen as something that runs SQL.
+#[derive(Clone, Copy)]
+pub(crate) struct Sql<'c>(&'c Connection);
+
+/// A parameter of a query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'v> {
+    /// Bytes.
+    Blob(&'v [u8]),
+    /// A number, a time in milliseconds, or a flag.
+    Int(i64),
+    /// Nothing.
+    Null,
+    /// A text.
+    Text(&'v str),
+}
+
+/// A row, read column by column from the left.
+pub(crate) struct Row<'r> {
+    row: &'r rusqlite::Row<'r>,
+    next: usize,
+}
+
+/// Keeps a second server off the same file for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct FileLock {
+    _file: File,
+}
+
+/// How surely a commit is on disk when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Surety {
+    /// It outlives the process, and the machine once a later commit outlives it.
+    Process,
+    /// It outlives the machine's power.
+    Power,
+}
+
+/// The writer's connection.
+pub(crate) struct Writer {
+    connection: Connection,
+    surety: Surety,
+}
+
+impl Writer {
+    /// Opens or creates the database file.
+    pub(crate) fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        create_private(&config.path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = connect(&config.path, flags, WRITER_CACHE_KIB)?;
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
+             PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+             PRAGMA journal_size_limit = {WAL_BYTES_KEPT};"
+        ))?;
+        if let Some(bytes) = config.file_bytes_max {
+            let pages = (bytes / PAGE_BYTES).max(1);
+            connection.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
+        }
+        Ok(Self { connection, surety: Surety::Power })
+    }
+
+    /// Begins a transaction whose commit will be as sure as `surety`.
+    pub(crate) fn begin(&mut self, surety: Surety) -> Result<(), StoreError> {
+        if self.surety != surety {
+            self.connection.execute_batch(match surety {
+                Surety::Process => "PRAGMA synchronous = NORMAL",
+                Surety::Power => "PRAGMA synchronous = FULL",
+            })?;
+            self.surety = surety;
+        }
+        self.sql().run("BEGIN IMMEDIATE", &[]).map(drop)
+    }
+
+    /// Commits; where that fails, nothing of the transaction remains.
+    pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
+        let committed = self.sql().run("COMMIT", &[]);
+        if committed.is_err() {
+            self.roll_back();
+        }
+        committed.map(drop)
+    }
+
+    /// Undoes the transaction, if one is open.
+    pub(crate) fn roll_back(&mut self) {
+        if self.in_transaction()
+            && let Err(error) = self.sql().run("ROLLBACK", &[])
+        {
+            // The next `begin` fails then, and says so to whoever asked for it.
+            tracing::error!(%error, "store cannot roll back");
+        }
+    }
+
+    /// Whether a transaction is open: a full disk may have ended it on its own.
+    pub(crate) fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    /// Runs SQL on this connection.
+    pub(crate) fn sql(&self) -> Sql<'_> {
+        Sql(&self.connection)
+    }
+
+    /// Runs a script of several statements, a migration.
+    pub(crate) fn script(&self, script: &str) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch(script)?)
+    }
+
+    /// Moves everything into the database file; for the end, when nobody else writes.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        checkpoint(&self.connection, "PRAGMA wal_checkpoint(TRUNCATE)").map(drop)
+    }
+}
+
+/// A connection that only reads.
+pub(crate) struct ReadOnly(Connection);
+
+impl ReadOnly {
+    /// Opens a database that a [`Writer`] has opened.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        connect(path, flags, READER_CACHE_KIB).map(Self)
+    }
+
+    /// Runs SQL on this connection.
+    pub(crate) fn sql(&self) -> Sql<'_> {
+        Sql(&self.0)
+    }
+}
+
+/// A connection that moves what was written ahead into the database file.
+pub(crate) struct Checkpoints(Connection);
+
+impl Checkpoints {
+    /// Opens a database that a [`Writer`] has opened.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = connect(path, flags, READER_CACHE_KIB)?;
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL")?;
+        connection.busy_timeout(TRUNCATE_MAX)?;
+        Ok(Self(connection))
+    }
+
+    /// Moves what can be moved beside the writer's work; whether the write-ahead file has grown so
+    /// long that [`Self::empty`] is due.
+    pub(crate) fn pass(&self) -> Result<bool, StoreError> {
+        let pages = checkpoint(&self.0, "PRAGMA wal_checkpoint(PASSIVE)")?;
+        Ok(pages > WAL_PAGES_MAX)
+    }
+
+    /// Empties the write-ahead file; the writer must stand still.
+    pub(crate) fn empty(&self) -> Result<(), StoreError> {
+        checkpoint(&self.0, "PRAGMA wal_checkpoint(TRUNCATE)").map(drop)
+    }
+}
+
+impl FileLock {
+    /// Takes the lock beside the database at `path`.
+    pub(crate) fn take(path: &Path) -> Result<Self, StoreError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let file = create_private(&PathBuf::from(name))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(unavailable(error)),
+        }
+    }
+}
+
+impl Sql<'_> {
+    /// Runs a statement that gives no rows; how many it changed.
+    pub(crate) fn run(self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, StoreError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        Ok(statement.raw_execute()?)
+    }
+
+    /// Reads the first row, if there is one.
+    pub(crate) fn one<T>(
+        self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&mut Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        let mut rows = statement.raw_query();
+        match rows.next()? {
+            Some(row) => read(&mut Row { row, next: 0 }).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads all rows.
+    pub(crate) fn all<T>(
+        self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        mut read: impl FnMut(&mut Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(read(&mut Row { row, next: 0 })?);
+        }
+        Ok(found)
+    }
+
+    /// Runs `look` on one unchanging state of the database.
+    pub(crate) fn snapshot<T>(
+        self,
+        look: impl FnOnce(Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.run("BEGIN", &[])?;
+        let seen = look(self);
+        self.run("COMMIT", &[])?;
+        seen
+    }
+}
+
+impl Row<'_> {
+    /// The next column, a number.
+    pub(crate) fn int(&mut self) -> Result<i64, StoreError> {
+        self.maybe_int()?.ok_or_else(|| self.damaged("no number"))
+    }
+
+    /// The next column, a number or nothing.
+    pub(crate) fn maybe_int(&mut self) -> Result<Option<i64>, StoreError> {
+        match self.column()? {
+            ValueRef::Integer(number) => Ok(Some(number)),
+            ValueRef::Null => Ok(None),
+            _ => Err(self.damaged("no number")),
+        }
+    }
+
+    /// The next column, a text.
+    pub(crate) fn text(&mut self) -> Result<String, StoreError> {
+        self.maybe_text()?.ok_or_else(|| self.damaged("no text"))
+    }
+
+    /// The next column, a text or nothing.
+    pub(crate) fn maybe_text(&mut self) -> Result<Option<String>, StoreError> {
+        match self.column()? {
+            ValueRef::Text(text) => match std::str::from_utf8(text) {
+                Ok(text) => Ok(Some(text.to_owned())),
+                Err(_) => Err(self.damaged("a text that is not UTF-8")),
+            },
+            ValueRef::Null => Ok(None),
+            _ => Err(self.damaged("no text")),
+        }
+    }
+
+    /// The next column, 32 bytes.
+    pub(crate) fn bytes32(&mut self) -> Result<[u8; 32], StoreError> {
+        match self.column()? {
+            ValueRef::Blob(bytes) => bytes.try_into().map_err(|_| self.damaged("not 32 bytes")),
+            _ => Err(self.damaged("no bytes")),
+        }
+    }
+
+    fn column(&mut self) -> Result<ValueRef<'_>, StoreError> {
+        self.next += 1;
+        Ok(self.row.get_ref(self.next - 1)?)
+    }
+
+    /// The column read last holds `what` where something else belongs.
+    pub(crate) fn damaged(&self, what: &str) -> StoreError {
+        let column = self.next.checked_sub(1).and_then(|nth| {
+            let name = self.row.as_ref().column_name(nth);
+            name.ok().map(str::to_owned)
+        });
+        StoreError::Damaged(format!("{what} in {}", column.unwrap_or_default()))
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+            Self::Int(number) => ValueRef::Integer(*number),
+            Self::Null => ValueRef::Null,
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        unavailable(error)
+    }
+}
+
+/// The world outside failed.
+pub(crate) fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable(Arc::new(cause))
+}
+
+fn connect(path: &Path, flags: OpenFlags, cache_kib: u32) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.execute_batch(&format!("PRAGMA cache_size = -{cache_kib}"))?;
+    Ok(connection)
+}
+
+/// Opens or creates a file that only its owner reads: it holds numbers and hashes of PINs.
+fn create_private(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(unavailable)
+}
+
+/// Runs a checkpoint; pages in the write-ahead file, moved or not.
+fn checkpoint(connection: &Connection, pragma: &str) -> Result<i64, StoreError> {
+    // The columns: busy or not, pages in the file, pages of them moved.
+    Ok(connection.query_row(pragma, [], |row| row.get(1))?)
+}
+
+fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> Result<(), StoreError> {
+    // `$1` is a name to SQLite: it numbers names by first appearance. A test holds the queries to
+    // the ascending order that makes both counts agree.
+    for (nth, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(nth + 1, value)?;
+    }
+    Ok(())
+}

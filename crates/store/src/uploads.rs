@@ -1,0 +1,253 @@
+//! Long lists: staged in parts, committed by one flag, made dialable in parts.
+
+use domain::contact::{Contact, ContactRule, ContactState, NewContact};
+use domain::ids::{AccountId, CampaignId, ContactId};
+use domain::time::{DialWindow, Timestamp};
+
+use crate::contacts::{share, take_ids};
+use crate::sqlite::Sql;
+use crate::tx::{Standing, Tx};
+use crate::value::{queries, values};
+use crate::{Store, StoreError, UploadId};
+
+/// The rows of an upload that are contacts already in all but place: those of the committed ones.
+macro_rules! staged_contact {
+    ($where:literal) => {
+        concat!(
+            "SELECT staged.id, u.account, u.campaign, u.application, 'waiting', u.next_at, \
+             u.opens_at, u.closes_at, 0, u.attempts_max, u.wait_ms, NULL, NULL, 0, u.created_at, \
+             NULL, u.dialect, staged.destination, staged.reference, staged.parameters, \
+             u.result_url, \
+             (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = u.campaign) \
+             FROM uploads u JOIN staged ON staged.upload = u.id WHERE u.state = 'committed' AND ",
+            $where
+        )
+    };
+}
+
+queries! {
+    ABORT = "UPDATE uploads SET state = 'aborted' WHERE id = $1 AND state = 'open'";
+    BEGIN = "INSERT INTO uploads (state, account, campaign, application, parked, next_at, \
+        opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, result_url) \
+        VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id";
+    COMMIT = "UPDATE uploads SET state = 'committed' WHERE id = $1 AND state = 'open'";
+    COMMITTED = staged_contact!("u.account = $1 AND staged.id = $2");
+    FORGET = "DELETE FROM uploads WHERE id = $1";
+    FORGET_PART = "DELETE FROM staged WHERE upload = $1 AND id <= $2";
+    IS_OPEN = "SELECT id FROM uploads WHERE id = $1 AND state = 'open'";
+    NEXT_CHORE = "SELECT id, campaign, parked, CASE WHEN state = 'committed' THEN 1 ELSE 0 END \
+        FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1";
+    NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1 FROM uploads \
+        WHERE state = 'committed' AND campaign = $1 ORDER BY id LIMIT 1";
+    PART = "SELECT count(*), coalesce(max(id), 0) FROM \
+        (SELECT id FROM staged WHERE upload = $1 ORDER BY id LIMIT $2) AS part";
+    PUBLISH = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
+        opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, destination, reference, \
+        parameters, result_url) \
+        SELECT staged.id, u.account, u.campaign, u.application, 'waiting', u.parked, u.next_at, \
+        u.opens_at, u.closes_at, u.attempts_max, u.wait_ms, u.created_at, u.dialect, \
+        staged.destination, staged.reference, staged.parameters, u.result_url \
+        FROM uploads u JOIN staged ON staged.upload = u.id \
+        WHERE u.id = $1 AND staged.id >= $2 AND staged.id <= $3 ORDER BY staged.id";
+    PUBLISH_EVENTS = "INSERT INTO events (contact, at, kind, detail) \
+        SELECT staged.id, u.created_at, 'queued', '' \
+        FROM uploads u JOIN staged ON staged.upload = u.id \
+        WHERE u.id = $1 AND staged.id >= $2 AND staged.id <= $3 ORDER BY staged.id";
+    STAGE = "INSERT INTO staged (upload, id, destination, reference, parameters) \
+        VALUES ($1, $2, $3, $4, $5)";
+    UNSTAGE = "DELETE FROM staged WHERE upload = $1 AND id = $2";
+    WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1 \
+        FROM uploads u JOIN staged ON staged.upload = u.id \
+        WHERE u.state = 'committed' AND u.account = $1 AND staged.id = $2";
+}
+
+/// Rows that one transaction makes dialable or forgets: a few milliseconds of the writer's time.
+pub(crate) const CHORE_ROWS: usize = 250;
+/// Rows that one transaction stages.
+const STAGE_ROWS: usize = 500;
+
+/// An upload that is over one way or the other.
+struct Over {
+    upload: UploadId,
+    campaign: CampaignId,
+    parked: bool,
+    committed: bool,
+}
+
+impl Store {
+    /// Begins to take in a long list, which counts only once it is committed.
+    ///
+    /// Campaign and application are created where they are new, and stay where it is aborted.
+    pub async fn begin_upload(
+        &self,
+        now: Timestamp,
+        rule: &ContactRule,
+    ) -> Result<UploadId, StoreError> {
+        let rule = rule.clone();
+        self.write(3, move |tx| begin(tx, now, &rule)).await
+    }
+
+    /// Adds contacts to an upload. They have their ids, and are neither dialed nor shown before the
+    /// commit.
+    pub async fn upload_add(
+        &self,
+        upload: UploadId,
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ContactId>, StoreError> {
+        let mut ids = Vec::with_capacity(contacts.len());
+        let mut contacts = contacts.into_iter();
+        loop {
+            let part: Vec<NewContact> = contacts.by_ref().take(STAGE_ROWS).collect();
+            if part.is_empty() {
+                return Ok(ids);
+            }
+            let staged = self.write_softly(part.len(), move |tx| stage(tx, upload, &part)).await?;
+            ids.extend(staged);
+        }
+    }
+
+    /// Commits an upload: from the answer on all its contacts are taken in, a crash included.
+    ///
+    /// The first become dialable with it, the others in the moments that follow.
+    pub async fn commit_upload(&self, upload: UploadId) -> Result<(), StoreError> {
+        self.write(CHORE_ROWS, move |tx| {
+            if tx.run(COMMIT, values![upload])? == 0 {
+                return Err(unknown(upload));
+            }
+            tx.chores = chore(tx)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets an upload and its contacts.
+    pub async fn abort_upload(&self, upload: UploadId) -> Result<(), StoreError> {
+        self.write_softly(1, move |tx| {
+            tx.chores = true;
+            match tx.run(ABORT, values![upload])? {
+                0 => Err(unknown(upload)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+}
+
+/// Makes a part of a committed upload dialable, or forgets a part of an aborted one; whether more
+/// is left.
+pub(crate) fn chore(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
+    match tx.one(NEXT_CHORE, &[], over)? {
+        Some(next) => carry_on(tx, &next).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Makes a part of a campaign's committed uploads dialable; `false` where nothing was left.
+pub(crate) fn chore_of_campaign(tx: &mut Tx<'_>, campaign: CampaignId) -> Result<bool, StoreError> {
+    match tx.one(NEXT_OF_CAMPAIGN, values![campaign], over)? {
+        Some(next) => carry_on(tx, &next).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Makes a single contact of a committed upload dialable; `false` where none holds it.
+pub(crate) fn publish_one(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    contact: ContactId,
+) -> Result<bool, StoreError> {
+    let values = values![account, contact];
+    let Some(from) = tx.one(WHERE_STAGED, values, over)? else {
+        return Ok(false);
+    };
+    publish(tx, &from, contact.0, contact.0, 1)?;
+    tx.run(UNSTAGE, values![from.upload, contact])?;
+    Ok(true)
+}
+
+/// A contact of a committed upload that has not come to its place yet.
+pub(crate) fn committed(
+    sql: Sql<'_>,
+    account: AccountId,
+    contact: ContactId,
+) -> Result<Option<Contact>, StoreError> {
+    sql.one(COMMITTED, values![account, contact], |row| row.contact())
+}
+
+fn begin(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<UploadId, StoreError> {
+    let shared = share(tx, now, rule)?;
+    let DialWindow { opens_at, closes_at } = rule.window;
+    let values = values![
+        rule.account,
+        shared.campaign,
+        shared.application,
+        shared.parked,
+        shared.next_at,
+        opens_at,
+        closes_at,
+        rule.retry.attempts_max.max(1),
+        rule.retry.wait,
+        now,
+        rule.dialect,
+        rule.result_url.as_deref(),
+    ];
+    tx.the(BEGIN, values, |row| row.int()).map(UploadId)
+}
+
+fn stage(
+    tx: &Tx<'_>,
+    upload: UploadId,
+    contacts: &[NewContact],
+) -> Result<Vec<ContactId>, StoreError> {
+    if tx.one(IS_OPEN, values![upload], |_| Ok(()))?.is_none() {
+        return Err(unknown(upload));
+    }
+    let ids = take_ids(tx, contacts.len())?;
+    for (id, contact) in ids.iter().zip(contacts) {
+        let destination = contact.destination.to_string();
+        let (reference, parameters) = (contact.reference.as_str(), contact.parameters.as_str());
+        tx.run(STAGE, values![upload, *id, destination.as_str(), reference, parameters])?;
+    }
+    Ok(ids)
+}
+
+fn carry_on(tx: &mut Tx<'_>, over: &Over) -> Result<(), StoreError> {
+    let most = i64::try_from(CHORE_ROWS).unwrap_or(i64::MAX);
+    let part = |row: &mut crate::sqlite::Row<'_>| Ok((row.int()?, row.int()?));
+    let (many, last) = tx.the(PART, values![over.upload, most], part)?;
+    if over.committed {
+        publish(tx, over, 0, last, many)?;
+    }
+    tx.run(FORGET_PART, values![over.upload, last])?;
+    if many < most {
+        tx.run(FORGET, values![over.upload])?;
+    }
+    Ok(())
+}
+
+fn publish(
+    tx: &mut Tx<'_>,
+    over: &Over,
+    first: i64,
+    last: i64,
+    many: i64,
+) -> Result<(), StoreError> {
+    tx.run(PUBLISH, values![over.upload, first, last])?;
+    tx.run(PUBLISH_EVENTS, values![over.upload, first, last])?;
+    let standing = Standing::of(ContactState::Waiting, over.parked);
+    tx.come(over.campaign, standing, many);
+    Ok(())
+}
+
+fn over(row: &mut crate::sqlite::Row<'_>) -> Result<Over, StoreError> {
+    Ok(Over {
+        upload: UploadId(row.int()?),
+        campaign: CampaignId(row.int()?),
+        parked: row.flag()?,
+        committed: row.flag()?,
+    })
+}
+
+const fn unknown(upload: UploadId) -> StoreError {
+    StoreError::Unknown { what: "upload", id: upload.0 }
+}

@@ -1,0 +1,371 @@
+//! From the domain's types to a query's parameters and back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::account::{Account, ApiKey};
+use domain::application::{Application, ApplicationSpec, Dialect, ScriptSource};
+use domain::attempt::Attempt;
+use domain::campaign::{Campaign, CampaignCounts, CampaignState};
+use domain::cause::Cause;
+use domain::contact::{Contact, ContactState};
+use domain::event::{Event, EventKind};
+use domain::ids::{
+    AccountId, ApplicationId, AttemptId, CampaignId, ContactId, DeliveryId, EventId, TrunkId,
+    WebhookId,
+};
+use domain::outcome::Outcome;
+use domain::retry::RetryRule;
+use domain::time::{DialWindow, Timestamp};
+
+use crate::sqlite::{Row, Value};
+use crate::{CampaignRow, Delivery, StoreError, UploadId, Webhook, WebhookState};
+
+/// Columns of a contact, in the order of [`Row::contact`]; the query's table is `contacts`.
+macro_rules! contact_columns {
+    () => {
+        "contacts.id, contacts.account, contacts.campaign, contacts.application, contacts.state, \
+         contacts.next_at, contacts.opens_at, contacts.closes_at, contacts.attempts, \
+         contacts.attempts_max, contacts.wait_ms, contacts.last_outcome, contacts.last_attempt_at, \
+         contacts.duration_s, contacts.created_at, contacts.ended_at, contacts.dialect, \
+         contacts.destination, contacts.reference, contacts.parameters, contacts.result_url, \
+         (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = contacts.campaign)"
+    };
+}
+pub(crate) use contact_columns;
+
+/// Columns of an attempt, in the order of [`Row::attempt`]; the query's table is `attempts`.
+macro_rules! attempt_columns {
+    () => {
+        "attempts.id, attempts.contact, attempts.number, attempts.trunk, attempts.started_at, \
+         attempts.ringing_at, attempts.answered_at, attempts.ended_at, attempts.outcome, \
+         attempts.sip_status, attempts.q850, attempts.cause"
+    };
+}
+pub(crate) use attempt_columns;
+
+/// Parameters of a query, in order.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::sqlite::Value::from($value)),*]
+    };
+}
+pub(crate) use values;
+
+/// Names a file's queries, and lists them so that tests can check every one of them.
+macro_rules! queries {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* const $name: &str = $sql;)*
+
+        /// Every query of this file by name.
+        #[cfg(test)]
+        pub(crate) const QUERIES: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+pub(crate) use queries;
+
+macro_rules! id_values {
+    ($($id:ident),*) => {$(
+        impl From<$id> for Value<'_> {
+            fn from(id: $id) -> Self {
+                Self::Int(id.0)
+            }
+        }
+    )*};
+}
+
+id_values!(
+    AccountId,
+    ApplicationId,
+    AttemptId,
+    CampaignId,
+    ContactId,
+    TrunkId,
+    UploadId,
+    WebhookId
+);
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<u32> for Value<'_> {
+    fn from(number: u32) -> Self {
+        Self::Int(i64::from(number))
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Int(i64::from(flag))
+    }
+}
+
+impl From<Timestamp> for Value<'_> {
+    fn from(at: Timestamp) -> Self {
+        Self::Int(at.as_millis())
+    }
+}
+
+impl From<Duration> for Value<'_> {
+    fn from(duration: Duration) -> Self {
+        Self::Int(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<Dialect> for Value<'_> {
+    fn from(dialect: Dialect) -> Self {
+        Self::Int(i64::from(dialect.0))
+    }
+}
+
+impl<'v> From<&'v str> for Value<'v> {
+    fn from(text: &'v str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'v> From<&'v [u8; 32]> for Value<'v> {
+    fn from(bytes: &'v [u8; 32]) -> Self {
+        Self::Blob(bytes)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value<'_> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl Row<'_> {
+    /// The next column, a flag.
+    pub(crate) fn flag(&mut self) -> Result<bool, StoreError> {
+        Ok(self.int()? != 0)
+    }
+
+    /// The next column, a number of the type that is asked for.
+    pub(crate) fn number<N: TryFrom<i64>>(&mut self) -> Result<N, StoreError> {
+        let number = self.int()?;
+        N::try_from(number).map_err(|_| self.damaged(&number.to_string()))
+    }
+
+    /// The next column, a number or nothing.
+    pub(crate) fn maybe_number<N: TryFrom<i64>>(&mut self) -> Result<Option<N>, StoreError> {
+        let number = self.maybe_int()?;
+        let fits = number.map(N::try_from).transpose();
+        fits.map_err(|_| self.damaged("a number out of range"))
+    }
+
+    /// The next column, a moment.
+    pub(crate) fn time(&mut self) -> Result<Timestamp, StoreError> {
+        self.int().map(Timestamp::from_millis)
+    }
+
+    /// The next column, a moment or nothing.
+    pub(crate) fn maybe_time(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.maybe_int()?.map(Timestamp::from_millis))
+    }
+
+    /// The next column, a name that `read` knows.
+    pub(crate) fn name<T>(
+        &mut self,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        let name = self.text()?;
+        read(&name).ok_or_else(|| self.damaged(&format!("the unknown name {name:?}")))
+    }
+
+    fn dialect(&mut self) -> Result<Dialect, StoreError> {
+        self.number().map(Dialect)
+    }
+
+    fn maybe_outcome(&mut self) -> Result<Option<Outcome>, StoreError> {
+        let name = self.maybe_text()?;
+        name.map(|name| Outcome::from_name(&name).ok_or(name))
+            .transpose()
+            .map_err(|name| self.damaged(&format!("the unknown name {name:?}")))
+    }
+
+    /// An account: `id, login, pin_hash, created_at`.
+    pub(crate) fn account(&mut self) -> Result<Account, StoreError> {
+        Ok(Account {
+            id: AccountId(self.int()?),
+            login: self.text()?,
+            pin_hash: self.maybe_text()?,
+            created_at: self.time()?,
+        })
+    }
+
+    /// A key: `key_id, secret_hash, account, created_at`.
+    pub(crate) fn api_key(&mut self) -> Result<ApiKey, StoreError> {
+        Ok(ApiKey {
+            key_id: self.text()?,
+            secret_hash: self.bytes32()?,
+            account: AccountId(self.int()?),
+            created_at: self.time()?,
+        })
+    }
+
+    /// An application: `id, account, source, script, parameters, dialect`.
+    pub(crate) fn application(&mut self) -> Result<Application, StoreError> {
+        let (id, account) = (ApplicationId(self.int()?), AccountId(self.int()?));
+        let source = self.name(|name| match name {
+            "document" => Some(ScriptSource::Document as fn(String) -> ScriptSource),
+            "say" => Some(ScriptSource::Say),
+            "url" => Some(ScriptSource::Url),
+            _ => None,
+        })?;
+        let spec = ApplicationSpec {
+            script: source(self.text()?),
+            parameters: self.text()?,
+            dialect: self.dialect()?,
+        };
+        Ok(Application { id, account, spec })
+    }
+
+    /// A campaign: `id, account, name, state, redial_in_doubt, created_at`.
+    pub(crate) fn campaign(&mut self) -> Result<Campaign, StoreError> {
+        Ok(Campaign {
+            id: CampaignId(self.int()?),
+            account: AccountId(self.int()?),
+            name: self.text()?,
+            state: self.name(CampaignState::from_name)?,
+            redial_in_doubt: self.flag()?,
+            created_at: self.time()?,
+        })
+    }
+
+    /// Counts: `waiting, calling, completed, failed, expired, canceled`.
+    pub(crate) fn counts(&mut self) -> Result<CampaignCounts, StoreError> {
+        Ok(CampaignCounts {
+            waiting: self.number()?,
+            calling: self.number()?,
+            completed: self.number()?,
+            failed: self.number()?,
+            expired: self.number()?,
+            canceled: self.number()?,
+        })
+    }
+
+    /// A campaign, then its counts.
+    pub(crate) fn campaign_row(&mut self) -> Result<CampaignRow, StoreError> {
+        Ok(CampaignRow { campaign: self.campaign()?, counts: self.counts()? })
+    }
+
+    /// A contact: the columns of [`contact_columns`].
+    pub(crate) fn contact(&mut self) -> Result<Contact, StoreError> {
+        let id = ContactId(self.int()?);
+        let account = AccountId(self.int()?);
+        let campaign = CampaignId(self.int()?);
+        let application = ApplicationId(self.int()?);
+        let state = self.name(ContactState::from_name)?;
+        let next_at = self.time()?;
+        let window = DialWindow { opens_at: self.maybe_time()?, closes_at: self.maybe_time()? };
+        let attempts = self.number()?;
+        let (attempts_max, wait_ms) = (self.number()?, self.number()?);
+        Ok(Contact {
+            id,
+            account,
+            campaign,
+            application,
+            state,
+            next_at,
+            window,
+            attempts,
+            last_outcome: self.maybe_outcome()?,
+            last_attempt_at: self.maybe_time()?,
+            duration_s: self.number()?,
+            created_at: self.time()?,
+            ended_at: self.maybe_time()?,
+            dialect: self.dialect()?,
+            destination: self.name(|text| text.parse().ok())?,
+            reference: self.text()?,
+            parameters: self.text()?,
+            result_url: self.maybe_text()?,
+            retry: RetryRule {
+                attempts_max,
+                wait: Duration::from_millis(wait_ms),
+                redial_in_doubt: self.flag()?,
+            },
+        })
+    }
+
+    /// An attempt: the columns of [`attempt_columns`].
+    pub(crate) fn attempt(&mut self) -> Result<Attempt, StoreError> {
+        Ok(Attempt {
+            id: AttemptId(self.int()?),
+            contact: ContactId(self.int()?),
+            number: self.number()?,
+            trunk: TrunkId(self.int()?),
+            started_at: self.time()?,
+            ringing_at: self.maybe_time()?,
+            answered_at: self.maybe_time()?,
+            ended_at: self.maybe_time()?,
+            outcome: self.maybe_outcome()?,
+            cause: Cause {
+                sip_status: self.maybe_number()?,
+                q850: self.maybe_number()?,
+                text: self.text()?,
+            },
+        })
+    }
+
+    /// An event: `id, contact, attempt, at, kind, detail`.
+    pub(crate) fn event(&mut self) -> Result<Event, StoreError> {
+        Ok(Event {
+            id: EventId(self.int()?),
+            contact: ContactId(self.int()?),
+            attempt: self.maybe_int()?.map(AttemptId),
+            at: self.time()?,
+            kind: self.name(EventKind::from_name)?,
+            detail: self.text()?,
+        })
+    }
+
+    /// A webhook: `id, contact, url, state, deliveries, owed_since, next_at`.
+    pub(crate) fn webhook(&mut self) -> Result<Webhook, StoreError> {
+        Ok(Webhook {
+            id: WebhookId(self.int()?),
+            contact: ContactId(self.int()?),
+            url: self.text()?,
+            state: self.name(WebhookState::from_name)?,
+            deliveries: self.number()?,
+            owed_since: self.time()?,
+            next_at: self.time()?,
+        })
+    }
+
+    /// A delivery: `id, webhook, at, accepted, status, detail`.
+    pub(crate) fn delivery(&mut self) -> Result<Delivery, StoreError> {
+        Ok(Delivery {
+            id: DeliveryId(self.int()?),
+            webhook: WebhookId(self.int()?),
+            at: self.time()?,
+            accepted: self.flag()?,
+            status: self.maybe_number()?,
+            detail: self.text()?,
+        })
+    }
+}
+
+/// The name under which a script's source is stored, and its text.
+pub(crate) fn script_columns(script: &ScriptSource) -> (&'static str, &str) {
+    match script {
+        ScriptSource::Document(text) => ("document", text),
+        ScriptSource::Say(text) => ("say", text),
+        ScriptSource::Url(text) => ("url", text),
+    }
+}
+
+/// The part of `text` that is kept of words for people, cut between characters.
+pub(crate) fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(DETAIL_BYTES_MAX)]
+}
+
+/// Shared applications: documents may be long, and contacts of a campaign run the same.
+pub(crate) type SharedApplication = Arc<Application>;
+
+/// Longest detail of an event, a delivery or a cause that is kept: a far end writes it.
+const DETAIL_BYTES_MAX: usize = 1_000;
