@@ -1,5 +1,7 @@
 //! What a URI is made of, what none is, and when two are the same.
 
+use std::net::IpAddr;
+
 use super::*;
 
 fn uri(text: &str) -> Uri {

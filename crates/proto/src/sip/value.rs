@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::grammar::{Cursor, SyntaxError, TOKEN, Token, find, trim, unquote, write_quoted};
+use super::host::{Host, HostPort, read_host_port};
 use super::message::Method;
 use super::params::{Params, read_params};
-use super::uri::{Host, HostPort, Uri, check_uri, read_host_port};
+use super::uri::{Uri, check_uri};
 
 /// What every branch starts with that is unique by RFC 3261 §8.1.1.7.
 pub const BRANCH_COOKIE: &str = "z9hG4bK";
