@@ -1,1 +1,115 @@
-//! facade
+//! What vendors call it: the only place that knows a vendor's words.
+//!
+//! One directory for each system, all with the same files: `request.rs` what they ask, `answer.rs`
+//! what we answer, `callback.rs` what we send to their URLs, `words.rs` one table for each kind of
+//! word. Time and time zone are arguments; nothing here reads a clock, a file or a socket.
+
+pub mod form;
+pub mod native;
+pub mod plum;
+pub mod refusal;
+mod web_url;
+pub mod when;
+mod xml;
+pub mod zone;
+
+use domain::application::Dialect;
+use domain::contact::Contact;
+use domain::outcome::CalleeType;
+
+use zone::Zone;
+
+/// Whose words a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Facade {
+    /// Our own JSON API.
+    Native,
+    /// Plum DEV Outbound.
+    Plum,
+}
+
+/// What is posted to a client's result URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultBody {
+    /// Value of Content-Type.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+impl Facade {
+    /// Every facade, for tables and tests.
+    pub const ALL: [Self; 2] = [Self::Native, Self::Plum];
+
+    /// The tag that is stored; never changed once released.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Native => Dialect(0),
+            Self::Plum => Dialect(1),
+        }
+    }
+
+    /// The facade of this tag; `None` where a newer program has stored it.
+    pub fn of(dialect: Dialect) -> Option<Self> {
+        Self::ALL.into_iter().find(|facade| facade.dialect() == dialect)
+    }
+
+    /// The form that the application's start page is posted when a call is answered.
+    pub fn start_form(
+        self,
+        contact: &Contact,
+        application_parameters: &str,
+    ) -> Vec<(String, String)> {
+        match self {
+            Self::Native => native::callback::start_form(contact),
+            Self::Plum => plum::callback::start_form(contact, application_parameters),
+        }
+    }
+
+    /// What the result URL is posted when a contact has ended; dates by the clock of `zone`.
+    ///
+    /// The same at every delivery.
+    pub fn result(self, contact: &Contact, zone: &Zone) -> ResultBody {
+        match self {
+            Self::Native => ResultBody {
+                content_type: "application/json",
+                body: native::callback::result(contact),
+            },
+            Self::Plum => {
+                let fields = plum::callback::result_form(contact, zone);
+                let pairs = fields.iter().map(|field| (field.0.as_str(), field.1.as_str()));
+                ResultBody {
+                    content_type: "application/x-www-form-urlencoded",
+                    body: form::encode(pairs),
+                }
+            }
+        }
+    }
+
+    /// Whether this answer of the result URL says that the client has the result.
+    pub fn accepted(self, status: u16, body: &[u8]) -> bool {
+        match self {
+            Self::Native => native::callback::accepted(status),
+            Self::Plum => plum::callback::accepted(status, body),
+        }
+    }
+
+    /// Who answered, as a script is told; `None`: not yet known.
+    pub const fn session_callee_type(self, callee_type: Option<CalleeType>) -> &'static str {
+        match self {
+            Self::Native => native::words::session_callee_type(callee_type),
+            Self::Plum => plum::words::session_callee_type(callee_type),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_facade_is_found_by_its_tag_and_no_other_tag_is() {
+        assert!(Facade::ALL.iter().all(|facade| Facade::of(facade.dialect()) == Some(*facade)));
+        assert_eq!(Facade::of(Dialect(200)), None);
+    }
+}

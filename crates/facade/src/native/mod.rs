@@ -1,0 +1,10 @@
+//! Our own API: JSON under `/v1`, problems by RFC 9457, results by POST of JSON.
+//!
+//! docs/api/native.md says the same in prose, docs/api/openapi.json for programs.
+
+pub mod answer;
+pub mod callback;
+mod json;
+pub mod problem;
+pub mod request;
+pub mod words;

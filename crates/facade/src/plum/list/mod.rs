@@ -1,0 +1,303 @@
+//! The uploaded list of `queuecalls.php`, read row by row from chunks of bytes in bounded memory.
+//!
+//! Two forms: a plain text with `number, message_reference, call_parameters` in each row, and a CSV
+//! file whose header begins with `destination`. docs/api/plum.md "The list" has the rules.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use domain::contact::{NewContact, TEXT_MAX};
+use domain::number::Destination;
+
+use super::request::PHONE_NUMBER_MAX;
+use crate::form;
+use crate::refusal::shortened;
+use rows::{Rows, Separator, cells};
+
+/// Most columns of a CSV file; more is a file of another kind.
+const COLUMNS_MAX: usize = 64;
+
+/// One row of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListRow {
+    /// A contact to take in.
+    Contact {
+        /// Number of the row in the file, from 1, blank rows counted.
+        row: u64,
+        /// Whom to call.
+        contact: NewContact,
+    },
+    /// A row that cannot be taken in; the others are.
+    Rejected(Rejection),
+}
+
+/// Why a row cannot be taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Number of the row in the file, from 1, blank rows counted.
+    pub row: u64,
+    /// What stands where the number should, shortened.
+    pub phone_number: String,
+    /// Its reference, shortened; empty where it could not be read.
+    pub message_reference: String,
+    /// What was found and what would be right.
+    pub reason: String,
+}
+
+/// Why a file is no list at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// The header of a CSV file is wrong.
+    #[error("header of the list: {0}")]
+    Header(String),
+    /// A spreadsheet's own file.
+    #[error("list is a spreadsheet's own file, save it as CSV (UTF-8)")]
+    Workbook,
+    /// Two bytes for each letter.
+    #[error("list is written in UTF-16, save it in UTF-8")]
+    Utf16,
+}
+
+/// Reads a list; give it the file's bytes by [`ListReader::push`], then call [`ListReader::finish`].
+#[derive(Debug, Default)]
+pub struct ListReader {
+    rows: Rows,
+    form: ListForm,
+}
+
+#[derive(Debug, Default)]
+enum ListForm {
+    /// Nothing but blank rows and comments so far.
+    #[default]
+    Open,
+    /// Number, reference and parameters; the separator is found in the first row that has one.
+    Plain { separator: Option<Separator> },
+    /// Columns with names.
+    Table { separator: Separator, columns: Vec<Column> },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Column {
+    Destination,
+    Parameters,
+    Reference,
+    /// A variable of the call, by name.
+    Variable(String),
+}
+
+impl ListReader {
+    /// A reader at the beginning of a file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes and appends the rows that they complete to `out`.
+    ///
+    /// After an error the file is to be given up.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ListRow>) -> Result<(), ListError> {
+        self.rows.push(bytes);
+        self.read_rows(out)
+    }
+
+    /// Takes the end of the file: its last row may have no line break.
+    pub fn finish(mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
+        self.rows.end();
+        self.read_rows(out)
+    }
+
+    fn read_rows(&mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
+        while let Some(row) = self.rows.next() {
+            if row.number == 1 {
+                refuse_other_files(&row.bytes)?;
+            }
+            let bytes = row.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&row.bytes);
+            let text = form::decode(bytes);
+            // A comment cannot be a number, so old lists lose nothing by it.
+            if text.trim().is_empty() || text.trim_start().starts_with('#') {
+                continue;
+            }
+            if row.cut {
+                let reason = format!("row is longer than {} bytes", rows::ROW_BYTES_MAX);
+                out.push(rejected(row.number, &text, "", reason));
+                continue;
+            }
+            out.extend(self.read_row(row.number, &text)?);
+        }
+        Ok(())
+    }
+
+    fn read_row(&mut self, number: u64, text: &str) -> Result<Option<ListRow>, ListError> {
+        if matches!(self.form, ListForm::Open) {
+            if let Some(separator) = header_separator(text) {
+                self.form = ListForm::Table { separator, columns: columns(text, separator)? };
+                return Ok(None);
+            }
+            self.form = ListForm::Plain { separator: None };
+        }
+        Ok(match &mut self.form {
+            ListForm::Open => None,
+            ListForm::Plain { separator } => {
+                *separator = separator.or_else(|| Separator::find(text));
+                Some(plain_row(number, text, *separator))
+            }
+            ListForm::Table { separator, columns } => {
+                Some(table_row(number, text, *separator, columns))
+            }
+        })
+    }
+}
+
+fn refuse_other_files(first_row: &[u8]) -> Result<(), ListError> {
+    if first_row.starts_with(b"PK\x03\x04") || first_row.starts_with(b"\xd0\xcf\x11\xe0") {
+        return Err(ListError::Workbook);
+    }
+    if first_row.starts_with(b"\xff\xfe") || first_row.starts_with(b"\xfe\xff") {
+        return Err(ListError::Utf16);
+    }
+    Ok(())
+}
+
+/// The separator of a header row: one whose first cell names the destination.
+fn header_separator(text: &str) -> Option<Separator> {
+    let text = text.trim_start();
+    let (quoted, name) = match text.strip_prefix('"') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let name_len =
+        name.find(|sign: char| !(sign.is_ascii_alphabetic() || sign == '_')).unwrap_or(name.len());
+    if !is_destination(&name[..name_len]) {
+        return None;
+    }
+    let after = &name[name_len..];
+    let after = if quoted { after.strip_prefix('"')? } else { after };
+    match after.trim_start_matches(' ').chars().next() {
+        None => Some(Separator::Comma),
+        Some(sign) => Separator::of(sign),
+    }
+}
+
+fn is_destination(name: &str) -> bool {
+    name.eq_ignore_ascii_case("destination") || name.eq_ignore_ascii_case("phone_number")
+}
+
+fn columns(text: &str, separator: Separator) -> Result<Vec<Column>, ListError> {
+    let names = cells(text, separator).map_err(|error| ListError::Header(error.to_string()))?;
+    if names.len() > COLUMNS_MAX {
+        let reason = format!("found {} columns, expected at most {COLUMNS_MAX}", names.len());
+        return Err(ListError::Header(reason));
+    }
+    for (place, name) in names.iter().enumerate() {
+        if name.trim().is_empty() {
+            let reason = format!("column {} has no name", place + 1);
+            return Err(ListError::Header(reason));
+        }
+        if names[..place].iter().any(|other| other.trim() == name.trim()) {
+            let reason = format!("column {:?} appears twice", name.trim());
+            return Err(ListError::Header(reason));
+        }
+    }
+    let column = |(place, name): (usize, &String)| match name.trim() {
+        _ if place == 0 => Column::Destination,
+        "call_parameters" => Column::Parameters,
+        "message_reference" => Column::Reference,
+        name => Column::Variable(name.to_owned()),
+    };
+    Ok(names.iter().enumerate().map(column).collect())
+}
+
+fn table_row(number: u64, text: &str, separator: Separator, columns: &[Column]) -> ListRow {
+    let cells = match cells(text, separator) {
+        Ok(cells) => cells,
+        Err(error) => return rejected(number, text, "", error.to_string()),
+    };
+    let first = cells.first().map_or("", String::as_str);
+    if cells.len() > columns.len() {
+        let reason = format!(
+            "found {} values, expected at most the {} that the header names",
+            cells.len(),
+            columns.len()
+        );
+        return rejected(number, first, "", reason);
+    }
+    let mut reference = "";
+    let mut parameters = String::new();
+    let mut variables = Vec::new();
+    for (column, cell) in columns.iter().zip(&cells) {
+        match column {
+            Column::Destination => {}
+            Column::Parameters => parameters.clone_from(cell),
+            Column::Reference => reference = cell,
+            Column::Variable(name) => variables.push((name.as_str(), cell.as_str())),
+        }
+    }
+    if !variables.is_empty() {
+        if !parameters.is_empty() {
+            parameters.push('&');
+        }
+        parameters.push_str(&form::encode(variables));
+    }
+    contact(number, first, reference, parameters)
+}
+
+fn plain_row(number: u64, text: &str, separator: Option<Separator>) -> ListRow {
+    let Some(separator) = separator else {
+        return contact(number, text, "", String::new());
+    };
+    // Between tabs everything is as it stands there; only spreadsheets quote, and they use commas.
+    let parts = if separator == Separator::Tab {
+        text.splitn(3, '\t').map(str::to_owned).collect()
+    } else {
+        match rows::plain_cells(text, separator) {
+            Ok(parts) => parts,
+            Err(error) => return rejected(number, text, "", error.to_string()),
+        }
+    };
+    let mut parts = parts.into_iter();
+    let mut part = || parts.next().unwrap_or_default();
+    let (phone_number, reference, parameters) = (part(), part(), part());
+    contact(number, &phone_number, &reference, parameters)
+}
+
+fn contact(row: u64, phone_number: &str, reference: &str, parameters: String) -> ListRow {
+    match new_contact(phone_number, reference, parameters) {
+        Ok(contact) => ListRow::Contact { row, contact },
+        Err(reason) => rejected(row, phone_number, reference, reason),
+    }
+}
+
+fn new_contact(
+    phone_number: &str,
+    reference: &str,
+    parameters: String,
+) -> Result<NewContact, String> {
+    let length = phone_number.chars().count();
+    if length > PHONE_NUMBER_MAX {
+        return Err(format!(
+            "phone_number has {length} characters, expected at most {PHONE_NUMBER_MAX}"
+        ));
+    }
+    let destination: Destination = phone_number.parse().map_err(|error| {
+        format!("{error}, expected a number such as +12125550101;ani=8005550199;postd=2")
+    })?;
+    for (name, text) in [("message_reference", reference), ("call_parameters", &parameters)] {
+        let length = text.chars().count();
+        if length > TEXT_MAX {
+            return Err(format!("{name} has {length} characters, expected at most {TEXT_MAX}"));
+        }
+        if text.contains('\0') {
+            return Err(format!("{name} has a NUL, expected text"));
+        }
+    }
+    Ok(NewContact { destination, reference: reference.to_owned(), parameters })
+}
+
+fn rejected(row: u64, phone_number: &str, reference: &str, reason: String) -> ListRow {
+    ListRow::Rejected(Rejection {
+        row,
+        phone_number: shortened(phone_number.trim()),
+        message_reference: shortened(reference),
+        reason,
+    })
+}
