@@ -3,47 +3,69 @@
 use domain::attempt::Attempt;
 use domain::campaign::CampaignState;
 use domain::cause::Cause;
-use domain::contact::Contact;
 use domain::dial_queue::{Demand, Share};
 use domain::event::EventKind;
 use domain::ids::{AttemptId, CampaignId, ContactId, TrunkId};
 use domain::outcome::Disposition;
-use domain::time::Timestamp;
+use domain::time::{DialWindow, Timestamp};
 
 use crate::contacts::{end_waiting, held, tell};
-use crate::dialect::{CLAIM_READY, PROMOTE_DUE};
+use crate::dialect::{PROMOTE_DUE, READY};
+use crate::sqlite::Sql;
 use crate::tx::{Standing, Tx};
-use crate::value::{queries, values};
+use crate::value::{contact_columns, queries, values};
 use crate::{Begun, Store, StoreError};
 
 queries! {
     BEGIN_ATTEMPT = "INSERT INTO attempts (contact, number, trunk, epoch, started_at) \
         VALUES ($1, $2, $3, $4, $5) RETURNING id";
+    CALL = concat!(
+        "UPDATE contacts SET state = 'calling', attempts = attempts + 1, last_attempt_at = $1 \
+         WHERE id = $2 RETURNING ",
+        contact_columns!()
+    );
     CAMPAIGN_STATE = "SELECT state FROM campaigns WHERE id = $1";
     CLOSED = "SELECT id FROM contacts WHERE state = 'waiting' AND closes_at <= $1 \
         ORDER BY closes_at, id LIMIT $2";
     DEMANDS = "SELECT n.campaign, n.ready FROM campaign_counts n \
         JOIN campaigns ON campaigns.id = n.campaign \
         WHERE n.ready > 0 AND campaigns.state = 'running' ORDER BY n.campaign";
+    OPEN_ONES = "SELECT count(*) FROM (SELECT closes_at FROM (SELECT closes_at FROM contacts \
+        WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
+        ORDER BY next_at, id LIMIT $3) AS head \
+        WHERE closes_at IS NULL OR closes_at > $2 LIMIT $4) AS open_ones";
     NEXT_CLOSING = "SELECT closes_at FROM contacts \
         WHERE state = 'waiting' AND closes_at IS NOT NULL ORDER BY closes_at, id LIMIT 1";
     NEXT_PARKED = "SELECT next_at FROM contacts WHERE state = 'waiting' AND parked = 1 \
         ORDER BY next_at, id LIMIT 1";
 }
 
+/// Contacts at the head of a campaign that are looked at for such whose window is open: after the
+/// closing of a long list its contacts stand there until they are expired.
+const HEAD_MAX: u32 = 1_000;
+
 impl Store {
-    /// Running campaigns with contacts that are due, at most `limit` said for each.
+    /// Running campaigns with contacts that may be dialed now, at most `limit` said for each.
     ///
-    /// Knows what [`Store::promote_due`] has made due and [`Store::expire`] has not ended; so call
-    /// those first.
-    pub async fn demands(&self, limit: u32) -> Result<Vec<Demand>, StoreError> {
+    /// Knows what [`Store::promote_due`] has made due; so call that first.
+    pub async fn demands(&self, now: Timestamp, limit: u32) -> Result<Vec<Demand>, StoreError> {
         self.eyes()
             .look(move |sql| {
-                sql.all(DEMANDS, &[], |row| {
-                    Ok(Demand {
-                        campaign: CampaignId(row.int()?),
-                        ready: u32::try_from(row.int()?).unwrap_or(u32::MAX).min(limit),
-                    })
+                sql.snapshot(|sql| {
+                    let mut demands = sql.all(DEMANDS, &[], |row| {
+                        Ok(Demand {
+                            campaign: CampaignId(row.int()?),
+                            ready: u32::try_from(row.int()?).unwrap_or(u32::MAX).min(limit),
+                        })
+                    })?;
+                    let closing = sql.one(NEXT_CLOSING, &[], |row| row.time())?;
+                    if closing.is_some_and(|closing| closing <= now) {
+                        for demand in &mut demands {
+                            demand.ready = open_ones(sql, now, demand.campaign, limit)?;
+                        }
+                        demands.retain(|demand| demand.ready > 0);
+                    }
+                    Ok(demands)
                 })
             })
             .await
@@ -138,22 +160,58 @@ fn begin_share(
         return Ok(());
     }
     let most = share.contacts.min(u32::try_from(trunks.len()).unwrap_or(u32::MAX));
-    let values = values![now, share.campaign, most];
-    let mut claimed = tx.all(CLAIM_READY, values, |row| row.contact())?;
-    // Rows come back in any order.
-    claimed.sort_by_key(|contact| (contact.next_at, contact.id));
-    for (contact, trunk) in claimed.into_iter().zip(trunks) {
+    for (contact, trunk) in head(tx, now, share.campaign, most)?.into_iter().zip(trunks) {
         begun.push(begin_one(tx, now, contact, trunk)?);
     }
     Ok(())
 }
 
+/// The first `most` contacts of a campaign whose window is open.
+fn head(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    campaign: CampaignId,
+    most: u32,
+) -> Result<Vec<ContactId>, StoreError> {
+    let mut look = most.min(HEAD_MAX);
+    loop {
+        let first = tx.all(READY, values![campaign, now, look], |row| {
+            let contact = ContactId(row.int()?);
+            let opens_at = row.maybe_time()?;
+            let closes_at = row.maybe_time()?;
+            let open = DialWindow { opens_at, closes_at }.is_open(now);
+            Ok(open.then_some(contact))
+        })?;
+        let found = u32::try_from(first.len()).unwrap_or(u32::MAX);
+        let mut open: Vec<ContactId> = first.into_iter().flatten().collect();
+        let enough = usize::try_from(most).is_ok_and(|most| open.len() >= most);
+        if enough || found < look || look == HEAD_MAX {
+            open.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+            return Ok(open);
+        }
+        look = HEAD_MAX;
+    }
+}
+
+/// How many contacts at the head of a campaign have their window open, up to `limit`.
+fn open_ones(
+    sql: Sql<'_>,
+    now: Timestamp,
+    campaign: CampaignId,
+    limit: u32,
+) -> Result<u32, StoreError> {
+    let values = values![campaign, now, HEAD_MAX, limit];
+    let open = sql.one(OPEN_ONES, values, |row| row.number())?;
+    Ok(open.unwrap_or(0))
+}
+
 fn begin_one(
     tx: &mut Tx<'_>,
     now: Timestamp,
-    contact: Contact,
+    contact: ContactId,
     trunk: TrunkId,
 ) -> Result<Begun, StoreError> {
+    let contact = tx.the(CALL, values![now, contact], |row| row.contact())?;
     let number = contact.attempts;
     let values = values![contact.id, number, trunk, tx.epoch, now];
     let id = AttemptId(tx.the(BEGIN_ATTEMPT, values, |row| row.int())?);
