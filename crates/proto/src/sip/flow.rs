@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::value;
+
 /// How messages travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {
@@ -29,15 +31,6 @@ impl Transport {
         }
     }
 
-    /// As a Via writes it: `UDP`.
-    pub const fn via(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-        }
-    }
-
     /// As a URI's `transport` parameter writes it: `udp`.
     pub const fn param(self) -> &'static str {
         match self {
@@ -52,6 +45,16 @@ impl Transport {
         [Self::Udp, Self::Tcp, Self::Tls]
             .into_iter()
             .find(|transport| transport.param().eq_ignore_ascii_case(text))
+    }
+}
+
+impl From<Transport> for value::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Tls => Self::Tls,
+        }
     }
 }
 

@@ -5,6 +5,10 @@
 //! [`name`] and [`header`] the sentences, [`message`] the letter; [`parse`] and [`framer`] read
 //! it from datagrams and streams, `salvage` answers what cannot be read; [`challenge`] is what a
 //! 401 asks and [`auth`] what it is answered with; [`identity`] names a call after its attempt.
+//!
+//! Then the machines: [`timers`] and [`flow`] are what they share, [`transaction`] is one request
+//! and its answers, [`dialog`] who speaks with whom, [`session`] and [`register`] keep alive what
+//! would expire, and [`ua`] is the front door, all that the engine talks to.
 
 pub mod auth;
 pub mod challenge;
@@ -27,6 +31,7 @@ pub(crate) mod testing;
 pub mod timers;
 pub mod tokens;
 pub mod transaction;
+pub mod ua;
 pub mod uri;
 pub mod value;
 
@@ -40,6 +45,7 @@ pub use message::{Message, Method, Request, Response, reason_phrase};
 pub use name::Name;
 pub use params::Params;
 pub use parse::{Fault, ParseError, parse_datagram};
+pub use ua::{Ua, UaConfig};
 pub use uri::{Scheme, Uri};
 pub use value::{
     BRANCH_COOKIE, MediaType, NameAddr, RAck, Reason, Refresher, SessionExpires, Transport, Via,

@@ -35,6 +35,11 @@ pub struct SessionTimer {
 pub enum Input {
     /// A 2xx, sent or received, agreed on this.
     Agreed(Agreement),
+    /// Our refresh was too brief for somebody (422): the next one asks for this.
+    Lengthen {
+        /// Seconds to ask for; the session that runs expires as before.
+        interval_s: u32,
+    },
     /// The session ends, or a 2xx came without Session-Expires: nobody refreshes any more.
     Off,
     /// Our refresh was refused for a reason that does not end the call.
@@ -94,6 +99,9 @@ impl SessionTimer {
                 self.effects.push_back(Effect::Refresh);
             }
             (Phase::Refreshing, Input::RefreshFailed) => self.try_again(now),
+            (Phase::Refreshing, Input::Lengthen { interval_s }) => {
+                self.interval = Duration::from_secs(u64::from(interval_s));
+            }
             (Phase::Refresher | Phase::Refreshing | Phase::Watching, Input::Expired(_)) => {
                 self.stop();
                 self.effects.push_back(Effect::GiveUp);

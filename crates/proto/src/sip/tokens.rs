@@ -56,6 +56,18 @@ impl Tokens {
         Duration::from_millis(self.between(ms(low), ms(high)))
     }
 
+    /// A stream of its own, that does not depend on what is drawn here later.
+    pub fn split(&mut self) -> Self {
+        let seed = self.draw();
+        let mac = Hmac::<Sha256>::new_from_slice(&seed).expect("HMAC takes a key of any length");
+        Self { mac, count: 0 }
+    }
+
+    /// 32 octets for a stream of another kind.
+    pub fn seed(&mut self) -> [u8; 32] {
+        self.draw()
+    }
+
     fn draw(&mut self) -> [u8; 32] {
         self.count += 1;
         let mut mac = self.mac.clone();

@@ -1,0 +1,6 @@
+//! The user agent against far ends of every kind, in virtual time.
+
+mod calling;
+mod freshness;
+mod lab;
+mod talking;
