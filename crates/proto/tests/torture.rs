@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proto::sdp::Description;
 use proto::sip::{Frame, Framer, Message, NameAddr, ParseError, parse_datagram};
 
 const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/torture");
@@ -213,6 +214,26 @@ fn rfc_5118_messages_get_the_verdicts_of_the_rfc() {
     if let Some(count) = check_manifest("rfc5118") {
         assert_eq!(count, 15);
     }
+}
+
+#[test]
+fn descriptions_inside_the_messages_of_both_rfcs_are_read_and_written() {
+    let mut count = 0;
+    for directory in ["rfc4475", "rfc5118"] {
+        let Some(rows) = shared_rows(directory) else { return };
+        // Where Content-Length is wrong, the description is cut.
+        for row in rows.iter().filter(|row| row.declared == row.present) {
+            let Ok(message) = parse_datagram(&row.octets) else { continue };
+            if !message.headers().content_type().unwrap().is_some_and(|kind| kind.is_sdp()) {
+                continue;
+            }
+            let description = Description::parse(message.body()).unwrap();
+            let written = description.to_string();
+            assert_eq!(Description::parse(written.as_bytes()), Ok(description), "{}", row.name);
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "only {count} descriptions were found");
 }
 
 #[test]

@@ -1,0 +1,465 @@
+//! What one call agrees on: our offers and answers, theirs, and what follows for the sound.
+//!
+//! RFC 3264 for one audio stream over RTP/AVP. What the far end offers besides is refused with
+//! port 0 and keeps its place. A [`Negotiation`] changes only when something was agreed; an offer
+//! or answer that cannot be agreed on leaves it, and the sound, as they were.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+
+use super::address::{AddressError, AddressPolicy, check_media_address};
+use super::description::{Attribute, Connection, Description, Media, Origin, direction_name};
+use super::parse::SdpError;
+use crate::rtp::source::Learning;
+use crate::rtp::{Codec, Direction, FRAME_MS, ReceiveTypes, Terms};
+
+/// Payload type of telephone events in our offers; the one that most equipment uses.
+const TELEPHONE_EVENT_TYPE: u8 = 101;
+/// Events that we take: the sixteen keys and the hook flash (RFC 4733 §3.2).
+const TELEPHONE_EVENTS: &str = "0-16";
+const TELEPHONE_EVENT: &str = "telephone-event";
+/// Ticks per second of everything that we speak.
+const CLOCK_HZ: u32 = crate::rtp::CLOCK_HZ;
+
+/// What a call's negotiation is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the far end reaches our RTP port; written into `c=` and `m=`.
+    pub local: SocketAddr,
+    /// Names the session in `o=`; to be different for every call.
+    pub session_id: u64,
+    /// What we speak, best first; at least one.
+    pub codecs: Vec<Codec>,
+    /// Where sound may go.
+    pub policy: AddressPolicy,
+}
+
+/// What was agreed for the sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Where the far end takes sound. An unspecified address puts us on hold: nothing is sent.
+    pub remote_rtp: SocketAddr,
+    /// Where it takes reports; `None` where there is no such port.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// What we send.
+    pub codec: Codec,
+    /// The payload type in which the far end wants it.
+    pub payload_type: u8,
+    /// The payload type in which it takes telephone events; `None` if it takes none.
+    pub telephone_event: Option<u8>,
+    /// The payload types that we said we take.
+    pub receive: ReceiveTypes,
+    /// Who may speak, seen from here.
+    pub direction: Direction,
+    /// Length of the packets that the far end would like, in milliseconds; 20 where it is silent.
+    pub ptime_ms: u16,
+}
+
+impl Stream {
+    /// The same in the words of [`crate::rtp`].
+    pub const fn terms(&self, learning: Learning) -> Terms {
+        Terms {
+            remote: self.remote_rtp,
+            remote_rtcp: self.remote_rtcp,
+            rtcp_mux: false,
+            direction: self.direction,
+            codec: self.codec,
+            payload_type: self.payload_type,
+            telephone_event: self.telephone_event,
+            receive: self.receive,
+            learning,
+        }
+    }
+}
+
+/// Why nothing was agreed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NegotiationError {
+    /// Sound may not go where the far end wants it. The far end repairs it.
+    #[error("sound may not go there")]
+    Address(#[source] AddressError),
+    /// One of us speaks IPv4 and the other IPv6. Whoever set our address repairs it.
+    #[error("far end takes sound at {theirs}, we are at {ours}")]
+    Family {
+        /// Where it takes sound.
+        theirs: IpAddr,
+        /// Where we do.
+        ours: IpAddr,
+    },
+    /// The description cannot be read. The far end repairs it.
+    #[error("description is malformed")]
+    Malformed(#[source] SdpError),
+    /// The far end names a host; we ask for no names that others make up.
+    #[error("far end takes sound at the name {0:?}, expected an address")]
+    NamedAddress(String),
+    /// There is no audio medium over RTP/AVP that is open.
+    #[error("there is no open audio medium over RTP/AVP")]
+    NoAudio,
+    /// The far end speaks nothing that we speak. Other codecs in the settings repair it.
+    #[error("no common codec, the far end has {0}")]
+    NoCommonCodec(String),
+    /// The far end does not say where it takes sound.
+    #[error("there is no c= line")]
+    NoConnection,
+    /// An answer came although we sent no description.
+    #[error("answer came without an offer")]
+    NothingOffered,
+    /// The far end refuses our audio with port 0.
+    #[error("far end refuses audio")]
+    Refused,
+}
+
+impl NegotiationError {
+    /// The status that refuses an offer: 400 where it cannot be read, else 488.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Malformed(_) => 400,
+            _ => 488,
+        }
+    }
+}
+
+/// One medium's place in the descriptions of a session; it is kept for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// Ours.
+    Audio,
+    /// Something that we refuse.
+    Refused { kind: String, protocol: String, format: String },
+}
+
+/// The offers and answers of one call.
+#[derive(Clone, Debug)]
+pub struct Negotiation {
+    settings: Settings,
+    /// The description that we sent last.
+    ours: Option<Description>,
+    places: Vec<Place>,
+    /// The payload type that telephone events have in this session.
+    event_type: u8,
+    stream: Option<Stream>,
+}
+
+impl Negotiation {
+    /// Nothing is agreed yet.
+    pub const fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            ours: None,
+            places: Vec::new(),
+            event_type: TELEPHONE_EVENT_TYPE,
+            stream: None,
+        }
+    }
+
+    /// What is agreed at present.
+    pub const fn stream(&self) -> Option<&Stream> {
+        self.stream.as_ref()
+    }
+
+    /// Our offer: for the INVITE, or for a re-INVITE of the far end that has none.
+    ///
+    /// A later one offers everything again and keeps each medium in its place (RFC 3264 §8).
+    pub fn offer(&mut self) -> Bytes {
+        if self.places.is_empty() {
+            self.places.push(Place::Audio);
+        }
+        let codecs = self.settings.codecs.iter().map(|codec| (*codec, codec.payload_type()));
+        let audio = self.audio(&codecs.collect::<Vec<_>>(), true, Direction::SendReceive);
+        let media = self.places.iter().map(|place| place.media(&audio)).collect();
+        self.send(media)
+    }
+
+    /// Takes the far end's answer to what we sent last.
+    ///
+    /// May come more than once for one offer: with early media, from several forks, and after a
+    /// refresh of the session, in which our last description is sent again.
+    pub fn answered(&mut self, answer: &[u8]) -> Result<Stream, NegotiationError> {
+        let ours = self.ours.as_ref().ok_or(NegotiationError::NothingOffered)?;
+        let at = ours.media.iter().position(|media| media.port != 0);
+        let at = at.ok_or(NegotiationError::NothingOffered)?;
+        let theirs = Description::parse(answer).map_err(NegotiationError::Malformed)?;
+        let media = theirs.media.get(at).ok_or(NegotiationError::NoAudio)?;
+        match media {
+            Media { port: 0, .. } => return Err(NegotiationError::Refused),
+            media if !is_audio(media) => return Err(NegotiationError::NoAudio),
+            _ => {}
+        }
+        let receive = receive_types(&ours.media[at]);
+        let can = |codec| type_of(&receive, codec).is_some();
+        let (codec, payload_type) = first_codec(media, can)?;
+        let offered = ours.direction_of(&ours.media[at]);
+        let stream = self.stream_to(&theirs, media, codec, payload_type, receive, offered)?;
+        self.stream = Some(stream);
+        Ok(stream)
+    }
+
+    /// Answers the far end's offer; the answer's text and what follows for the sound.
+    ///
+    /// The first codec of the offer that we speak is taken, and it alone, so that neither end
+    /// changes it unasked. An error refuses the offer with [`NegotiationError::status`].
+    pub fn answer(&mut self, offer: &[u8]) -> Result<(Bytes, Stream), NegotiationError> {
+        let theirs = Description::parse(offer).map_err(NegotiationError::Malformed)?;
+        let open = |media: &&Media| is_audio(media) && media.port != 0;
+        if !theirs.media.iter().any(|media| open(&media)) {
+            return Err(NegotiationError::NoAudio);
+        }
+        let can = |codec| self.settings.codecs.contains(&codec);
+        let mut found = Err(NegotiationError::NoAudio);
+        for (at, media) in theirs.media.iter().enumerate().filter(|(_, media)| open(media)) {
+            found = first_codec(media, can).map(|codec| (at, media, codec));
+            if found.is_ok() {
+                break;
+            }
+        }
+        let (at, media, (codec, payload_type)) = found?;
+        let event_type = event_type(media);
+        let mut receive = ReceiveTypes { telephone_event: event_type, ..ReceiveTypes::default() };
+        match codec {
+            Codec::Pcma => receive.pcma = Some(payload_type),
+            Codec::Pcmu => receive.pcmu = Some(payload_type),
+        }
+        let wanted = Direction::SendReceive;
+        let stream = self.stream_to(&theirs, media, codec, payload_type, receive, wanted)?;
+
+        self.event_type = event_type.unwrap_or(self.event_type);
+        self.places = theirs
+            .media
+            .iter()
+            .enumerate()
+            .map(|(other, media)| if other == at { Place::Audio } else { Place::refused(media) })
+            .collect();
+        let has_events = event_type.is_some();
+        let audio = self.audio(&[(codec, payload_type)], has_events, stream.direction);
+        let media = self.places.iter().map(|place| place.media(&audio)).collect();
+        self.stream = Some(stream);
+        Ok((self.send(media), stream))
+    }
+
+    /// What the far end's description means for the sound.
+    fn stream_to(
+        &self,
+        theirs: &Description,
+        media: &Media,
+        codec: Codec,
+        payload_type: u8,
+        receive: ReceiveTypes,
+        wanted: Direction,
+    ) -> Result<Stream, NegotiationError> {
+        let (remote_rtp, is_held) = self.remote(theirs, media)?;
+        let allowed = reversed(theirs.direction_of(media));
+        // RFC 3264 §8.4: to 0.0.0.0, which once meant hold, nothing is sent.
+        let sends = allowed.sends() && wanted.sends() && !is_held;
+        let receives = allowed.receives() && wanted.receives();
+        Ok(Stream {
+            remote_rtp,
+            remote_rtcp: remote_rtcp(media, remote_rtp),
+            codec,
+            payload_type,
+            telephone_event: receive.telephone_event.and_then(|_| event_type(media)),
+            receive,
+            direction: direction(sends, receives),
+            ptime_ms: media.ptime_ms().unwrap_or(FRAME_MS_U16),
+        })
+    }
+
+    /// Where the far end takes sound, and whether that is nowhere: hold by `0.0.0.0`.
+    fn remote(
+        &self,
+        theirs: &Description,
+        media: &Media,
+    ) -> Result<(SocketAddr, bool), NegotiationError> {
+        let ip = match theirs.connection_of(media) {
+            Some(Connection::Ip(ip)) => *ip,
+            Some(Connection::Name(name)) => {
+                return Err(NegotiationError::NamedAddress(name.clone()));
+            }
+            None => return Err(NegotiationError::NoConnection),
+        };
+        let address = SocketAddr::new(ip, media.port);
+        if ip.is_unspecified() {
+            return Ok((address, true));
+        }
+        let address = check_media_address(address, self.settings.policy)
+            .map_err(NegotiationError::Address)?;
+        let ours = self.settings.local;
+        if address == ours {
+            return Err(NegotiationError::Address(AddressError::Ourselves(address)));
+        }
+        let (theirs, ours) = (address.ip(), ours.ip().to_canonical());
+        if theirs.is_ipv4() != ours.is_ipv4() {
+            return Err(NegotiationError::Family { theirs, ours });
+        }
+        Ok((address, false))
+    }
+
+    /// Our audio medium.
+    fn audio(&self, codecs: &[(Codec, u8)], has_events: bool, direction: Direction) -> Media {
+        let mut formats: Vec<String> =
+            codecs.iter().map(|(_, number)| number.to_string()).collect();
+        let map = |(codec, number): &(Codec, u8)| {
+            Attribute::new("rtpmap", format!("{number} {}/{CLOCK_HZ}", codec.name()))
+        };
+        let mut attributes: Vec<Attribute> = codecs.iter().map(map).collect();
+        if has_events {
+            let number = self.event_type;
+            formats.push(number.to_string());
+            attributes
+                .push(Attribute::new("rtpmap", format!("{number} {TELEPHONE_EVENT}/{CLOCK_HZ}")));
+            attributes.push(Attribute::new("fmtp", format!("{number} {TELEPHONE_EVENTS}")));
+        }
+        attributes.push(Attribute::new("ptime", FRAME_MS.to_string()));
+        attributes.push(Attribute::flag(direction_name(direction)));
+        Media {
+            kind: "audio".into(),
+            port: self.settings.local.port(),
+            protocol: "RTP/AVP".into(),
+            formats,
+            connection: None,
+            attributes,
+        }
+    }
+
+    /// The text of our next description; its version grows only where something changed.
+    fn send(&mut self, media: Vec<Media>) -> Bytes {
+        let Settings { local, session_id, .. } = &self.settings;
+        let version_before = self.ours.as_ref().map(|ours| ours.origin.version.clone());
+        let mut next = Description {
+            origin: Origin {
+                username: "-".into(),
+                session_id: session_id.to_string(),
+                version: version_before.unwrap_or_else(|| "1".into()),
+                address: local.ip().to_string(),
+            },
+            name: "-".into(),
+            connection: Some(Connection::Ip(local.ip())),
+            attributes: Vec::new(),
+            media,
+        };
+        if self.ours.as_ref().is_some_and(|ours| *ours != next) {
+            let version: u64 = next.origin.version.parse().unwrap_or(0);
+            next.origin.version = (version + 1).to_string();
+        }
+        let text = next.to_string();
+        self.ours = Some(next);
+        text.into()
+    }
+}
+
+impl Place {
+    fn refused(media: &Media) -> Self {
+        Self::Refused {
+            kind: media.kind.clone(),
+            protocol: media.protocol.clone(),
+            format: media.formats.first().cloned().unwrap_or_default(),
+        }
+    }
+
+    fn media(&self, audio: &Media) -> Media {
+        match self {
+            Self::Audio => audio.clone(),
+            Self::Refused { kind, protocol, format } => Media {
+                kind: kind.clone(),
+                port: 0,
+                protocol: protocol.clone(),
+                formats: vec![format.clone()],
+                connection: None,
+                attributes: Vec::new(),
+            },
+        }
+    }
+}
+
+/// The length of our packets in the type that descriptions use.
+#[expect(clippy::cast_possible_truncation, reason = "20 fits")]
+const FRAME_MS_U16: u16 = FRAME_MS as u16;
+
+/// Whether a medium is one that we speak; a feedback profile without its feedback is the same.
+fn is_audio(media: &Media) -> bool {
+    media.kind == "audio" && matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+}
+
+/// The first codec of a medium that we can, under the medium's payload type.
+fn first_codec(
+    media: &Media,
+    can: impl Fn(Codec) -> bool,
+) -> Result<(Codec, u8), NegotiationError> {
+    let mut names = Vec::new();
+    for format in &media.formats {
+        let Some(encoding) = media.encoding(format) else {
+            names.push(format.clone());
+            continue;
+        };
+        let known = [Codec::Pcma, Codec::Pcmu];
+        let codec = known.into_iter().find(|codec| encoding.is(codec.name(), CLOCK_HZ));
+        match (codec.filter(|codec| can(*codec)), payload_type(format)) {
+            (Some(codec), Some(payload_type)) => return Ok((codec, payload_type)),
+            _ => names.push(encoding.name.to_owned()),
+        }
+    }
+    Err(NegotiationError::NoCommonCodec(names.join(" ")))
+}
+
+/// The payload type in which a medium has telephone events for our clock.
+fn event_type(media: &Media) -> Option<u8> {
+    let is_event = |format: &&String| {
+        media.encoding(format).is_some_and(|encoding| encoding.is(TELEPHONE_EVENT, CLOCK_HZ))
+    };
+    media.formats.iter().find(is_event).and_then(|format| payload_type(format))
+}
+
+/// A payload type of RTP: 0 to 127.
+fn payload_type(format: &str) -> Option<u8> {
+    format.parse().ok().filter(|number| *number < 128)
+}
+
+/// What a description of ours says that we take.
+fn receive_types(media: &Media) -> ReceiveTypes {
+    let under = |codec: Codec| first_codec(media, |other| other == codec).ok().map(|found| found.1);
+    ReceiveTypes {
+        pcma: under(Codec::Pcma),
+        pcmu: under(Codec::Pcmu),
+        telephone_event: event_type(media),
+    }
+}
+
+const fn type_of(receive: &ReceiveTypes, codec: Codec) -> Option<u8> {
+    match codec {
+        Codec::Pcma => receive.pcma,
+        Codec::Pcmu => receive.pcmu,
+    }
+}
+
+/// Where reports go: `a=rtcp`, else the next port. Another host than the sound's is not believed.
+fn remote_rtcp(media: &Media, rtp: SocketAddr) -> Option<SocketAddr> {
+    let port = match media.rtcp() {
+        Some((port, None)) => Some(port),
+        Some((port, Some(address))) if address.to_canonical() == rtp.ip() => Some(port),
+        Some(_) | None => rtp.port().checked_add(1),
+    };
+    port.filter(|port| *port >= super::address::MEDIA_PORT_MIN)
+        .map(|port| SocketAddr::new(rtp.ip(), port))
+}
+
+/// What the other end's direction is from here.
+const fn reversed(direction: Direction) -> Direction {
+    match direction {
+        Direction::ReceiveOnly => Direction::SendOnly,
+        Direction::SendOnly => Direction::ReceiveOnly,
+        Direction::Inactive | Direction::SendReceive => direction,
+    }
+}
+
+const fn direction(sends: bool, receives: bool) -> Direction {
+    match (sends, receives) {
+        (false, false) => Direction::Inactive,
+        (false, true) => Direction::ReceiveOnly,
+        (true, false) => Direction::SendOnly,
+        (true, true) => Direction::SendReceive,
+    }
+}
+
+#[cfg(test)]
+#[path = "offer_answer_tests.rs"]
+mod tests;

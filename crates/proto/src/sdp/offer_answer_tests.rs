@@ -1,0 +1,400 @@
+//! Offers and answers of whole calls: first, held, resumed, moved, refused.
+
+use expect_test::expect;
+use proptest::prelude::*;
+
+use super::*;
+
+fn settings() -> Settings {
+    Settings {
+        local: "192.0.2.1:4000".parse().unwrap(),
+        session_id: 77,
+        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        policy: AddressPolicy::RemoteOnly,
+    }
+}
+
+fn negotiation() -> Negotiation {
+    Negotiation::new(settings())
+}
+
+/// A description of the far end with one audio medium.
+fn theirs(formats: &str, attributes: &str) -> String {
+    at("198.51.100.9", 6_000, formats, attributes)
+}
+
+fn at(address: &str, port: u16, formats: &str, attributes: &str) -> String {
+    let family = if address.contains(':') { "IP6" } else { "IP4" };
+    let attributes: String = attributes
+        .split_whitespace()
+        .map(|line| format!("a={}\r\n", line.replace('_', " ")))
+        .collect();
+    format!(
+        "v=0\r\no=x 1 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP {formats}\r\n{attributes}"
+    )
+}
+
+/// An established call.
+fn agreed() -> Negotiation {
+    let mut negotiation = negotiation();
+    negotiation.offer();
+    negotiation.answered(theirs("0 101", "rtpmap:101_telephone-event/8000").as_bytes()).unwrap();
+    negotiation
+}
+
+fn text(bytes: &Bytes) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn version(bytes: &Bytes) -> String {
+    Description::parse(bytes).unwrap().origin.version
+}
+
+fn answer(negotiation: &mut Negotiation, offer: &str) -> (Bytes, Stream) {
+    negotiation.answer(offer.as_bytes()).unwrap_or_else(|error| panic!("{error}: {offer}"))
+}
+
+#[test]
+fn offer_has_both_laws_and_telephone_events() {
+    expect![[r#"
+        v=0
+        o=- 77 1 IN IP4 192.0.2.1
+        s=-
+        c=IN IP4 192.0.2.1
+        t=0 0
+        m=audio 4000 RTP/AVP 0 8 101
+        a=rtpmap:0 PCMU/8000
+        a=rtpmap:8 PCMA/8000
+        a=rtpmap:101 telephone-event/8000
+        a=fmtp:101 0-16
+        a=ptime:20
+        a=sendrecv
+    "#]]
+    .assert_eq(&text(&negotiation().offer()).replace("\r\n", "\n"));
+}
+
+#[test]
+fn offer_over_ipv6_names_its_family() {
+    let local = "[2001:db8::1]:4000".parse().unwrap();
+    let mut negotiation = Negotiation::new(Settings { local, ..settings() });
+    let offer = negotiation.offer();
+    assert!(text(&offer).contains("o=- 77 1 IN IP6 2001:db8::1\r\n"));
+    assert!(text(&offer).contains("c=IN IP6 2001:db8::1\r\n"));
+    let answer = at("2001:db8::9", 6_000, "8", "");
+    let stream = negotiation.answered(answer.as_bytes()).unwrap();
+    assert_eq!(stream.remote_rtp, "[2001:db8::9]:6000".parse().unwrap());
+}
+
+#[test]
+fn answer_says_where_and_how_to_send() {
+    let mut negotiation = negotiation();
+    negotiation.offer();
+    let answer = theirs("8 0 96", "rtpmap:96_telephone-event/8000 ptime:30 rtcp:6005");
+    let stream = negotiation.answered(answer.as_bytes()).unwrap();
+    let expected = Stream {
+        remote_rtp: "198.51.100.9:6000".parse().unwrap(),
+        remote_rtcp: Some("198.51.100.9:6005".parse().unwrap()),
+        codec: Codec::Pcma,
+        payload_type: 8,
+        telephone_event: Some(96),
+        receive: ReceiveTypes::g711(Some(101)),
+        direction: Direction::SendReceive,
+        ptime_ms: 30,
+    };
+    assert_eq!(stream, expected);
+    assert_eq!(negotiation.stream(), Some(&expected));
+    let terms = stream.terms(Learning::default());
+    assert_eq!((terms.remote, terms.payload_type), (stream.remote_rtp, 8));
+}
+
+#[test]
+fn answer_without_telephone_events_takes_none() {
+    let mut negotiation = negotiation();
+    negotiation.offer();
+    let stream = negotiation.answered(theirs("0", "").as_bytes()).unwrap();
+    assert_eq!((stream.telephone_event, stream.ptime_ms), (None, 20));
+    assert_eq!(stream.remote_rtcp, Some("198.51.100.9:6001".parse().unwrap()));
+}
+
+#[test]
+fn later_answer_to_the_same_offer_replaces_the_earlier_one() {
+    let mut negotiation = negotiation();
+    negotiation.offer();
+    negotiation.answered(theirs("0", "sendonly").as_bytes()).unwrap();
+    let stream = negotiation.answered(at("203.0.113.4", 7_000, "8", "").as_bytes()).unwrap();
+    assert_eq!((stream.codec, stream.direction), (Codec::Pcma, Direction::SendReceive));
+    assert_eq!(negotiation.stream().unwrap().remote_rtp, "203.0.113.4:7000".parse().unwrap());
+}
+
+#[test]
+fn answers_that_agree_on_nothing_are_refused_and_change_nothing() {
+    let refusals = [
+        (theirs("18 3", ""), "no common codec, the far end has 18 3"),
+        (theirs("96", "rtpmap:96_opus/48000/2"), "no common codec, the far end has opus"),
+        (theirs("0", "rtpmap:0_PCMU/16000"), "no common codec, the far end has PCMU"),
+        (
+            theirs("101", "rtpmap:101_telephone-event/8000"),
+            "no common codec, the far end has \
+                                                            telephone-event",
+        ),
+        (at("198.51.100.9", 0, "0", ""), "far end refuses audio"),
+        (
+            theirs("0", "").replace("RTP/AVP", "RTP/SAVP"),
+            "there is no open audio medium over RTP/AVP",
+        ),
+        (
+            theirs("0", "").replace("m=audio", "m=video"),
+            "there is no open audio medium over RTP/AVP",
+        ),
+        (theirs("0", "").replace("c=IN IP4 198.51.100.9\r\n", ""), "there is no c= line"),
+        (
+            theirs("0", "").replace("c=IN IP4 198.51.100.9", "c=IN IP4 a.example"),
+            "far end takes sound at the name \"a.example\", expected an address",
+        ),
+        (at("127.0.0.1", 6_000, "0", ""), "sound may not go there"),
+        (at("255.255.255.255", 6_000, "0", ""), "sound may not go there"),
+        (at("192.0.2.1", 4_000, "0", ""), "sound may not go there"),
+        (at("198.51.100.9", 53, "0", ""), "sound may not go there"),
+        (
+            at("2001:db8::9", 6_000, "0", ""),
+            "far end takes sound at 2001:db8::9, we are at 192.0.2.1",
+        ),
+        ("v=0\r\n".into(), "description is malformed"),
+        (String::new(), "description is malformed"),
+        ("v=0\r\no=- 1 1 IN IP4 h\r\n".into(), "there is no open audio medium over RTP/AVP"),
+    ];
+    for (answer, reason) in refusals {
+        let mut negotiation = agreed();
+        let before = negotiation.stream().copied();
+        let error = negotiation.answered(answer.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), reason, "{answer}");
+        assert_eq!(negotiation.stream().copied(), before, "{answer}");
+    }
+    let error = negotiation().answered(theirs("0", "").as_bytes()).unwrap_err();
+    assert_eq!(error, NegotiationError::NothingOffered);
+}
+
+#[test]
+fn loopback_is_spoken_to_where_it_is_allowed() {
+    let policy = AddressPolicy::LoopbackAllowed;
+    let local = "127.0.0.1:4000".parse().unwrap();
+    let mut negotiation = Negotiation::new(Settings { local, policy, ..settings() });
+    negotiation.offer();
+    assert!(negotiation.answered(at("127.0.0.1", 6_000, "0", "").as_bytes()).is_ok());
+    let error = negotiation.answered(at("127.0.0.1", 4_000, "0", "").as_bytes()).unwrap_err();
+    assert_eq!(error, NegotiationError::Address(AddressError::Ourselves(local)));
+}
+
+#[test]
+fn hold_and_resume_are_answered_in_kind() {
+    let mut negotiation = agreed();
+    let events = "rtpmap:101_telephone-event/8000";
+    let story = [
+        (theirs("0 101", &format!("{events} sendonly")), "recvonly", Direction::ReceiveOnly),
+        (theirs("0 101", &format!("{events} inactive")), "inactive", Direction::Inactive),
+        (theirs("0 101", &format!("{events} recvonly")), "sendonly", Direction::SendOnly),
+        (at("0.0.0.0", 6_000, "0 101", events), "recvonly", Direction::ReceiveOnly),
+        (
+            at("0.0.0.0", 6_000, "0 101", &format!("{events} inactive")),
+            "inactive",
+            Direction::Inactive,
+        ),
+        (theirs("0 101", events), "sendrecv", Direction::SendReceive),
+    ];
+    for (offer, attribute, direction) in story {
+        let (sdp, stream) = answer(&mut negotiation, &offer);
+        assert_eq!(stream.direction, direction, "{offer}");
+        assert!(text(&sdp).ends_with(&format!("a={attribute}\r\n")), "{}", text(&sdp));
+    }
+}
+
+#[test]
+fn hold_for_the_whole_session_is_hold_for_its_audio() {
+    let offer = theirs("0", "").replace("t=0 0\r\n", "t=0 0\r\na=sendonly\r\n");
+    assert_eq!(answer(&mut agreed(), &offer).1.direction, Direction::ReceiveOnly);
+}
+
+#[test]
+fn version_grows_by_one_with_each_change_and_else_stays() {
+    let mut negotiation = agreed();
+    let events = "rtpmap:101_telephone-event/8000";
+    let mut versions = Vec::new();
+    for attributes in ["", "sendonly", "sendonly", "", ""] {
+        let offer = theirs("0 101", &format!("{events} {attributes}"));
+        versions.push(version(&answer(&mut negotiation, &offer).0));
+    }
+    assert_eq!(versions, ["2", "3", "3", "4", "4"]);
+    assert!(negotiation.answer(theirs("18", "").as_bytes()).is_err());
+    versions = vec![version(&negotiation.offer()), version(&negotiation.offer())];
+    assert_eq!(versions, ["5", "5"]);
+}
+
+#[test]
+fn far_end_may_change_codec_and_address() {
+    let mut negotiation = agreed();
+    let (sdp, stream) = answer(&mut negotiation, &at("203.0.113.4", 7_000, "18 8 0", ""));
+    assert_eq!((stream.codec, stream.payload_type), (Codec::Pcma, 8));
+    assert_eq!(stream.remote_rtp, "203.0.113.4:7000".parse().unwrap());
+    assert_eq!(stream.telephone_event, None);
+    expect![[r#"
+        v=0
+        o=- 77 2 IN IP4 192.0.2.1
+        s=-
+        c=IN IP4 192.0.2.1
+        t=0 0
+        m=audio 4000 RTP/AVP 8
+        a=rtpmap:8 PCMA/8000
+        a=ptime:20
+        a=sendrecv
+    "#]]
+    .assert_eq(&text(&sdp).replace("\r\n", "\n"));
+}
+
+#[test]
+fn dynamic_types_of_the_offer_are_used_both_ways() {
+    let attributes = "rtpmap:97_PCMA/8000 rtpmap:98_telephone-event/8000";
+    let mut negotiation = negotiation();
+    let (sdp, stream) = answer(&mut negotiation, &theirs("97 98", attributes));
+    assert!(text(&sdp).contains("m=audio 4000 RTP/AVP 97 98\r\n"));
+    assert!(text(&sdp).contains("a=fmtp:98 0-16\r\n"));
+    assert_eq!((stream.payload_type, stream.telephone_event), (97, Some(98)));
+    let receive =
+        ReceiveTypes { pcma: Some(97), telephone_event: Some(98), ..ReceiveTypes::default() };
+    assert_eq!(stream.receive, receive);
+    // A later offer of ours keeps the type that events have in this session.
+    assert!(text(&negotiation.offer()).contains("m=audio 4000 RTP/AVP 0 8 98\r\n"));
+}
+
+#[test]
+fn media_that_we_do_not_speak_are_refused_in_their_place() {
+    let offer = "v=0\r\no=bob 1 1 IN IP4 host.example.com\r\ns=\r\nt=0 0\r\n\
+                 m=video 6024 RTP/AVP 107 34\r\nc=IN IP6 2001:db8::1\r\n\
+                 m=audio 5000 RTP/SAVP 0\r\nc=IN IP4 198.51.100.9\r\n\
+                 m=audio 22334 RTP/AVP 0\r\nc=IN IP4 198.51.100.9\r\n\
+                 m=image 6026 udptl t38\r\nc=IN IP4 198.51.100.9\r\n";
+    let mut negotiation = agreed();
+    let (sdp, stream) = answer(&mut negotiation, offer);
+    let lines: Vec<_> = text(&sdp).lines().filter(|line| line.starts_with("m=")).collect();
+    let expected = [
+        "m=video 0 RTP/AVP 107",
+        "m=audio 0 RTP/SAVP 0",
+        "m=audio 4000 RTP/AVP 0",
+        "m=image 0 udptl t38",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(stream.remote_rtp, "198.51.100.9:22334".parse().unwrap());
+    // Their places stay in an offer of our own, and its answer is read at the third.
+    let offer = negotiation.offer();
+    let kinds: Vec<_> = text(&offer).lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(kinds[2], "m=audio 4000 RTP/AVP 0 8 101");
+    assert_eq!(kinds.len(), 4);
+    let answer = theirs("8", "")
+        .replace("m=audio", "m=video 0 RTP/AVP 107\r\nm=audio 0 RTP/SAVP 0\r\nm=audio");
+    assert_eq!(negotiation.answered(answer.as_bytes()).unwrap().codec, Codec::Pcma);
+}
+
+#[test]
+fn offers_that_cannot_be_answered_are_refused_with_their_status_and_change_nothing() {
+    let refusals = [
+        (theirs("18", ""), 488),
+        (at("198.51.100.9", 0, "0", ""), 488),
+        (theirs("0", "").replace("m=audio", "m=video"), 488),
+        (at("169.254.0.9", 6_000, "0", ""), 488),
+        (theirs("0", "").replace("t=0 0", "rubbish"), 400),
+    ];
+    for (offer, status) in refusals {
+        let mut negotiation = agreed();
+        let (stream, ours) = (negotiation.stream().copied(), negotiation.ours.clone());
+        let error = negotiation.answer(offer.as_bytes()).unwrap_err();
+        assert_eq!(error.status(), status, "{offer}");
+        assert_eq!((negotiation.stream().copied(), negotiation.ours), (stream, ours), "{offer}");
+    }
+}
+
+#[test]
+fn reports_do_not_go_to_another_host_than_the_sound() {
+    let mut negotiation = agreed();
+    let offer = |rtcp: &str| theirs("0", &format!("rtcp:{rtcp}"));
+    let rtcp = |negotiation: &mut Negotiation, text: &str| {
+        answer(negotiation, &offer(text)).1.remote_rtcp.map(|address| address.to_string())
+    };
+    let cases = [
+        ("7007", Some("198.51.100.9:7007")),
+        ("7007_IN_IP4_198.51.100.9", Some("198.51.100.9:7007")),
+        ("7007_IN_IP4_203.0.113.1", Some("198.51.100.9:6001")),
+        ("53", None),
+        ("0", Some("198.51.100.9:6001")),
+        ("x", Some("198.51.100.9:6001")),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(rtcp(&mut negotiation, text).as_deref(), expected, "{text}");
+    }
+    let last = at("198.51.100.9", u16::MAX, "0", "");
+    assert_eq!(answer(&mut negotiation, &last).1.remote_rtcp, None);
+}
+
+#[test]
+fn refresh_with_our_last_answer_is_answered_like_an_offer() {
+    let mut negotiation = agreed();
+    answer(&mut negotiation, &theirs("8", "sendonly"));
+    let stream = negotiation.answered(theirs("8", "sendonly").as_bytes()).unwrap();
+    assert_eq!((stream.codec, stream.direction), (Codec::Pcma, Direction::ReceiveOnly));
+    assert_eq!(stream.receive, ReceiveTypes { pcma: Some(8), ..ReceiveTypes::default() });
+}
+
+fn any_description() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        4 => "m=(audio|video) (0|[1-9][0-9]{3}) RTP/(AVP|SAVP)( (0|8|9|18|96|101|127|128)){1,4}",
+        2 => "c=IN IP4 (0\\.0\\.0\\.0|127\\.0\\.0\\.1|198\\.51\\.100\\.[1-9]|a\\.example)",
+        1 => "c=IN IP6 (::|::1|2001:db8::[1-9])",
+        2 => "a=(sendonly|recvonly|inactive|sendrecv|ptime:[0-9]{1,6}|rtcp:[0-9]{1,5})",
+        2 => "a=rtpmap:(0|96|101|128) (PCMA|pcmu|telephone-event|opus)/(8000|48000)(/[12])?",
+    ];
+    proptest::collection::vec(line, 0..10).prop_map(|lines| {
+        format!("v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nt=0 0\r\n{}\r\n", lines.join("\r\n"))
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_story_of_offers_and_answers_keeps_the_rules(
+        story in proptest::collection::vec((any::<bool>(), any_description()), 1..6),
+    ) {
+        let mut negotiation = negotiation();
+        let mut last_version = version(&negotiation.offer());
+        for (is_offer, description) in story {
+            if is_offer {
+                let theirs = Description::parse(description.as_bytes());
+                let media = theirs.map(|theirs| theirs.media.len());
+                if let Ok((sdp, stream)) = negotiation.answer(description.as_bytes()) {
+                    let ours = Description::parse(&sdp).unwrap();
+                    prop_assert_eq!(ours.media.len(), media.unwrap());
+                    let open = ours.media.iter().filter(|media| media.port != 0);
+                    prop_assert_eq!(open.count(), 1);
+                    prop_assert!(stream.payload_type < 128);
+                    let number = |text: &str| text.parse::<u64>().unwrap();
+                    let grown = number(&ours.origin.version) - number(&last_version);
+                    prop_assert!(grown <= 1);
+                    last_version = ours.origin.version;
+                }
+            } else {
+                let _ = negotiation.answered(description.as_bytes());
+            }
+            if let Some(stream) = negotiation.stream()
+                && !stream.remote_rtp.ip().is_unspecified()
+            {
+                let found = check_media_address(stream.remote_rtp, AddressPolicy::RemoteOnly);
+                prop_assert!(found.is_ok());
+            } else if let Some(stream) = negotiation.stream() {
+                prop_assert!(!stream.direction.sends());
+            }
+        }
+    }
+
+    #[test]
+    fn any_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..120)) {
+        let mut negotiation = agreed();
+        let _ = (negotiation.answer(&octets), negotiation.answered(&octets));
+    }
+}
