@@ -1,5 +1,19 @@
 //! What we do: the only loops, sockets, HTTP client, clock and random seed.
+//!
+//! [`start`] starts every loop there is; [`control::Control`] has the verbs that the API may use.
 
+mod calls;
 pub mod clock;
-pub mod journal;
-pub mod wake;
+pub mod config;
+pub mod control;
+pub mod fetch;
+pub mod files;
+pub mod health;
+pub mod http;
+mod journal;
+mod recovery;
+pub mod rtp_io;
+mod sip_io;
+pub mod speech;
+mod wake;
+pub mod webhooks;

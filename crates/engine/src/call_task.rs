@@ -1,0 +1,244 @@
+//! One task per call: drains the machines, waits, feeds; decides nothing.
+
+mod script_host;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::attempt::AttemptEnd;
+use domain::call::{Call, CallLimits, Effect, Input, Timer};
+use domain::cause::Cause;
+use domain::event::EventKind;
+use domain::number::Masked;
+use domain::outcome::Outcome;
+use domain::time::Timestamp;
+use script::step::{Input as ScriptInput, PlayId};
+use store::{Begun, Store};
+use tokio::sync::mpsc;
+
+use self::script_host::{Done, ScriptHost, Wish};
+use crate::clock::Clock;
+use crate::fetch::Fetcher;
+use crate::files::Prompts;
+use crate::rtp_io::PlayItem;
+use crate::switch::native::{Leg, LegEvent, NativeSwitch};
+
+/// What every call needs.
+pub(crate) struct CallParts {
+    pub(crate) clock: Clock,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) limits: CallLimits,
+    pub(crate) prompts: Prompts,
+    pub(crate) script_limits: script::vxml::Limits,
+    pub(crate) store: Store,
+    pub(crate) switch: NativeSwitch,
+}
+
+/// One call.
+struct CallTask {
+    parts: Arc<CallParts>,
+    begun: Begun,
+    call: Call,
+    leg: Option<Leg>,
+    script: Option<ScriptHost>,
+    /// What is to be fed to the call machine next.
+    inputs: VecDeque<Input>,
+}
+
+/// Leads one attempt from its INVITE to its end.
+pub(crate) async fn run(
+    parts: Arc<CallParts>,
+    begun: Begun,
+    mut canceled: mpsc::Receiver<String>,
+) -> AttemptEnd {
+    let now = parts.clock.now();
+    if let Ok(reason) = canceled.try_recv() {
+        return never_dialed(now, Outcome::Canceled, reason);
+    }
+    let post_dial = begun.contact.destination.post_dial().map(str::to_owned);
+    let call = Call::new(now, parts.limits, post_dial);
+    let mut task =
+        CallTask { parts, begun, call, leg: None, script: None, inputs: VecDeque::new() };
+    loop {
+        if let Some(end) = task.act().await {
+            return end;
+        }
+        match task.inputs.pop_front() {
+            Some(input) => task.call.handle(task.parts.clock.now(), input),
+            None => task.wait(&mut canceled).await,
+        }
+    }
+}
+
+/// The end of an attempt of which nothing was sent.
+pub(crate) fn never_dialed(now: Timestamp, outcome: Outcome, reason: String) -> AttemptEnd {
+    let cause = Cause::local(reason);
+    AttemptEnd { outcome, cause, ringing_at: None, answered_at: None, ended_at: now }
+}
+
+impl CallTask {
+    /// Does what the call machine wants; its end, if that is reached.
+    async fn act(&mut self) -> Option<AttemptEnd> {
+        while let Some(effect) = self.call.poll() {
+            match effect {
+                Effect::Dial => self.dial(),
+                Effect::EndScript => self.feed(ScriptInput::HungUp).await,
+                Effect::Finish(end) => return Some(end),
+                Effect::HangUp => {
+                    if let Some(leg) = &mut self.leg {
+                        leg.hang_up();
+                    }
+                }
+                Effect::Note(kind) => self.note(kind, "").await,
+                Effect::RunScript => self.run_script().await,
+                Effect::SendKeys(keys) => match &mut self.leg {
+                    Some(leg) => leg.send_keys(&keys),
+                    None => self.inputs.push_back(Input::KeysSent),
+                },
+            }
+        }
+        None
+    }
+
+    fn dial(&mut self) {
+        let (contact, attempt) = (&self.begun.contact, &self.begun.attempt);
+        tracing::info!(
+            call.id = %attempt.id, contact.id = %contact.id, trunk.id = %attempt.trunk,
+            "dialing {}", Masked(contact.destination.dialed())
+        );
+        match self.parts.switch.dial(self.parts.clock.now(), attempt, &contact.destination) {
+            Ok(leg) => self.leg = Some(leg),
+            Err(cause) => self.inputs.push_back(Input::LegEnded(cause)),
+        }
+    }
+
+    async fn run_script(&mut self) {
+        match ScriptHost::start(&self.parts, &self.begun) {
+            Ok((script, start)) => {
+                self.script = Some(script);
+                self.feed(start).await;
+            }
+            Err(problem) => {
+                self.note(EventKind::ScriptError, &problem).await;
+                self.inputs.push_back(Input::ScriptEnded);
+            }
+        }
+    }
+
+    /// Waits for one thing to happen, and takes it in.
+    async fn wait(&mut self, canceled: &mut mpsc::Receiver<String>) {
+        let now = self.parts.clock.now();
+        let call_due = self.call.deadline();
+        let script_due = self.script.as_ref().and_then(ScriptHost::deadline);
+        let due = [call_due.map(|due| due.0), script_due.map(|due| due.0)];
+        let sleep = due.into_iter().flatten().min().map(|due| due.since(now));
+
+        tokio::select! {
+            event = next_event(&mut self.leg) => self.hear(event).await,
+            done = next_done(&mut self.script) => match done {
+                Done::Input(input) => self.feed(input).await,
+                Done::Play { play, items } => self.play(play, items),
+            },
+            Some(reason) = canceled.recv() => self.inputs.push_back(Input::Cancel { reason }),
+            () = sleep_for(sleep) => self.expire(call_due, script_due).await,
+        }
+    }
+
+    async fn expire(
+        &mut self,
+        call_due: Option<(Timestamp, Timer)>,
+        script_due: Option<(Timestamp, script::step::Timer)>,
+    ) {
+        let now = self.parts.clock.now();
+        if let Some((_, timer)) = call_due.filter(|(at, _)| *at <= now) {
+            tracing::debug!(call.id = %self.begun.attempt.id, ?timer, "call timer");
+            self.inputs.push_back(Input::Expired(timer));
+        }
+        if let Some((_, timer)) = script_due.filter(|(at, _)| *at <= now) {
+            self.feed(ScriptInput::Expired(timer)).await;
+        }
+    }
+
+    async fn hear(&mut self, event: LegEvent) {
+        match event {
+            LegEvent::Answered => self.inputs.push_back(Input::Answered),
+            LegEvent::Ended(cause) => {
+                self.leg = None;
+                self.inputs.push_back(Input::LegEnded(cause));
+            }
+            LegEvent::Key(key) => self.feed(ScriptInput::Key(key)).await,
+            LegEvent::KeysSent => self.inputs.push_back(Input::KeysSent),
+            LegEvent::PlayEnded(play) => self.feed(ScriptInput::PlayEnded { play }).await,
+            LegEvent::Ringing => self.inputs.push_back(Input::Ringing),
+        }
+    }
+
+    /// Feeds the script, and does what it wants.
+    async fn feed(&mut self, input: ScriptInput) {
+        let codec = self.leg.as_ref().and_then(Leg::codec);
+        let Some(script) = &mut self.script else {
+            return;
+        };
+        let mut ended = false;
+        let wishes = script.feed(self.parts.clock.now(), input, codec).await;
+        for wish in wishes {
+            match wish {
+                Wish::End => ended = true,
+                Wish::HangUp => self.inputs.push_back(Input::ScriptHangUp),
+                Wish::Problem(text) => self.note(EventKind::ScriptError, &text).await,
+                Wish::StopPlay => {
+                    if let Some(leg) = &mut self.leg {
+                        leg.stop_play();
+                    }
+                }
+            }
+        }
+        if ended {
+            self.script = None;
+            self.inputs.push_back(Input::ScriptEnded);
+        }
+    }
+
+    fn play(&mut self, play: PlayId, items: Vec<PlayItem>) {
+        match &mut self.leg {
+            Some(leg) => leg.play(play, items),
+            None => tracing::trace!("nobody is there to hear"),
+        }
+    }
+
+    async fn note(&self, kind: EventKind, detail: &str) {
+        let attempt = &self.begun.attempt;
+        let now = self.parts.clock.now();
+        report(self.parts.store.note(attempt.id, attempt.contact, now, kind, detail).await);
+    }
+}
+
+/// A fact that could not be written is missing from the history; the call's end is not lost by it.
+fn report(noted: Result<(), store::StoreError>) {
+    if let Err(error) = noted {
+        tracing::warn!(%error, "an event could not be written");
+    }
+}
+
+async fn next_event(leg: &mut Option<Leg>) -> LegEvent {
+    match leg {
+        Some(leg) => leg.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_done(script: &mut Option<ScriptHost>) -> Done {
+    match script {
+        Some(script) => script.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_for(time: Option<Duration>) {
+    match time {
+        // Timers round down; a millisecond more is better than to wake in vain.
+        Some(time) => tokio::time::sleep(time + Duration::from_millis(1)).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,204 @@
+//! Runs a script beside its call: evaluates off the runtime's workers, fetches, and makes prompts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use domain::application::ScriptSource;
+use domain::number::Destination;
+use domain::time::Timestamp;
+use facade::Facade;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use proto::rtp::Codec;
+use script::step::{Input, Method, PlayError, PlayId, Prompt, Session, StartPage, Step, Timer};
+use script::vxml::Vxml;
+use store::Begun;
+use url::Url;
+
+use super::CallParts;
+use crate::http::CookieJar;
+use crate::rtp_io::PlayItem;
+
+/// What a script wants of its call.
+pub(super) enum Wish {
+    End,
+    HangUp,
+    Problem(String),
+    StopPlay,
+}
+
+/// What came of a script's own work.
+pub(super) enum Done {
+    /// To be fed back.
+    Input(Input),
+    /// Prompts are ready.
+    Play { play: PlayId, items: Vec<PlayItem> },
+}
+
+type Prepared = (PlayId, Result<Vec<PlayItem>, PlayError>);
+
+/// A running script.
+pub(super) struct ScriptHost {
+    parts: Arc<CallParts>,
+    /// `None` once it has broken, or while it evaluates.
+    machine: Option<Box<Vxml>>,
+    cookies: CookieJar,
+    codec: Codec,
+    fetches: FuturesUnordered<BoxFuture<'static, Input>>,
+    /// Prompts that are being made ready; one after the other, so that they are heard in order.
+    preparing: Option<BoxFuture<'static, Prepared>>,
+    prompts: VecDeque<(PlayId, Vec<Prompt>)>,
+}
+
+impl ScriptHost {
+    /// The script of this attempt and the input that starts it; or why it cannot start.
+    pub(super) fn start(parts: &Arc<CallParts>, begun: &Begun) -> Result<(Self, Input), String> {
+        let spec = &begun.application.spec;
+        let facade = Facade::of(spec.dialect)
+            .ok_or_else(|| "the application was stored by a newer program".to_owned())?;
+        let page = match &spec.script {
+            ScriptSource::Document(text) => StartPage::Document(text.clone()),
+            ScriptSource::Say(text) => StartPage::Document(script::vxml::say_document(text)),
+            ScriptSource::Url(url) => StartPage::Url {
+                url: Url::parse(url).map_err(|error| format!("start page {url:?}: {error}"))?,
+                method: Method::Post(facade.start_form(&begun.contact, &spec.parameters)),
+            },
+        };
+        let host = Self {
+            parts: Arc::clone(parts),
+            machine: Some(Box::new(Vxml::new(parts.script_limits.clone()))),
+            cookies: CookieJar::default(),
+            codec: Codec::Pcmu,
+            fetches: FuturesUnordered::new(),
+            preparing: None,
+            prompts: VecDeque::new(),
+        };
+        let session = session(&begun.contact.destination, facade);
+        Ok((host, Input::Start { session, page }))
+    }
+
+    /// When to wake it, and for what.
+    pub(super) fn deadline(&self) -> Option<(Timestamp, Timer)> {
+        self.machine.as_ref().and_then(|machine| machine.deadline())
+    }
+
+    /// One thing happened; what the script wants now. `codec` is what the leg speaks.
+    pub(super) async fn feed(
+        &mut self,
+        now: Timestamp,
+        input: Input,
+        codec: Option<Codec>,
+    ) -> Vec<Wish> {
+        self.codec = codec.unwrap_or(self.codec);
+        let Some(mut machine) = self.machine.take() else {
+            return Vec::new();
+        };
+        // A customer's script may compute for a while; the runtime's workers serve other calls.
+        let evaluated = tokio::task::spawn_blocking(move || {
+            machine.handle(now, input);
+            let steps: Vec<Step> = std::iter::from_fn(|| machine.poll()).collect();
+            (machine, steps)
+        });
+        match evaluated.await {
+            Ok((machine, steps)) => {
+                self.machine = Some(machine);
+                steps.into_iter().filter_map(|step| self.take(step)).collect()
+            }
+            Err(error) => {
+                tracing::error!(%error, "script machine broke");
+                vec![Wish::Problem("internal error in the script".into()), Wish::End]
+            }
+        }
+    }
+
+    /// Waits for the script's own work: fetches and prompts.
+    pub(super) async fn next(&mut self) -> Done {
+        self.prepare();
+        tokio::select! {
+            Some(input) = self.fetches.next(), if !self.fetches.is_empty() => Done::Input(input),
+            (play, prepared) = ready(&mut self.preparing) => {
+                self.preparing = None;
+                match prepared {
+                    Ok(items) => Done::Play { play, items },
+                    Err(error) => Done::Input(Input::PlayFailed { play, error }),
+                }
+            }
+            else => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self, step: Step) -> Option<Wish> {
+        match step {
+            Step::End { .. } => Some(Wish::End),
+            Step::Fetch(fetch) => {
+                let (parts, cookies) = (Arc::clone(&self.parts), self.cookies.clone());
+                self.fetches.push(
+                    async move {
+                        let result = parts.fetcher.page(&fetch, &cookies).await;
+                        Input::Fetched { fetch: fetch.fetch, result }
+                    }
+                    .boxed(),
+                );
+                None
+            }
+            Step::HangUp => Some(Wish::HangUp),
+            // What a script logs may hold what a callee keyed: only its length is told.
+            Step::Log { label, text } => {
+                tracing::debug!(label, text_bytes = text.len(), "script log");
+                None
+            }
+            Step::Play { play, prompts } => {
+                self.prompts.push_back((play, prompts));
+                None
+            }
+            Step::Problem { event, message } => Some(Wish::Problem(format!("{event}: {message}"))),
+            Step::StopPlay => {
+                self.prompts.clear();
+                self.preparing = None;
+                Some(Wish::StopPlay)
+            }
+        }
+    }
+
+    /// Begins with the next prompts, if none are being made ready.
+    fn prepare(&mut self) {
+        if self.preparing.is_some() {
+            return;
+        }
+        let Some((play, prompts)) = self.prompts.pop_front() else {
+            return;
+        };
+        let (parts, cookies, codec) = (Arc::clone(&self.parts), self.cookies.clone(), self.codec);
+        self.preparing = Some(
+            async move {
+                let fetch = |url: Url, timeout| {
+                    let (parts, cookies) = (&parts, &cookies);
+                    async move { parts.fetcher.audio(&url, timeout, cookies).await }
+                };
+                (play, parts.prompts.prepare(&prompts, codec, fetch).await)
+            }
+            .boxed(),
+        );
+    }
+}
+
+async fn ready(preparing: &mut Option<BoxFuture<'static, Prepared>>) -> Prepared {
+    match preparing {
+        Some(preparing) => preparing.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the script may know of its call.
+fn session(destination: &Destination, facade: Facade) -> Session {
+    Session {
+        local_uri: destination.caller_id().map(|id| format!("tel:{id}")).unwrap_or_default(),
+        remote_uri: format!("tel:{}", destination.dialed()),
+        protocol_name: "sip".into(),
+        protocol_version: "2.0".into(),
+        // Nobody listens for the callee's type yet, so it is unknown from the start.
+        callee_type: facade.session_callee_type(Some(domain::outcome::CalleeType::Unknown)).into(),
+        parameters: std::collections::BTreeMap::new(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The live calls by attempt, so that they can be counted and canceled.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::ids::AttemptId;
+use tokio::sync::mpsc;
+
+/// Cancels kept for attempts that are written down but not yet live; far more than one batch.
+const EARLY_MAX: usize = 4_096;
+
+/// The live calls; clones are the same set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LiveCalls(Arc<Mutex<Calls>>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    live: HashMap<AttemptId, mpsc::Sender<String>>,
+    /// Cancels of attempts between their commit and their first instant of life, oldest first.
+    early: VecDeque<(AttemptId, String)>,
+}
+
+impl LiveCalls {
+    /// A call begins; what it receives are reasons to end it, one that came early included.
+    pub(crate) fn begin(&self, attempt: AttemptId) -> mpsc::Receiver<String> {
+        let (cancel, canceled) = mpsc::channel(1);
+        let mut calls = self.calls();
+        if let Some(at) = calls.early.iter().position(|(early, _)| *early == attempt)
+            && let Some((_, reason)) = calls.early.remove(at)
+        {
+            cancel.try_send(reason).ok();
+        }
+        calls.live.insert(attempt, cancel);
+        canceled
+    }
+
+    /// A call has ended.
+    pub(crate) fn end(&self, attempt: AttemptId) {
+        self.calls().live.remove(&attempt);
+    }
+
+    /// Asks a call to end; to be asked twice, or after its end, does it no harm.
+    pub(crate) fn cancel(&self, attempt: AttemptId, reason: &str) {
+        let mut calls = self.calls();
+        match calls.live.get(&attempt) {
+            Some(call) => {
+                call.try_send(reason.to_owned()).ok();
+            }
+            None => {
+                if calls.early.len() >= EARLY_MAX {
+                    calls.early.pop_front();
+                }
+                calls.early.push_back((attempt, reason.to_owned()));
+            }
+        }
+    }
+
+    /// Asks every call to end.
+    pub(crate) fn cancel_all(&self, reason: &str) {
+        for call in self.calls().live.values() {
+            call.try_send(reason.to_owned()).ok();
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.calls().live.len()
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancel_before_the_first_instant_of_a_call_is_not_lost() {
+        let calls = LiveCalls::default();
+        calls.cancel(AttemptId(1), "changed my mind");
+        assert_eq!(calls.begin(AttemptId(1)).try_recv().unwrap(), "changed my mind");
+        assert!(calls.begin(AttemptId(2)).try_recv().is_err());
+    }
+
+    #[test]
+    fn cancels_of_attempts_that_never_live_do_not_pile_up() {
+        let calls = LiveCalls::default();
+        (0..10_000).for_each(|n| calls.cancel(AttemptId(n), "late"));
+        assert!(calls.calls().early.len() <= EARLY_MAX);
+    }
+}

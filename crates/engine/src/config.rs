@@ -1,0 +1,136 @@
+//! What the engine is started with; `outdial` reads it from file and environment.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::call::CallLimits;
+use domain::ids::TrunkId;
+use domain::trunk::TrunkLimits;
+use proto::sip::flow::Transport;
+use sha2::{Digest, Sha256};
+
+/// Everything that the engine must be told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What a call is bounded by.
+    pub call_limits: CallLimits,
+    /// Directory for the journal and cached speech.
+    pub data_dir: PathBuf,
+    /// How long a shutdown waits for live calls.
+    pub drain_time_max: Duration,
+    /// Outgoing HTTP.
+    pub fetch: FetchConfig,
+    /// Audio.
+    pub rtp: RtpConfig,
+    /// Bytes that nobody can guess; all the engine's chance comes from them.
+    pub secret: [u8; 32],
+    /// Signalling.
+    pub sip: SipConfig,
+    /// Speech.
+    pub speech: SpeechConfig,
+    /// IANA zone for facades that show or read local times.
+    pub time_zone: String,
+    /// Routes to the network.
+    pub trunks: Vec<TrunkConfig>,
+}
+
+impl Config {
+    /// A seed for one purpose; different purposes get seeds that say nothing about each other.
+    pub fn seed(&self, purpose: &str) -> u64 {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        hash.update(purpose);
+        let bytes: [u8; 32] = hash.finalize().into();
+        let (seed, _) = bytes.split_first_chunk().expect("a hash has 32 bytes");
+        u64::from_le_bytes(*seed)
+    }
+}
+
+/// Outgoing HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct FetchConfig {
+    /// Private networks, as CIDR, that URLs may point into.
+    pub allow_private: Vec<String>,
+    /// PEM file of further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Our own listening addresses, which URLs may not point to.
+    pub own_addresses: Vec<SocketAddr>,
+}
+
+/// Audio.
+#[derive(Clone, Debug)]
+pub struct RtpConfig {
+    /// Address told to the far end.
+    pub advertise: IpAddr,
+    /// Address that audio is received on.
+    pub bind: IpAddr,
+    /// Last port.
+    pub port_max: u16,
+    /// First port.
+    pub port_min: u16,
+    /// Media threads.
+    pub threads: usize,
+}
+
+/// Signalling.
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// Address told to the far end.
+    pub advertise: IpAddr,
+    /// Where UDP and TCP are received.
+    pub bind: SocketAddr,
+    /// PEM file of further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Session timer asked for.
+    pub session_expires: Option<Duration>,
+}
+
+/// Speech.
+#[derive(Clone, Debug)]
+pub struct SpeechConfig {
+    /// Language of texts that name none.
+    pub language: String,
+    /// Texts spoken at the same time.
+    pub processes: usize,
+    /// The program.
+    pub program: String,
+}
+
+/// One route to the network.
+#[derive(Clone)]
+pub struct TrunkConfig {
+    /// Accept audio addresses on this machine itself.
+    pub allow_loopback: bool,
+    /// Caller ID of calls that name none.
+    pub caller_id: Option<String>,
+    /// Domain in From and REGISTER; `None`: the first host.
+    pub domain: Option<String>,
+    /// Hosts in order of preference.
+    pub hosts: Vec<String>,
+    /// Its id.
+    pub id: TrunkId,
+    /// Slots and rate.
+    pub limits: TrunkLimits,
+    /// Name in logs and figures.
+    pub name: String,
+    /// The only realm the password is for.
+    pub realm: Option<String>,
+    /// Whether to register.
+    pub register: bool,
+    /// How SIP travels.
+    pub transport: Transport,
+    /// User and password for digest authentication.
+    pub user: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for TrunkConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrunkConfig")
+            .field("name", &self.name)
+            .field("hosts", &self.hosts)
+            .field("transport", &self.transport)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,243 @@
+//! Control: the verbs that the API may use; each is on disk before it answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::account::{Account, ApiKey};
+use domain::application::ScriptSource;
+use domain::campaign::{Campaign, CampaignState};
+use domain::contact::{ContactRule, NewContact};
+use domain::ids::{AccountId, CampaignId, ContactId};
+use domain::time::Timestamp;
+use store::{Cancel, CreateError, Reader, Store, StoreError, UploadId};
+
+use crate::calls::LiveCalls;
+use crate::clock::Clock;
+use crate::health::{Health, HealthBoard};
+use crate::http::{CheckError, HttpClient};
+use crate::wake::Wake;
+
+/// The engine's verbs; clones act on the same engine.
+#[derive(Clone)]
+pub struct Control(Arc<Parts>);
+
+/// What [`Control`] acts on.
+pub(crate) struct Parts {
+    pub(crate) calls: LiveCalls,
+    pub(crate) clock: Clock,
+    pub(crate) dialer: Wake,
+    pub(crate) draining: AtomicBool,
+    pub(crate) health: HealthBoard,
+    pub(crate) http: HttpClient,
+    pub(crate) reader: Reader,
+    pub(crate) store: Store,
+    pub(crate) webhooks: Wake,
+}
+
+/// Why contacts were not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Too many URLs of one host are being checked. Time repairs it.
+    #[error("too many addresses of the host of {field} are being checked, try again later")]
+    Busy {
+        /// Which URL.
+        field: &'static str,
+    },
+    /// The server is shutting down. Time repairs it.
+    #[error("server is shutting down and takes no new calls")]
+    Draining,
+    /// The store is away. Time repairs it.
+    #[error("store is unavailable")]
+    Store(#[source] StoreError),
+    /// The client's URL is not permitted. The client repairs it.
+    #[error("{field} is refused: {reason}")]
+    UrlRefused {
+        /// Which URL.
+        field: &'static str,
+        /// What would be right.
+        reason: String,
+    },
+    /// The client's URL did not answer a GET with 200. The client repairs it.
+    #[error("{field} did not answer a GET request with status 200")]
+    UrlUnreachable {
+        /// Which URL.
+        field: &'static str,
+    },
+}
+
+impl From<StoreError> for QueueError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Control {
+    pub(crate) fn new(parts: Arc<Parts>) -> Self {
+        Self(parts)
+    }
+
+    /// The engine's time.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The clock itself, for what must tell times of its own.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Read-only access to the store.
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// How the engine is doing.
+    pub fn health(&self) -> Health {
+        self.0.health.read(self.is_draining(), self.0.calls.count())
+    }
+
+    /// Whether a shutdown has begun.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// Takes in one contact after its URLs have answered.
+    pub async fn queue_contact(
+        &self,
+        rule: ContactRule,
+        contact: NewContact,
+    ) -> Result<ContactId, QueueError> {
+        self.admit(&rule).await?;
+        let ids = self.0.store.add_contacts(self.now(), &rule, vec![contact]).await?;
+        self.0.dialer.wake();
+        Ok(*ids.first().expect("the store answers with one id for each contact"))
+    }
+
+    /// Begins an upload of contacts that share `rule`, after its URLs have answered.
+    pub async fn begin_upload(&self, rule: ContactRule) -> Result<Upload, QueueError> {
+        self.admit(&rule).await?;
+        let upload = self.0.store.begin_upload(self.now(), &rule).await?;
+        Ok(Upload { control: self.clone(), upload, open: true })
+    }
+
+    /// Cancels a contact: one that waits ends at once, one in a call is hung up.
+    pub async fn cancel_contact(
+        &self,
+        account: AccountId,
+        contact: ContactId,
+    ) -> Result<Cancel, StoreError> {
+        let canceled = self.0.store.cancel_contact(self.now(), account, contact).await?;
+        match canceled {
+            Cancel::Calling(attempt) => self.0.calls.cancel(attempt, "canceled by the client"),
+            Cancel::Canceled => self.0.webhooks.wake(),
+            Cancel::AlreadyDone | Cancel::NotFound => {}
+        }
+        Ok(canceled)
+    }
+
+    /// Creates a campaign.
+    pub async fn create_campaign(
+        &self,
+        account: AccountId,
+        name: &str,
+        state: CampaignState,
+        redial_in_doubt: bool,
+    ) -> Result<Campaign, CreateError> {
+        self.0.store.create_campaign(self.now(), account, name, state, redial_in_doubt).await
+    }
+
+    /// Lets a campaign's contacts be dialed. `false`: the account has no such campaign.
+    pub async fn start_campaign(
+        &self,
+        account: AccountId,
+        campaign: CampaignId,
+    ) -> Result<bool, StoreError> {
+        self.set_state(account, campaign, CampaignState::Running).await
+    }
+
+    /// Keeps a campaign's contacts waiting; calls under way go on. `false`: as above.
+    pub async fn stop_campaign(
+        &self,
+        account: AccountId,
+        campaign: CampaignId,
+    ) -> Result<bool, StoreError> {
+        self.set_state(account, campaign, CampaignState::Stopped).await
+    }
+
+    /// The account of this login.
+    pub async fn account_by_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
+        self.0.reader.account_by_login(login).await
+    }
+
+    /// The API key of this public id.
+    pub async fn api_key(&self, key_id: &str) -> Result<Option<ApiKey>, StoreError> {
+        self.0.reader.api_key(key_id).await
+    }
+
+    async fn set_state(
+        &self,
+        account: AccountId,
+        campaign: CampaignId,
+        state: CampaignState,
+    ) -> Result<bool, StoreError> {
+        let found = self.0.store.set_campaign_state(account, campaign, state).await?;
+        self.0.dialer.wake();
+        Ok(found)
+    }
+
+    /// Plum asks both URLs before it queues; the answers say no more than whether they answer.
+    async fn admit(&self, rule: &ContactRule) -> Result<(), QueueError> {
+        if self.is_draining() {
+            return Err(QueueError::Draining);
+        }
+        if let ScriptSource::Url(url) = &rule.application.script {
+            self.check("start_url", url).await?;
+        }
+        if let Some(url) = &rule.result_url {
+            self.check("result_url", url).await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, field: &'static str, url: &str) -> Result<(), QueueError> {
+        self.0.http.check(url).await.map_err(|error| match error {
+            CheckError::Busy => QueueError::Busy { field },
+            CheckError::Refused(reason) => QueueError::UrlRefused { field, reason },
+            CheckError::Unreachable => QueueError::UrlUnreachable { field },
+        })
+    }
+}
+
+/// An upload under way; dropped before its commit, nothing of it is taken in.
+pub struct Upload {
+    control: Control,
+    upload: UploadId,
+    open: bool,
+}
+
+impl Upload {
+    /// Adds contacts; they are dialed only after the commit.
+    pub async fn add(&mut self, contacts: Vec<NewContact>) -> Result<Vec<ContactId>, QueueError> {
+        Ok(self.control.0.store.upload_add(self.upload, contacts).await?)
+    }
+
+    /// Takes them all in.
+    pub async fn commit(mut self) -> Result<(), QueueError> {
+        self.control.0.store.commit_upload(self.upload).await?;
+        self.open = false;
+        self.control.0.dialer.wake();
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.open {
+            let (store, upload) = (self.control.0.store.clone(), self.upload);
+            // Without a runtime the process is ending, and the next start clears what was staged.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { store.abort_upload(upload).await });
+            }
+        }
+    }
+}

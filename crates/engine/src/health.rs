@@ -1,0 +1,71 @@
+//! How the engine is doing, for health checks and figures.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How the engine is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// A shutdown has begun.
+    pub draining: bool,
+    /// Calls under way.
+    pub live_calls: usize,
+    /// Why the store cannot be written; `None`: it can.
+    pub store_error: Option<String>,
+    /// Why nothing can be spoken; `None`: it can.
+    pub speech_error: Option<String>,
+    /// Trunks by name.
+    pub trunks: BTreeMap<String, TrunkHealth>,
+}
+
+/// How a trunk is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrunkHealth {
+    /// Addresses that answer, of all that are known.
+    pub addresses_alive: usize,
+    /// Addresses known.
+    pub addresses: usize,
+    /// Calls under way.
+    pub busy: u32,
+    /// Concurrent calls allowed.
+    pub slots: u32,
+    /// Whether the registration holds; `None`: none is asked for.
+    pub registered: Option<bool>,
+}
+
+/// Where the loops write how they are doing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HealthBoard(Arc<Mutex<Board>>);
+
+#[derive(Debug, Default)]
+struct Board {
+    store_error: Option<String>,
+    speech_error: Option<String>,
+    trunks: BTreeMap<String, TrunkHealth>,
+}
+
+impl HealthBoard {
+    pub(crate) fn read(&self, draining: bool, live_calls: usize) -> Health {
+        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Health {
+            draining,
+            live_calls,
+            store_error: board.store_error.clone(),
+            speech_error: board.speech_error.clone(),
+            trunks: board.trunks.clone(),
+        }
+    }
+
+    pub(crate) fn store(&self, error: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).store_error = error;
+    }
+
+    pub(crate) fn speech(&self, error: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).speech_error = error;
+    }
+
+    pub(crate) fn trunk(&self, name: &str, change: impl FnOnce(&mut TrunkHealth)) {
+        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(board.trunks.entry(name.to_owned()).or_default());
+    }
+}

@@ -1,0 +1,93 @@
+//! After a start: what became of the attempts that the process before left open.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use domain::attempt::{Attempt, AttemptEnd};
+use domain::cause::Cause;
+use domain::contact::Contact;
+use domain::ids::{AttemptId, TrunkId};
+use domain::outcome::Outcome;
+use domain::time::Timestamp;
+use store::{Store, StoreError};
+
+use crate::journal::{Journal, boot_id};
+
+/// What was found and done.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// The journal of this process.
+    pub(crate) journal: Journal,
+    /// Attempts that may still be ringing at the far end, to be taken down.
+    pub(crate) in_doubt: Vec<(Attempt, Contact)>,
+    /// Slots that they hold until then.
+    pub(crate) held: Vec<(Timestamp, TrunkId)>,
+}
+
+/// Why the start failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The journal cannot be read or written. The operator repairs it.
+    #[error("journal {path} cannot be used")]
+    Journal {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store is away.
+    #[error("store is unavailable")]
+    Store(#[from] StoreError),
+}
+
+/// Settles the open attempts: what was never sent waits again; what may have rung is in doubt.
+///
+/// An attempt in doubt ends at once, so that its result is not held back, and is dialed again only
+/// if its campaign says so. Its phone may ring on for as long as `ring_time_max`, so it keeps its
+/// slot that long.
+pub(crate) async fn recover(
+    store: &Store,
+    path: &Path,
+    now: Timestamp,
+    ring_time_max: Duration,
+) -> Result<Recovered, RecoveryError> {
+    let open = store.open_attempts().await?;
+    let ids: Vec<AttemptId> = open.iter().map(|(attempt, _)| attempt.id).collect();
+    let (journal, past) = Journal::open(path, &boot_id(), now, &ids)
+        .map_err(|source| RecoveryError::Journal { path: path.display().to_string(), source })?;
+
+    let mut held = Vec::new();
+    let mut in_doubt = Vec::new();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for (attempt, contact) in open {
+        let rang = attempt.ringing_at.is_some() || attempt.answered_at.is_some();
+        if !rang && past.never_sent(attempt.id, attempt.started_at) {
+            store.release_attempt(now, attempt.id).await?;
+            *counts.entry("never sent").or_default() += 1;
+            continue;
+        }
+        store.finish_attempt(attempt.id, &end_in_doubt(&attempt, now)).await?;
+        held.push((now + ring_time_max, attempt.trunk));
+        in_doubt.push((attempt, contact));
+        *counts.entry("in doubt").or_default() += 1;
+    }
+    if !counts.is_empty() {
+        tracing::warn!(?counts, "the process before left attempts open");
+    }
+    Ok(Recovered { journal, in_doubt, held })
+}
+
+fn end_in_doubt(attempt: &Attempt, now: Timestamp) -> AttemptEnd {
+    AttemptEnd {
+        outcome: Outcome::InDoubt,
+        cause: Cause::local("the server stopped during the attempt"),
+        ringing_at: attempt.ringing_at,
+        answered_at: attempt.answered_at,
+        ended_at: now,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+//! Starts every loop there is, in one screenful, and ends them in order.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::ids::TrunkId;
+use domain::time::Timestamp;
+use domain::trunk::TrunkGate;
+use proto::sip::flow::Target;
+use proto::sip::ua::{ProbeResult, TrunkKey};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use store::{Reader, Store, StoreError};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::call_task::CallParts;
+use crate::calls::LiveCalls;
+use crate::clock::Clock;
+use crate::config::{Config, FetchConfig};
+use crate::control::{Control, Parts};
+use crate::dialer::Dialer;
+use crate::fetch::Fetcher;
+use crate::files::{CacheConfig, Prompts, SoundCache};
+use crate::health::HealthBoard;
+use crate::http::{HttpClient, HttpPolicy};
+use crate::recovery::{RecoveryError, recover};
+use crate::rtp_io::{MediaConfig, MediaEngine};
+use crate::sip_io::{self, Sip, Sockets};
+use crate::speech::{Adapter, EspeakNg, Speech, SpeechConfig};
+use crate::switch::native::NativeSwitch;
+use crate::wake::Wake;
+use crate::webhooks;
+
+/// Answers of start pages kept in memory.
+const PAGE_CACHE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+
+/// A running engine.
+pub struct Engine {
+    control: Control,
+    sip_address: SocketAddr,
+    draining: Arc<Parts>,
+    /// Stops the dialer; the rest goes on until the last call has ended.
+    stop_dialing: CancellationToken,
+    stop: CancellationToken,
+    dialer: JoinHandle<()>,
+    loops: Vec<JoinHandle<()>>,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A certificate, a network or a resolver. The operator repairs it.
+    #[error("{what}")]
+    Http {
+        /// What was wrong.
+        what: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A port is taken, or an address is not ours. The operator repairs it.
+    #[error("cannot open {what}")]
+    Port {
+        /// Which.
+        what: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// What the process before left cannot be settled.
+    #[error("cannot settle the calls of the process before")]
+    Recovery(#[from] RecoveryError),
+    /// The store is away.
+    #[error("store is unavailable")]
+    Store(#[from] StoreError),
+}
+
+/// Starts the engine: settles the past, opens the sockets, starts the loops.
+pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engine, StartError> {
+    let clock = Clock::new();
+    let health = HealthBoard::default();
+    let identity_key = store.identity_key(config.secret).await?;
+    let sockets = Sockets::open(config.sip.bind)
+        .map_err(|source| port(format!("sip.bind {}", config.sip.bind), source))?;
+    let sip_address = sockets.address().map_err(|source| port("the SIP port".into(), source))?;
+    let journal_path = config.data_dir.join("outdial.journal");
+    let ring_time_max = config.call_limits.ring_time_max;
+    let past = recover(&store, &journal_path, clock.now(), ring_time_max).await?;
+
+    let (stop, stop_dialing) = (CancellationToken::new(), CancellationToken::new());
+    let tls = crate::http::tls_client(&certificates(config.sip.ca_file.as_deref())?)
+        .map_err(|source| StartError::Http { what: "cannot set up TLS".into(), source })?;
+    let (sip, sip_loop) = sip_io::start(
+        sockets,
+        sip_io::Start {
+            clock: clock.clone(),
+            config: config.sip.clone(),
+            health: health.clone(),
+            identity_key,
+            seed: config.seed("sip"),
+            stop: stop.clone(),
+            tls: Arc::new(tls),
+            trunks: config.trunks.clone(),
+        },
+    )
+    .map_err(|source| port("the SIP port".into(), source))?;
+    let media = MediaEngine::start(media_config(&config), clock.clone())
+        .map_err(|source| port(format!("audio at {}", config.rtp.bind), source))?;
+    let http = http_client(&config.fetch, &clock)?;
+    let prompts = prompts(&config, &health).await?;
+    let switch = NativeSwitch::new(
+        sip,
+        media,
+        past.journal,
+        config.trunks.clone(),
+        identity_key,
+        config.sip.advertise,
+    );
+    switch.take_down(&past.in_doubt);
+
+    let wakes = Wakes::default();
+    let calls = LiveCalls::default();
+    let parts = Arc::new(CallParts {
+        clock: clock.clone(),
+        fetcher: Fetcher::new(http.clone(), clock.clone(), PAGE_CACHE_BYTES_MAX),
+        limits: config.call_limits,
+        prompts,
+        script_limits: script::vxml::Limits::default(),
+        store: store.clone(),
+        switch,
+    });
+    let dialer = Dialer {
+        calls: calls.clone(),
+        due_at: Timestamp::default(),
+        gates: gates(&config, &past.held),
+        health: health.clone(),
+        held: past.held,
+        last: None,
+        live: JoinSet::new(),
+        parts,
+        slots: HashMap::new(),
+        wake: wakes.dialer.clone(),
+        webhooks: wakes.webhooks.clone(),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
+    let deliver = webhooks::run(webhooks::Parts {
+        clock: clock.clone(),
+        http: http.clone(),
+        seed: config.seed("webhooks"),
+        stop: stop.clone(),
+        store: store.clone(),
+        time_zone: config.time_zone.clone(),
+        wake: wakes.webhooks.clone(),
+    });
+    let loops = vec![sip_loop, runtime.spawn(deliver)];
+
+    let parts = Arc::new(Parts {
+        calls,
+        clock,
+        dialer: wakes.dialer,
+        draining: AtomicBool::new(false),
+        health,
+        http,
+        reader,
+        store,
+        webhooks: wakes.webhooks,
+    });
+    let control = Control::new(Arc::clone(&parts));
+    Ok(Engine { control, sip_address, draining: parts, stop_dialing, stop, dialer, loops })
+}
+
+#[derive(Default)]
+struct Wakes {
+    dialer: Wake,
+    webhooks: Wake,
+}
+
+impl Engine {
+    /// The engine's verbs.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Where SIP is received.
+    pub fn sip_address(&self) -> SocketAddr {
+        self.sip_address
+    }
+
+    /// Ends it: no new calls, live ones end, what is owed is tried once more, then the loops stop.
+    pub async fn drain(self) {
+        self.draining.draining.store(true, Ordering::Release);
+        self.stop_dialing.cancel();
+        if let Err(error) = self.dialer.await {
+            tracing::error!(%error, "the dialer broke");
+        }
+        self.stop.cancel();
+        for task in self.loops {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a loop broke");
+            }
+        }
+    }
+}
+
+/// Asks every trunk whether it answers, without dialing; for `doctor`.
+pub async fn probe_trunks(
+    config: Config,
+) -> Result<Vec<(String, Result<String, String>)>, StartError> {
+    let sockets = Sockets::open(config.sip.bind)
+        .map_err(|source| port(format!("sip.bind {}", config.sip.bind), source))?;
+    let tls = crate::http::tls_client(&certificates(config.sip.ca_file.as_deref())?)
+        .map_err(|source| StartError::Http { what: "cannot set up TLS".into(), source })?;
+    let stop = CancellationToken::new();
+    let mut trunks = config.trunks.clone();
+    // Who only asks does not register: that would take the calls of a running server.
+    trunks.iter_mut().for_each(|trunk| trunk.register = false);
+    let start = sip_io::Start {
+        clock: Clock::new(),
+        config: config.sip.clone(),
+        health: HealthBoard::default(),
+        identity_key: config.secret,
+        seed: config.seed("sip"),
+        stop: stop.clone(),
+        tls: Arc::new(tls),
+        trunks: trunks.clone(),
+    };
+    let (sip, task) =
+        sip_io::start(sockets, start).map_err(|source| port("the SIP port".into(), source))?;
+    let mut found = Vec::new();
+    for trunk in &trunks {
+        found.push((trunk.name.clone(), told(&probe(&sip, trunk.id).await)));
+    }
+    stop.cancel();
+    task.await.ok();
+    Ok(found)
+}
+
+async fn probe(sip: &Sip, trunk: TrunkId) -> Vec<(Target, ProbeResult)> {
+    sip.probe(TrunkKey(trunk.0)).await
+}
+
+/// What a probe found, for people: good if one address answers.
+fn told(found: &[(Target, ProbeResult)]) -> Result<String, String> {
+    if found.is_empty() {
+        return Err("its hosts cannot be found: check the names and DNS".into());
+    }
+    let lines: Vec<String> = found
+        .iter()
+        .map(|(target, result)| match result {
+            ProbeResult::Alive { status, round_trip } => {
+                format!("{} answers {status} after {} ms", target.flow, round_trip.as_millis())
+            }
+            ProbeResult::Down { status: Some(status) } => {
+                format!("{} answers {status}: it takes no calls", target.flow)
+            }
+            ProbeResult::Down { status: None } => {
+                format!("{} does not answer OPTIONS: check address and firewall", target.flow)
+            }
+        })
+        .collect();
+    let is_alive = |result: &ProbeResult| matches!(result, ProbeResult::Alive { .. });
+    let lines = lines.join("; ");
+    if found.iter().any(|(_, result)| is_alive(result)) { Ok(lines) } else { Err(lines) }
+}
+
+fn gates(config: &Config, held: &[(Timestamp, TrunkId)]) -> Vec<(String, TrunkGate)> {
+    let gate = |trunk: &crate::config::TrunkConfig| {
+        let mut gate = TrunkGate::new(trunk.id, trunk.limits);
+        for (until, _) in held.iter().filter(|(_, held)| *held == trunk.id) {
+            // Started by the process before; the rate of this one is not touched by it.
+            gate.start(*until - config.call_limits.ring_time_max);
+        }
+        (trunk.name.clone(), gate)
+    };
+    config.trunks.iter().map(gate).collect()
+}
+
+fn media_config(config: &Config) -> MediaConfig {
+    MediaConfig {
+        advertised_ip: config.rtp.advertise,
+        bind_ip: config.rtp.bind,
+        port_max: config.rtp.port_max,
+        port_min: config.rtp.port_min,
+        seed: config.seed("media"),
+        threads: config.rtp.threads,
+        ..MediaConfig::default()
+    }
+}
+
+fn http_client(config: &FetchConfig, clock: &Clock) -> Result<HttpClient, StartError> {
+    let wrong = |what: String, source| StartError::Http { what, source };
+    let mut allowed = Vec::new();
+    for network in &config.allow_private {
+        let parsed = network.parse().map_err(io::Error::other);
+        allowed.push(
+            parsed.map_err(|source| wrong(format!("fetch.allow_private {network:?}"), source))?,
+        );
+    }
+    let policy = HttpPolicy {
+        allowed,
+        extra_roots: certificates(config.ca_file.as_deref())?,
+        own: config.own_addresses.clone(),
+        ..HttpPolicy::default()
+    };
+    HttpClient::new(policy, clock.clone())
+        .map_err(|source| wrong("cannot set up outgoing HTTP".into(), source))
+}
+
+fn certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    let Some(file) = file else {
+        return Ok(Vec::new());
+    };
+    let wrong = |error: rustls_pki_types::pem::Error| StartError::Http {
+        what: format!("cannot read certificates from {}", file.display()),
+        source: io::Error::other(error.to_string()),
+    };
+    CertificateDer::pem_file_iter(file)
+        .map_err(wrong)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(wrong)
+}
+
+/// Prompts, with a clear word now if nothing can be spoken: scripts will say `error.noresource`.
+async fn prompts(config: &Config, health: &HealthBoard) -> Result<Prompts, StartError> {
+    let cache = CacheConfig { dir: Some(config.data_dir.join("speech")), ..CacheConfig::default() };
+    let cache = SoundCache::open(&cache).map_err(|source| StartError::Http {
+        what: format!("cannot keep speech in {}", config.data_dir.display()),
+        source,
+    })?;
+    let speech = speech(&config.speech, cache.clone());
+    if let Err(error) = speech.check().await {
+        tracing::error!("texts cannot be spoken: {error}");
+        health.speech(Some(error.to_string()));
+    }
+    Ok(Prompts::new(speech, cache))
+}
+
+/// The speaker that the settings name.
+pub fn speech(config: &crate::config::SpeechConfig, cache: SoundCache) -> Speech {
+    let settings = SpeechConfig {
+        adapter: Adapter::EspeakNg(EspeakNg {
+            program: config.program.clone().into(),
+            ..EspeakNg::default()
+        }),
+        language: config.language.clone(),
+        concurrent_max: config.processes,
+        ..SpeechConfig::default()
+    };
+    Speech::new(settings, cache)
+}
+
+fn port(what: String, source: io::Error) -> StartError {
+    StartError::Port { what, source }
+}

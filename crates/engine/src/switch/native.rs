@@ -1,0 +1,352 @@
+//! The embedded engine: one leg is one SIP call and one audio stream, wired to each other.
+
+use std::sync::Arc;
+
+use domain::attempt::Attempt;
+use domain::cause::Cause;
+use domain::number::Destination;
+use domain::time::Timestamp;
+use proto::rtp::Codec;
+use proto::rtp::source::Learning;
+use proto::sdp::{AddressPolicy, Negotiation, NegotiationError, Settings};
+use proto::sip::identity::CallIdentity;
+use proto::sip::ua::{CallKey, CallerId, Effect, End, EndedBy, Input, Invite, TrunkKey};
+use proto::sip::uri::Uri;
+use proto::sip::value::NameAddr;
+use script::step::PlayId;
+
+use crate::config::TrunkConfig;
+use crate::journal::Journal;
+use crate::rtp_io::{MediaEngine, MediaEvent, PlayItem, Stream};
+use crate::sip_io::{CallEvents, Sip, address_of};
+
+/// From of a caller who shows no number (RFC 3323 §4.1.1.3).
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
+/// The embedded engine; clones are the same.
+#[derive(Clone)]
+pub(crate) struct NativeSwitch(Arc<Inner>);
+
+struct Inner {
+    /// Who we are in Call-IDs.
+    host: String,
+    identity_key: [u8; 32],
+    journal: Journal,
+    media: MediaEngine,
+    sip: Sip,
+    trunks: Vec<TrunkConfig>,
+}
+
+/// What happens to a leg.
+#[derive(Debug)]
+pub(crate) enum LegEvent {
+    /// Somebody answered; sound flows.
+    Answered,
+    /// It is over; the last event.
+    Ended(Cause),
+    /// The far end pressed a key.
+    Key(char),
+    /// The keys of `send_keys` are out.
+    KeysSent,
+    /// The last sample of this playing is out.
+    PlayEnded(PlayId),
+    /// The far end rings.
+    Ringing,
+}
+
+/// One leg.
+pub(crate) struct Leg {
+    call: CallKey,
+    events: CallEvents,
+    negotiation: Negotiation,
+    sip: Sip,
+    /// `None` once the leg is over.
+    stream: Option<Stream>,
+    learning: Learning,
+    is_ringing: bool,
+    /// Why we ended it, where that is not the call machine's wish.
+    failure: Option<String>,
+    /// The telephone network's cause, as an announcement told it before the end.
+    q850: Option<u8>,
+}
+
+impl NativeSwitch {
+    pub(crate) fn new(
+        sip: Sip,
+        media: MediaEngine,
+        journal: Journal,
+        trunks: Vec<TrunkConfig>,
+        identity_key: [u8; 32],
+        host: std::net::IpAddr,
+    ) -> Self {
+        let host = host.to_string();
+        Self(Arc::new(Inner { host, identity_key, journal, media, sip, trunks }))
+    }
+
+    /// Sends the INVITE of an attempt that is on disk. An error means that nothing was sent.
+    pub(crate) fn dial(
+        &self,
+        now: Timestamp,
+        attempt: &Attempt,
+        destination: &Destination,
+    ) -> Result<Leg, Cause> {
+        let inner = &*self.0;
+        let failed = |text: String| Cause::local(text);
+        let trunk = inner.trunks.iter().find(|trunk| trunk.id == attempt.trunk);
+        let trunk = trunk.ok_or_else(|| failed("the trunk is not configured any more".into()))?;
+        let stream = inner.media.open().map_err(|error| failed(error.to_string()))?;
+        let mut negotiation = Negotiation::new(Settings {
+            local: stream.local_rtp(),
+            session_id: attempt.id.0.unsigned_abs(),
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            policy: if trunk.allow_loopback {
+                AddressPolicy::LoopbackAllowed
+            } else {
+                AddressPolicy::RemoteOnly
+            },
+        });
+        let invite = self.invite(trunk, attempt, destination, negotiation.offer())?;
+        // From here on the phone may ring: the journal must know before the network does.
+        inner
+            .journal
+            .sent(attempt.id, now)
+            .map_err(|error| failed(format!("the journal cannot be written: {error}")))?;
+        let events = inner.sip.dial(invite);
+        let events = events.ok_or_else(|| failed("SIP is overloaded".into()))?;
+        Ok(Leg {
+            call: CallKey(attempt.id.0),
+            events,
+            failure: None,
+            is_ringing: false,
+            learning: Learning::FirstPackets,
+            negotiation,
+            q850: None,
+            sip: inner.sip.clone(),
+            stream: Some(stream),
+        })
+    }
+
+    fn invite(
+        &self,
+        trunk: &TrunkConfig,
+        attempt: &Attempt,
+        destination: &Destination,
+        offer: bytes::Bytes,
+    ) -> Result<Box<Invite>, Cause> {
+        let wrong = |what: &str, error: &dyn std::fmt::Display| {
+            Cause::local(format!("{what} makes no SIP address: {error}"))
+        };
+        let to = address_of(trunk, destination.dialed()).map_err(|e| wrong("the number", &e))?;
+        let caller_id = destination.caller_id().or(trunk.caller_id.as_deref());
+        let (from, headers) = match caller_id {
+            Some(number) => {
+                let uri = address_of(trunk, number).map_err(|e| wrong("the caller ID", &e))?;
+                (NameAddr::new(uri), Vec::new())
+            }
+            None => {
+                let uri = Uri::parse(ANONYMOUS).map_err(|e| wrong("anonymous", &e))?;
+                let from = NameAddr { display: Some("Anonymous".into()), ..NameAddr::new(uri) };
+                (from, vec![("Privacy".to_owned(), "id".to_owned())])
+            }
+        };
+        Ok(Box::new(Invite {
+            call: CallKey(attempt.id.0),
+            trunk: TrunkKey(trunk.id.0),
+            to,
+            from,
+            caller_id: CallerId::Shown,
+            identity: CallIdentity::derive(&self.0.identity_key, attempt.id.0, &self.0.host),
+            offer,
+            headers,
+        }))
+    }
+}
+
+impl Leg {
+    /// The next thing that happens. May be dropped and asked again; nothing is lost by it.
+    pub(crate) async fn next(&mut self) -> LegEvent {
+        loop {
+            let event = tokio::select! {
+                effect = self.events.recv() => match effect {
+                    Some(effect) => self.signalled(effect).await,
+                    None => Some(LegEvent::Ended(Cause::local("SIP has stopped"))),
+                },
+                event = heard(&mut self.stream) => self.heard(event),
+            };
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+
+    /// What we send at present; `None` before anything is agreed.
+    pub(crate) fn codec(&self) -> Option<Codec> {
+        self.negotiation.stream().map(|stream| stream.codec)
+    }
+
+    /// Plays these after what still plays.
+    pub(crate) fn play(&self, play: PlayId, items: Vec<PlayItem>) {
+        if let Some(stream) = &self.stream {
+            stream.play(play, items);
+        }
+    }
+
+    /// Stops playing at once.
+    pub(crate) fn stop_play(&self) {
+        if let Some(stream) = &self.stream {
+            stream.stop_play();
+        }
+    }
+
+    /// Presses keys at the far end.
+    pub(crate) fn send_keys(&self, keys: &str) {
+        if let Some(stream) = &self.stream {
+            stream.send_keys(keys);
+        }
+    }
+
+    /// Ends the call: CANCEL before its answer, BYE after it.
+    pub(crate) fn hang_up(&self) {
+        self.sip.tell(Input::HangUp { call: self.call, reason: None });
+    }
+
+    async fn signalled(&mut self, effect: Effect) -> Option<LegEvent> {
+        match effect {
+            Effect::Progress { status, sdp, q850, .. } => {
+                self.q850 = q850.or(self.q850);
+                if let Some(sdp) = sdp {
+                    // Early sound; what it cannot be agreed on now may be with the answer.
+                    self.agree(&sdp).ok();
+                }
+                let rings = matches!(status, 180..=183) && !self.is_ringing;
+                self.is_ringing |= rings;
+                rings.then_some(LegEvent::Ringing)
+            }
+            Effect::Answered { sdp, .. } => {
+                let agreed = match sdp {
+                    Some(sdp) => self.agree(&sdp).map_err(|error| chain(&error)),
+                    None => Err("the answer has no session description".into()),
+                };
+                match agreed {
+                    Ok(()) => Some(LegEvent::Answered),
+                    Err(error) => {
+                        self.fail(format!("answered without usable audio: {error}"));
+                        None
+                    }
+                }
+            }
+            Effect::Offered { sdp, .. } => {
+                self.reply(sdp.as_deref());
+                None
+            }
+            Effect::Acked { sdp: Some(sdp), .. } | Effect::Refreshed { sdp, .. } => {
+                if let Err(error) = self.agree(&sdp) {
+                    tracing::info!(call.id = self.call.0, %error, "audio stays as it was");
+                }
+                None
+            }
+            Effect::Ended { end, .. } => {
+                self.close().await;
+                Some(LegEvent::Ended(self.cause(end)))
+            }
+            _ => None,
+        }
+    }
+
+    fn heard(&mut self, event: Option<MediaEvent>) -> Option<LegEvent> {
+        match event {
+            Some(MediaEvent::Failed(failure)) => {
+                self.fail(failure.to_string());
+                None
+            }
+            Some(MediaEvent::Key(key)) => Some(LegEvent::Key(key.to_char())),
+            Some(MediaEvent::KeysSent) => Some(LegEvent::KeysSent),
+            Some(MediaEvent::PlayEnded(play)) => Some(LegEvent::PlayEnded(play)),
+            Some(MediaEvent::RemoteHeard) => None,
+            Some(MediaEvent::RemoteSilent) => {
+                tracing::info!(call.id = self.call.0, "no audio comes from the far end");
+                None
+            }
+            None => {
+                self.stream = None;
+                None
+            }
+        }
+    }
+
+    /// Takes the far end's answer to our offer.
+    fn agree(&mut self, answer: &[u8]) -> Result<(), NegotiationError> {
+        let agreed = self.negotiation.answered(answer)?;
+        if let Some(stream) = &mut self.stream {
+            stream.connect(agreed.terms(self.learning));
+        }
+        Ok(())
+    }
+
+    /// Answers the far end's offer, or offers where it has none.
+    fn reply(&mut self, offer: Option<&[u8]>) {
+        let call = self.call;
+        let Some(offer) = offer else {
+            let sdp = self.negotiation.offer();
+            return self.sip.tell(Input::Answer { call, sdp });
+        };
+        match self.negotiation.answer(offer) {
+            Ok((sdp, agreed)) => {
+                if let Some(stream) = &mut self.stream {
+                    stream.connect(agreed.terms(self.learning));
+                }
+                self.sip.tell(Input::Answer { call, sdp });
+            }
+            Err(error) => {
+                tracing::info!(call.id = call.0, %error, "the far end's offer is refused");
+                self.sip.tell(Input::Reject { call, status: error.status() });
+            }
+        }
+    }
+
+    /// Ends a call that is of no use.
+    fn fail(&mut self, failure: String) {
+        tracing::warn!(call.id = self.call.0, failure, "hanging up");
+        self.failure.get_or_insert(failure);
+        self.hang_up();
+    }
+
+    async fn close(&mut self) {
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
+        let stats = stream.close().await;
+        tracing::debug!(call.id = self.call.0, ?stats, "audio ended");
+    }
+
+    fn cause(&mut self, end: End) -> Cause {
+        let q850 = end.q850.or(self.q850);
+        match self.failure.take() {
+            // An answer that was of no use is none.
+            Some(text) => Cause { sip_status: None, q850: None, text },
+            None => {
+                // No INVITE left, or nobody took it: the network's words are not about the callee.
+                let is_ours = matches!(end.by, EndedBy::NotSent | EndedBy::Unreachable);
+                Cause {
+                    sip_status: end.status,
+                    q850: q850.filter(|_| !is_ours),
+                    text: end.text.into(),
+                }
+            }
+        }
+    }
+}
+
+async fn heard(stream: &mut Option<Stream>) -> Option<MediaEvent> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}
