@@ -1,0 +1,44 @@
+//! Noise that follows from a seed.
+
+/// SplitMix64 (Steele, Lea and Flood, 2014), for sound, not for secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// A generator whose whole output follows from `seed`.
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 64 bits.
+    pub(crate) const fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A nearly normal number with mean 0 and deviation 1: four uniform ones added up.
+    pub(crate) fn next_normal(&mut self) -> f32 {
+        let bits = self.next_u64();
+        let sum: i32 = (0..4).map(|part| (bits >> (part * 16)) as u16 as i16 as i32).sum();
+        // Four uniform numbers over 2^16 have a deviation of 2 * 2^16 / sqrt(12).
+        sum as f32 / 37_837.23
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_numbers_have_mean_zero_and_deviation_one() {
+        let mut random = Random::new(5);
+        let numbers: Vec<f32> = (0..100_000).map(|_| random.next_normal()).collect();
+        let mean = numbers.iter().sum::<f32>() / 100_000.0;
+        let variance = numbers.iter().map(|number| number * number).sum::<f32>() / 100_000.0;
+        assert!(mean.abs() < 0.02, "{mean}");
+        assert!((variance - 1.0).abs() < 0.02, "{variance}");
+    }
+}
