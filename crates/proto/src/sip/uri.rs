@@ -16,6 +16,8 @@ pub use super::host::Host;
 
 /// Longest URI, in octets: no device has a longer one, and it bounds what is compared.
 const URI_BYTES_MAX: usize = 4_096;
+/// Most parameters, and most headers, of a URI: comparing two looks at each pair of them.
+const URI_PARAMS_MAX: usize = 64;
 
 /// Which kind of address a URI is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -388,8 +390,11 @@ fn check_params(text: &str) -> Result<(), SyntaxError> {
         return Err(SyntaxError::new(0, EXPECTED));
     }
     let mut at = 0;
-    for param in text.split(';').skip(1) {
+    for (count, param) in text.split(';').skip(1).enumerate() {
         at += 1;
+        if count == URI_PARAMS_MAX {
+            return Err(SyntaxError::new(at, "at most 64 URI parameters"));
+        }
         let (name, value) = param.split_once('=').unwrap_or((param, "-"));
         if name.is_empty() || value.is_empty() {
             return Err(SyntaxError::new(at, EXPECTED));
@@ -406,7 +411,10 @@ fn check_params(text: &str) -> Result<(), SyntaxError> {
 fn check_headers(text: &str) -> Result<(), SyntaxError> {
     const EXPECTED: &str = "name=value behind the question mark";
     let mut at = 0;
-    for header in text.split('&') {
+    for (count, header) in text.split('&').enumerate() {
+        if count == URI_PARAMS_MAX {
+            return Err(SyntaxError::new(at, "at most 64 URI headers"));
+        }
         let (name, value) = header.split_once('=').ok_or(SyntaxError::new(at, EXPECTED))?;
         if name.is_empty() {
             return Err(SyntaxError::new(at, EXPECTED));

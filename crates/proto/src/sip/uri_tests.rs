@@ -99,6 +99,15 @@ fn what_is_no_uri_is_refused_with_its_place() {
 }
 
 #[test]
+fn parameters_and_headers_are_counted() {
+    let many = |count, part: &str| part.repeat(count);
+    assert!(Uri::parse(&format!("sip:h{}", many(URI_PARAMS_MAX, ";a"))).is_ok());
+    assert!(Uri::parse(&format!("sip:h{}", many(URI_PARAMS_MAX + 1, ";a"))).is_err());
+    assert!(Uri::parse(&format!("sip:h?a={}", many(URI_PARAMS_MAX - 1, "&a="))).is_ok());
+    assert!(Uri::parse(&format!("sip:h?a={}", many(URI_PARAMS_MAX, "&a="))).is_err());
+}
+
+#[test]
 fn same_addresses_are_the_same_however_they_are_written() {
     let same = [
         ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
