@@ -104,7 +104,7 @@ pub enum Effect {
         /// How long.
         timing: KeyTiming,
     },
-    /// The last key that waited is sent, pause included.
+    /// The last key that waited is sent, pause included; not said of keys that are to be played.
     KeysSent,
     /// Nothing follows.
     Closed,
@@ -388,6 +388,7 @@ impl Session {
             }
             Verdict::Restarted => {
                 self.buffer.reset(self.buffer.codec());
+                self.keys_in = KeyReceiver::default();
                 Admission::Member
             }
             Verdict::Probation { fresh } => {

@@ -12,8 +12,9 @@ use crate::rtp::rtcp::{
 };
 use crate::rtp::source::{Learning, canonical};
 
-/// Longest round trip that is believed, in 1/65536 s: ten seconds.
-const ROUND_TRIP_MAX: u32 = 10 << 16;
+/// Round trips that are believed, in 1/65536 s: up to ten seconds, and a little less than none,
+/// since both ends round.
+const ROUND_TRIPS: std::ops::RangeInclusive<i32> = -66..=10 << 16;
 
 /// What RTCP needs to remember.
 #[derive(Debug)]
@@ -167,13 +168,10 @@ impl Session {
         let Some(block) = blocks.find(|block| block.ssrc == self.out.ssrc) else {
             return;
         };
-        let away = self
-            .wall(now)
-            .middle()
-            .wrapping_sub(block.last_sender_report)
-            .wrapping_sub(block.delay_since);
-        let round_trip = (block.last_sender_report != 0 && away <= ROUND_TRIP_MAX)
-            .then(|| Duration::from_micros((u64::from(away) * 1_000_000) >> 16));
+        let (sent, held) = (block.last_sender_report, block.delay_since);
+        let away = self.wall(now).middle().wrapping_sub(sent).wrapping_sub(held) as i32;
+        let round_trip = (sent != 0 && ROUND_TRIPS.contains(&away))
+            .then(|| Duration::from_micros((u64::from(away.max(0) as u32) * 1_000_000) >> 16));
         self.statistics.far = Some(FarReport {
             fraction_lost: block.fraction_lost,
             packets_lost: block.cumulative_lost,

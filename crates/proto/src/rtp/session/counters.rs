@@ -24,7 +24,7 @@ pub enum DropReason {
     Ssrc,
     /// A jump of the sequence number that nothing confirmed.
     Sequence,
-    /// Its time had passed.
+    /// Its time had passed, or lay too far ahead.
     Late,
     /// It had come before.
     Duplicate,
@@ -111,7 +111,7 @@ pub struct Statistics {
     pub buffer: JitterCounters,
     /// What the far end says of our packets; `None` before its first report.
     pub far: Option<FarReport>,
-    /// Reports sent and received.
+    /// Compound packets sent.
     pub reports_sent: u64,
     /// Compound packets taken from the far end.
     pub reports_received: u64,

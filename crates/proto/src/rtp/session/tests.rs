@@ -662,6 +662,74 @@ fn strict_terms_learn_nothing() {
     assert_eq!(bench.drops(DropReason::Source), 10);
 }
 
+/// Two streams joined by a network that loses one packet in five and turns others round.
+#[test]
+fn keys_and_most_sound_cross_a_bad_network() {
+    let start = fixture::start();
+    let ends = [FAR, "192.0.2.9:5000"].map(address);
+    let wall = NtpTime::from_unix(Duration::from_secs(1_000));
+    let mut sessions = [0, 1].map(|at: usize| {
+        let terms = Terms::new(ends[1 - at], Codec::Pcma, Some(101));
+        Session::new(Setup { seed: at as u64, now: start, wall, terms })
+    });
+    let mut random = 7u64;
+    let mut chance = |of: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33).is_multiple_of(of)
+    };
+    let mut held: Option<Vec<u8>> = None;
+    let (mut keys, mut heard) = (String::new(), 0);
+    for tick in 0..3_000u64 {
+        let now = start + Duration::from_millis(tick * u64::from(FRAME_MS));
+        if tick >= 100 && tick % 100 == 0 && tick < 1_700 {
+            let key = Key::from_event((tick / 100 - 1) as u8).unwrap();
+            sessions[0].handle(now, Input::Press { key, timing: KeyTiming::default() });
+        }
+        let packet = sessions[0].send_frame(now, Some(&LOUD)).unwrap().bytes.to_vec();
+        let arriving = if chance(5) {
+            vec![]
+        } else if chance(10) && held.is_none() {
+            held = Some(packet);
+            vec![]
+        } else {
+            std::iter::once(packet).chain(held.take()).collect()
+        };
+        for bytes in arriving {
+            sessions[1].handle(now, Input::Datagram { from: ends[0], bytes: &bytes });
+        }
+        sessions[1].send_frame(now, Some(&LOUD)).unwrap();
+        heard += u32::from(sessions[1].hear(&mut [0; FRAME_SAMPLES]) == Popped::Audio);
+        for at in 0..2 {
+            if let Some((due, timer)) = sessions[at].deadline()
+                && due <= now
+            {
+                sessions[at].handle(now, Input::Expired(timer));
+            }
+            while let Some(effect) = sessions[at].poll() {
+                match effect {
+                    Effect::KeyPressed(key) => keys.push(key.to_char()),
+                    Effect::SendControl { to, bytes } => {
+                        assert_eq!(to.ip(), ends[1 - at].ip());
+                        let from = SocketAddr::new(ends[at].ip(), ends[at].port() + 1);
+                        sessions[1 - at].handle(now, Input::Control { from, bytes: &bytes });
+                    }
+                    Effect::KeysSent => {}
+                    effect => panic!("{effect:?}"),
+                }
+            }
+        }
+    }
+    assert_eq!(keys, "0123456789*#ABCD");
+    assert!((2_150..2_500).contains(&heard), "{heard}");
+    let far = sessions[0].statistics().far.unwrap();
+    assert!((25..90).contains(&far.fraction_lost), "{far:?}");
+    assert!((500..700).contains(&far.packets_lost), "{far:?}");
+    assert!(far.round_trip.unwrap() < Duration::from_micros(50), "{far:?}");
+    let statistics = sessions[1].statistics();
+    // While a key is sent there is no sound, so a talk spurt begins after each.
+    assert_eq!(statistics.buffer.anchored, 1 + 16, "{statistics:?}");
+}
+
 proptest! {
     #[test]
     fn any_datagrams_are_counted_and_nothing_grows(
