@@ -24,6 +24,9 @@ mod tx;
 mod value;
 mod writer;
 
+#[cfg(all(test, unix))]
+mod tests;
+
 pub use reader::Reader;
 pub use store::Store;
 pub use types::*;

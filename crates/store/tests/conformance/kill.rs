@@ -33,7 +33,7 @@ fn what_a_killed_process_had_answered_is_there() {
             heard += 1;
             if heard == answers {
                 child.kill().unwrap();
-                // What was said before the end is in the pipe still; a line cut short was not said.
+                // What was said before the end is in the pipe still; each line went in as one piece.
                 break;
             }
         }

@@ -1,0 +1,169 @@
+//! Every query, held to what both databases ask of it.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::sqlite::Writer;
+use crate::{
+    StoreConfig, accounts, attempts, campaigns, contacts, dial_queue, dialect, migrate, reader,
+    store, tx, uploads, webhooks, writer,
+};
+
+/// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
+const NOBODY: u32 = 65_534;
+
+/// The queries that are the same for both databases, by file and name.
+fn shared() -> Vec<(&'static str, &'static str, &'static str)> {
+    let files = [
+        ("accounts", accounts::QUERIES),
+        ("attempts", attempts::QUERIES),
+        ("campaigns", campaigns::QUERIES),
+        ("contacts", contacts::QUERIES),
+        ("dial_queue", dial_queue::QUERIES),
+        ("migrate", migrate::QUERIES),
+        ("reader", reader::QUERIES),
+        ("store", store::QUERIES),
+        ("tx", tx::QUERIES),
+        ("uploads", uploads::QUERIES),
+        ("webhooks", webhooks::QUERIES),
+        ("writer", writer::QUERIES),
+    ];
+    let named = files
+        .iter()
+        .flat_map(|(file, queries)| queries.iter().map(move |(name, sql)| (*file, *name, *sql)));
+    named.collect()
+}
+
+fn sqlite() -> Vec<(&'static str, &'static str, &'static str)> {
+    let own =
+        [("dialect", "PROMOTE_DUE", dialect::PROMOTE_DUE), ("dialect", "READY", dialect::READY)];
+    shared().into_iter().chain(own).collect()
+}
+
+fn postgres() -> Vec<(&'static str, &'static str, &'static str)> {
+    let own = [
+        ("dialect", "PROMOTE_DUE", dialect::postgres::PROMOTE_DUE),
+        ("dialect", "READY", dialect::postgres::READY),
+    ];
+    shared().into_iter().chain(own).collect()
+}
+
+/// The numbers of a query's parameters as they stand in it.
+fn parameters(sql: &str) -> Vec<usize> {
+    let parts = sql.split('$').skip(1);
+    let digits = parts.map(|part| part.split(|c: char| !c.is_ascii_digit()).next());
+    digits.map(|digits| digits.unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn parameters_first_appear_in_ascending_order() {
+    // SQLite counts names as they first appear, PostgreSQL by their number: here both are one.
+    for (file, name, sql) in sqlite() {
+        let mut known = 0;
+        for parameter in parameters(sql) {
+            assert!(parameter <= known + 1, "{file} {name}: ${parameter} after ${known}");
+            known = known.max(parameter);
+        }
+    }
+}
+
+#[test]
+fn every_query_fits_the_schema_of_sqlite() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("outdial.db");
+    let mut writer = Writer::open(&StoreConfig::new(&path)).unwrap();
+    migrate::migrate(&mut writer).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    for (file, name, sql) in sqlite() {
+        if let Err(error) = connection.prepare(sql) {
+            panic!("{file} {name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn dialed_contacts_come_from_an_index_without_sorting() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("outdial.db");
+    let mut writer = Writer::open(&StoreConfig::new(&path)).unwrap();
+    migrate::migrate(&mut writer).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let hot = ["READY", "PROMOTE_DUE", "NEXT_PARKED", "NEXT_CLOSING", "CLOSED", "DUE_OF_HOST"];
+    let hot = hot.into_iter().chain(["NEXT_OF_HOST", "WAITING", "LIST_CAMPAIGN", "LIST", "OVER"]);
+    for hot in hot {
+        let found = sqlite().into_iter().find(|(file, name, _)| {
+            // The name LIST is of contacts only; ROWS and others are short lists.
+            *name == hot && *file != "campaigns"
+        });
+        let (file, name, sql) = found.unwrap();
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let parameters = plan.parameter_count();
+        let values = rusqlite::params_from_iter((0..parameters).map(|_| 1));
+        let steps = plan.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+        for step in steps.map(Result::unwrap) {
+            let all_rows = step.starts_with("SCAN") && !step.contains("INDEX");
+            let sorted = step.contains("TEMP B-TREE") || all_rows;
+            assert!(!sorted, "{file} {name}: {step}");
+        }
+    }
+}
+
+#[test]
+fn migrations_come_in_pairs() {
+    let names = |database: &str| {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
+        let files = std::fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}
+
+#[test]
+fn every_query_fits_the_schema_of_postgresql() {
+    if Command::new("initdb").arg("--version").stdout(Stdio::null()).status().is_err() {
+        println!("skipped: no initdb");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let as_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if as_root {
+        chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let run = |mut command: Command| {
+        if as_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = command.current_dir(dir.path()).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), errors)
+    };
+    let data = dir.path().join("data");
+    let mut initdb = Command::new("initdb");
+    initdb.args(["-U", "outdial", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8", "-D"]);
+    initdb.arg(&data);
+    let (done, errors) = run(initdb);
+    assert!(done, "{errors}");
+
+    // One server process without a server: statements end with an empty line after the semicolon.
+    let mut script = include_str!("../migrations/postgres/0001_first.sql").to_owned();
+    let queries = postgres();
+    let create = queries.iter().find(|(_, name, _)| *name == "CREATE_VERSIONS").unwrap().2;
+    write!(script, "\n\n{create};\n\n").unwrap();
+    for (file, name, sql) in queries.iter().filter(|(_, _, sql)| *sql != create) {
+        write!(script, "PREPARE {file}_{name} AS {sql};\n\n").unwrap();
+    }
+    let path = dir.path().join("script.sql");
+    std::fs::write(&path, &script).unwrap();
+    let mut single = Command::new("postgres");
+    single.args(["--single", "-j", "-c", "exit_on_error=on", "-D"]).arg(&data).arg("postgres");
+    single.stdin(File::open(&path).unwrap());
+    let (done, errors) = run(single);
+    let refused = errors.lines().find(|line| line.contains("ERROR") || line.contains("FATAL"));
+    assert!(done && refused.is_none(), "{errors}");
+}
