@@ -1,0 +1,363 @@
+//! Audio of all calls: sockets and media threads around the machine in `proto::rtp`.
+//!
+//! [`MediaEngine::open`] reserves ports for a call, [`Stream::connect`] begins to send and to hear
+//! once the far end is known. Each media thread has a wheel of 1 ms slots; a stream works when its
+//! slot is due, every 20 ms, and never waits for anybody (`worker`). What a call wants goes into
+//! the stream's mailbox and is done at its next slot; what happened comes out of [`Stream::next`].
+
+mod endpoint;
+mod inband;
+mod keys;
+pub(crate) mod law;
+mod lease;
+mod listener;
+mod mailbox;
+mod player;
+mod ports;
+mod sockets;
+#[cfg(test)]
+mod tests;
+mod wheel;
+mod worker;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use media::playlist::Item as PlayItem;
+use proto::rtp::rtcp::NtpTime;
+use proto::rtp::session::Statistics;
+use proto::rtp::{Key, Setup, Terms};
+use script::step::PlayId;
+use tokio::sync::{mpsc, oneshot};
+
+use self::endpoint::{Endpoint, Options};
+use self::lease::SharedPorts;
+pub use self::listener::{Heard, Listener};
+use self::mailbox::{Command, Mailbox};
+use self::ports::{Chance, PortPool};
+use self::sockets::SocketPair;
+use self::worker::{Shared, Worker};
+use crate::clock::Clock;
+
+/// How audio is sent and received.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Address told to the far end.
+    pub advertise: IpAddr,
+    /// Address that audio is received on.
+    pub bind: IpAddr,
+    /// Last port.
+    pub port_max: u16,
+    /// First port; a stream takes an even one for RTP and the next one for RTCP.
+    pub port_min: u16,
+    /// 64 bits that nobody can guess; ports, SSRCs and sequence numbers follow from them.
+    pub seed: u64,
+    /// Whether silence is sent while nothing plays. Many far ends take a stream that stops for a
+    /// dead call, and a NAT forgets it; what it saves is most of a silent call's cost.
+    pub send_silence: bool,
+    /// After so long without a packet comes [`MediaEvent::RemoteSilent`].
+    pub silence_time_max: Duration,
+    /// Media threads.
+    pub threads: usize,
+}
+
+impl MediaConfig {
+    /// One thread, ports 20000 to 39999, silence sent.
+    pub const fn new(bind: IpAddr, advertise: IpAddr, seed: u64) -> Self {
+        Self {
+            advertise,
+            bind,
+            port_max: 39_999,
+            port_min: 20_000,
+            seed,
+            send_silence: true,
+            silence_time_max: SILENCE_TIME_MAX,
+            threads: 1,
+        }
+    }
+}
+
+/// Longer than anybody who sends no packets in silence listens without a word.
+const SILENCE_TIME_MAX: Duration = Duration::from_secs(60);
+/// Pairs of ports that are tried for one stream; others may use ports of the range too.
+const BIND_TRIES_MAX: usize = 50;
+/// Events that wait in the channel to a call; further ones wait on the media thread.
+const EVENTS_MAX: usize = 64;
+
+/// Why there is no audio for a call.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// Every port of the range is in use. The operator widens the range.
+    #[error("no RTP port is free between {min} and {max}")]
+    PortsExhausted {
+        /// First port of the range.
+        min: u16,
+        /// Last port of the range.
+        max: u16,
+    },
+    /// The system gives no socket: too many files, or an address that is not this machine's. The
+    /// operator repairs it.
+    #[error("no RTP socket on {address}")]
+    Socket {
+        /// Where it was to be.
+        address: IpAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system gives no thread. The operator repairs it.
+    #[error("media thread cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// What happened to a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaEvent {
+    /// The stream is of no use any more; the call should end.
+    Failed(Failure),
+    /// The far end pressed a key; once per press, when it begins.
+    Key(Key),
+    /// All keys of [`Stream::send_keys`] are sent, and their pauses over.
+    KeysSent,
+    /// The last sample of this playing is out. [`Stream::stop_play`] may cross with it.
+    PlayEnded(PlayId),
+    /// The far end's first packet came, or the first after [`Self::RemoteSilent`].
+    RemoteHeard,
+    /// Nothing has come from the far end for `silence_time_max`, although it may speak.
+    RemoteSilent,
+}
+
+/// Why a stream is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A fault of ours.
+    #[error("media stream failed")]
+    Internal,
+    /// The script wants more at once than a stream can hold.
+    #[error("more is waiting to be played than a stream holds")]
+    Overflow,
+    /// Another program took the port while the far end moved.
+    #[error("media port was lost")]
+    Port,
+}
+
+/// A stream's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamStats {
+    /// Frames that were not sent in time because the machine stood still; heard as a pause.
+    pub frames_skipped: u64,
+    /// Packets that the system refused to send.
+    pub sends_failed: u64,
+    /// Packets sent, received, lost, late, dropped by reason; jitter.
+    pub stream: Statistics,
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MediaLoad {
+    /// Most that a slot of a wheel was late since this was asked last; beyond 20 ms, callees hear.
+    pub late_max: Duration,
+    /// Pairs of ports that nobody uses.
+    pub port_pairs_free: usize,
+    /// Streams that are connected.
+    pub streams: usize,
+}
+
+/// All media threads; clones are the same. They end when the last clone and stream are gone.
+#[derive(Clone)]
+pub struct MediaEngine(Arc<Inner>);
+
+struct Inner {
+    config: MediaConfig,
+    clock: Clock,
+    ports: SharedPorts,
+    threads: Vec<Arc<Shared>>,
+    chance: Mutex<Chance>,
+}
+
+impl MediaEngine {
+    /// Starts the media threads.
+    pub fn start(config: MediaConfig, clock: Clock) -> Result<Self, MediaError> {
+        let mut chance = Chance::new(b"threads", config.seed);
+        let mut inner = Inner::new(config, clock);
+        for number in 0..inner.config.threads.max(1) {
+            let worker = inner.add_worker(chance.next());
+            let clock = inner.clock.clone();
+            // Where a later one cannot be started, dropping `inner` ends those that run.
+            std::thread::Builder::new()
+                .name(format!("media-{number}"))
+                .spawn(move || worker.run(&clock))
+                .map_err(MediaError::Thread)?;
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Reserves ports for a call. Nothing is sent or heard before [`Stream::connect`].
+    pub fn open(&self) -> Result<Stream, MediaError> {
+        let config = &self.0.config;
+        let exhausted =
+            || MediaError::PortsExhausted { min: config.port_min, max: config.port_max };
+        // Pairs that another program uses rest like used ones, once another was found.
+        let mut refused = Vec::new();
+        while refused.len() < BIND_TRIES_MAX {
+            let lease = self.0.ports.take().ok_or_else(exhausted)?;
+            match SocketPair::bind(config.bind, lease.port()) {
+                Ok(sockets) => return Ok(self.stream(sockets, lease)),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => refused.push(lease),
+                Err(source) => return Err(MediaError::Socket { address: config.bind, source }),
+            }
+        }
+        Err(exhausted())
+    }
+
+    /// How much there is to do.
+    pub fn load(&self) -> MediaLoad {
+        let threads = &self.0.threads;
+        MediaLoad {
+            late_max: threads.iter().map(|thread| thread.take_late_max()).max().unwrap_or_default(),
+            port_pairs_free: self.0.ports.free(),
+            streams: threads.iter().map(|thread| thread.streams()).sum(),
+        }
+    }
+
+    fn stream(&self, sockets: SocketPair, lease: lease::PortLease) -> Stream {
+        let config = &self.0.config;
+        let rtp = SocketAddr::new(config.advertise, lease.port());
+        let rtcp = SocketAddr::new(config.advertise, lease.port() + 1);
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let mailbox = Arc::new(Mailbox::default());
+        let options = Options {
+            send_silence: config.send_silence,
+            silence_time_max: config.silence_time_max,
+        };
+        let endpoint = Endpoint::new(sockets, lease, mailbox.clone(), sender, options);
+        Stream {
+            engine: self.clone(),
+            reserved: Some(Box::new(endpoint)),
+            mailbox,
+            events,
+            rtp,
+            rtcp,
+        }
+    }
+}
+
+impl Inner {
+    fn new(config: MediaConfig, clock: Clock) -> Self {
+        let pool = PortPool::new(config.port_min, config.port_max, config.seed);
+        Self {
+            ports: SharedPorts::new(clock.clone(), pool),
+            threads: Vec::new(),
+            chance: Mutex::new(Chance::new(b"streams", config.seed)),
+            clock,
+            config,
+        }
+    }
+
+    /// Makes the worker of one more thread.
+    fn add_worker(&mut self, seed: u64) -> Worker {
+        let shared = Arc::new(Shared::default());
+        self.threads.push(shared.clone());
+        Worker::new(shared, self.clock.instant(), seed)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.threads.iter().for_each(|thread| thread.stop());
+    }
+}
+
+/// The audio of one call; dropped, it is closed.
+pub struct Stream {
+    engine: MediaEngine,
+    /// The stream itself, until it is connected and belongs to a media thread.
+    reserved: Option<Box<Endpoint>>,
+    mailbox: Arc<Mailbox>,
+    events: mpsc::Receiver<MediaEvent>,
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+}
+
+impl Stream {
+    /// Where we want the far end's audio; for the offer.
+    pub const fn local_rtp(&self) -> SocketAddr {
+        self.rtp
+    }
+
+    /// Where we want its reports: the port above (RFC 3550 §11).
+    pub const fn local_rtcp(&self) -> SocketAddr {
+        self.rtcp
+    }
+
+    /// Begins to send and to hear; later, follows a new agreement: hold, resume, another codec or
+    /// address. What plays goes on; on hold it waits.
+    pub fn connect(&mut self, terms: Terms) {
+        let Some(endpoint) = self.reserved.take() else {
+            self.mailbox.post(Command::Renegotiate(terms));
+            return;
+        };
+        let inner = &self.engine.0;
+        let seed = inner.chance.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let wall = u64::try_from(inner.clock.now().as_millis()).unwrap_or_default();
+        let wall = NtpTime::from_unix(Duration::from_millis(wall));
+        self.mailbox.post(Command::Connect(Setup {
+            seed,
+            now: inner.clock.instant(),
+            wall,
+            terms,
+        }));
+        let lightest = inner.threads.iter().min_by_key(|thread| thread.streams());
+        lightest.expect("an engine has at least one media thread").admit(*endpoint);
+    }
+
+    /// Plays these in order, after what is still playing; [`MediaEvent::PlayEnded`] tells the end.
+    pub fn play(&self, play: PlayId, items: Vec<PlayItem>) {
+        self.mailbox.post(Command::Play(play, items));
+    }
+
+    /// Stops with the next frame and forgets what was to come; no end is told.
+    pub fn stop_play(&self) {
+        self.mailbox.post(Command::StopPlay);
+    }
+
+    /// Presses keys: `0-9 A-D * #`, with pauses `p` of one second, `,` of two and `w` of a half.
+    ///
+    /// As telephone events where the far end takes them, else as tones; what plays waits.
+    pub fn send_keys(&self, keys: &str) {
+        self.mailbox.post(Command::Keys(keys.to_owned()));
+    }
+
+    /// Lets somebody hear the far end, or nobody; costs nothing while nobody does.
+    pub fn listen(&self, listener: Option<Listener>) {
+        self.mailbox.post(Command::Listen(listener));
+    }
+
+    /// The next thing that happened; `None` once the stream is closed.
+    ///
+    /// May be dropped and asked again; no event is lost by it.
+    pub async fn next(&mut self) -> Option<MediaEvent> {
+        self.events.recv().await
+    }
+
+    /// Ends the stream and gives its figures.
+    pub async fn close(self) -> StreamStats {
+        if self.reserved.is_some() {
+            return StreamStats::default();
+        }
+        let (receipt, stats) = oneshot::channel();
+        self.mailbox.post(Command::Close(Some(receipt)));
+        // A stream that failed has none to give.
+        stats.await.unwrap_or_default()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.reserved.is_none() {
+            self.mailbox.post(Command::Close(None));
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Streams over real loopback sockets: in virtual time, but for one test that uses a real thread.
+
+mod agreement;
+mod fixture;
+mod keys;
+mod load;
+mod play;
+mod source;

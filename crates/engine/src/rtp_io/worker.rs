@@ -1,0 +1,204 @@
+//! The media thread: turns the wheel, lets the streams of each slot work, sleeps until the next.
+//!
+//! It is a thread of its own, not a task: neither an endless script nor a busy runtime disturbs
+//! it. It never waits for a lock, and nothing it does depends on how fast anybody else is.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use super::endpoint::{Endpoint, Fate, Scratch};
+use super::lease::PortLease;
+use super::ports::Chance;
+use super::wheel::{SLOTS, Wheel};
+use crate::clock::Clock;
+
+/// What a media thread shares with the rest of the engine.
+#[derive(Default)]
+pub(super) struct Shared {
+    arrivals: Mutex<Vec<Endpoint>>,
+    /// Whether somebody waits in `arrivals`; set and cleared under the lock.
+    has_arrivals: AtomicBool,
+    stopping: AtomicBool,
+    /// Streams of this thread, those that wait in `arrivals` included.
+    streams: AtomicUsize,
+    /// Most that a slot was late since this was asked last, in microseconds.
+    late_us_max: AtomicU64,
+    thread: OnceLock<Thread>,
+}
+
+/// One media thread's streams.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    wheel: Wheel,
+    slots: [Vec<Endpoint>; SLOTS],
+    scratch: Scratch,
+    chance: Chance,
+    /// Ports of closed streams that the pool had no time for.
+    leaving: Vec<PortLease>,
+}
+
+/// How long to sleep before what was locked is tried again.
+const LOCKED_TIME: Duration = Duration::from_millis(1);
+
+impl Shared {
+    /// Gives the thread a stream.
+    pub(super) fn admit(&self, endpoint: Endpoint) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+            arrivals.push(endpoint);
+            self.has_arrivals.store(true, Ordering::Release);
+        }
+        self.wake();
+    }
+
+    /// Lets the thread end once its last stream is closed.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// How many streams it has.
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    /// Most that a slot was late since this was asked last.
+    pub(super) fn take_late_max(&self) -> Duration {
+        Duration::from_micros(self.late_us_max.swap(0, Ordering::Relaxed))
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+impl Worker {
+    /// A worker whose wheel begins to turn now.
+    pub(super) fn new(shared: Arc<Shared>, now: Instant, seed: u64) -> Self {
+        Self {
+            shared,
+            wheel: Wheel::new(now),
+            slots: std::array::from_fn(|_| Vec::new()),
+            scratch: Scratch::new(),
+            chance: Chance::new(b"slots", seed),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// Works until the engine stops; the body of a media thread.
+    pub(super) fn run(mut self, clock: &Clock) {
+        let _ = self.shared.thread.set(std::thread::current());
+        loop {
+            // First what is due, then who comes new: so that the wheel stands at the present, and
+            // the first frame of a new stream is one frame before its second.
+            self.turn(|| clock.instant());
+            let settled = self.welcome() & self.give_back();
+            if self.shared.stopping.load(Ordering::Acquire) && self.is_empty() {
+                return;
+            }
+            match self.wheel.wake_at(|slot| !self.slots[slot].is_empty()) {
+                Some(at) => {
+                    let wait = at.saturating_duration_since(clock.instant());
+                    if !wait.is_zero() {
+                        std::thread::park_timeout(wait);
+                    }
+                }
+                None if settled => std::thread::park(),
+                None => std::thread::park_timeout(LOCKED_TIME),
+            }
+        }
+    }
+
+    /// Lets every stream work whose slot is due; at most one turn of the wheel, so that under too
+    /// much load new streams and the end are still seen.
+    pub(super) fn turn(&mut self, now: impl Fn() -> Instant) {
+        for _ in 0..SLOTS {
+            let Some(due) = self.wheel.due(now()) else {
+                return;
+            };
+            if self.slots[due.slot].is_empty() {
+                continue;
+            }
+            let now = now();
+            let late = u64::try_from(self.wheel.lateness(now).as_micros()).unwrap_or(u64::MAX);
+            self.shared.late_us_max.fetch_max(late, Ordering::Relaxed);
+            self.work(due.slot, now, due.turn);
+        }
+    }
+
+    fn work(&mut self, slot: usize, now: Instant, turn: u64) {
+        let (streams, scratch) = (&mut self.slots[slot], &mut self.scratch);
+        let mut at = 0;
+        while let Some(endpoint) = streams.get_mut(at) {
+            // A fault in one call must not silence the thousand others.
+            let fate = catch_unwind(AssertUnwindSafe(|| endpoint.tick(now, turn, scratch)));
+            match fate {
+                Ok(Fate::Open) => at += 1,
+                Ok(Fate::Closed) | Err(_) => {
+                    let mut gone = streams.swap_remove(at);
+                    if fate.is_err() {
+                        tracing::error!("a media stream failed and is closed");
+                        gone.abandon();
+                    }
+                    self.leaving.push(gone.into_lease());
+                    self.shared.streams.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Takes new streams in; `false` where that has to be tried again.
+    pub(super) fn welcome(&mut self) -> bool {
+        if !self.shared.has_arrivals.load(Ordering::Acquire) {
+            return true;
+        }
+        let mut waiting = match self.shared.arrivals.try_lock() {
+            Ok(waiting) => waiting,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        self.shared.has_arrivals.store(false, Ordering::Release);
+        let arrivals = std::mem::take(&mut *waiting);
+        drop(waiting);
+        for endpoint in arrivals {
+            let slot = self.lightest_slot();
+            self.slots[slot].push(endpoint);
+        }
+        true
+    }
+
+    /// The slot with the fewest streams; among equals, one by chance.
+    fn lightest_slot(&mut self) -> usize {
+        let first = self.chance.below(SLOTS);
+        (0..SLOTS)
+            .map(|step| (first + step) % SLOTS)
+            .min_by_key(|slot| self.slots[*slot].len())
+            .unwrap_or(first)
+    }
+
+    /// Gives the ports of closed streams back; `false` where that has to be tried again.
+    pub(super) fn give_back(&mut self) -> bool {
+        while let Some(lease) = self.leaving.pop() {
+            if let Err(lease) = lease.try_return() {
+                self.leaving.push(lease);
+                return false;
+            }
+        }
+        true
+    }
+
+    #[cfg(test)]
+    pub(super) fn streams_by_slot(&self) -> Vec<usize> {
+        self.slots.iter().map(Vec::len).collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slots.iter().all(Vec::is_empty) && !self.shared.has_arrivals.load(Ordering::Acquire)
+    }
+}
