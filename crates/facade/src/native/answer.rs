@@ -248,6 +248,45 @@ pub struct CampaignList {
     pub next: Option<String>,
 }
 
+/// How the server is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Health {
+    /// Whether it makes calls; if not, the status is 503.
+    pub dialing: bool,
+    /// Why it does not, or what else is wrong.
+    pub problems: Vec<String>,
+    /// A shutdown has begun.
+    pub draining: bool,
+    /// Calls under way.
+    pub live_calls: usize,
+    /// Whether the store can be written.
+    pub store: bool,
+    /// Whether texts can be spoken.
+    pub speech: bool,
+    /// The routes to the network.
+    pub trunks: Vec<TrunkHealth>,
+}
+
+/// How a trunk is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TrunkHealth {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether calls can take it.
+    pub up: bool,
+    /// Addresses that answer.
+    pub addresses_alive: usize,
+    /// Addresses known.
+    pub addresses: usize,
+    /// Calls under way.
+    pub busy: u32,
+    /// Concurrent calls allowed.
+    pub slots: u32,
+    /// Whether the registration holds; `null`: none is asked for.
+    #[schema(required)]
+    pub registered: Option<bool>,
+}
+
 /// Why a request was not done (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {

@@ -295,6 +295,19 @@ impl ListQuery {
         Ok(())
     }
 
+    /// The query of the page that begins at `after`, with the same filters.
+    pub fn following(&self, after: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &self.limit.to_string());
+        if let Some(campaign) = self.campaign {
+            query.append_pair("campaign_id", &campaign.to_string());
+        }
+        if let Some((word, _)) = CallState::WORDS.iter().find(|row| Some(row.1) == self.state) {
+            query.append_pair("state", word);
+        }
+        query.append_pair("after", after).finish()
+    }
+
     /// What is said of an `after` that no page gave.
     pub fn unknown_after(after: &str) -> Refusal {
         Refusal::new("after", Mistake::Malformed, after, "the value that an earlier page gave")

@@ -46,6 +46,16 @@ pub struct Credentials {
     pub pin: String,
 }
 
+impl Credentials {
+    /// The credentials in a form that may still be on its way; `None` while one of them is not
+    /// there or cannot be right.
+    pub fn early(form: &Form) -> Option<Self> {
+        let mut fields = Fields::new(form);
+        let credentials = fields.credentials();
+        fields.finish().is_ok().then_some(credentials)
+    }
+}
+
 /// The PIN is not shown.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
