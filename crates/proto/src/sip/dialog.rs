@@ -93,11 +93,6 @@ impl Dialog {
         Ok(())
     }
 
-    /// Makes the next request have a higher CSeq than `cseq`: the INVITE went on meanwhile.
-    pub fn raise_cseq(&mut self, cseq: u32) {
-        self.local_cseq = self.local_cseq.max(cseq);
-    }
-
     /// Where the next request goes first: the nearest proxy, else the far end itself.
     pub fn next_hop(&self) -> &Uri {
         self.routes.first().map_or(&self.target, |route| &route.uri)
@@ -106,11 +101,6 @@ impl Dialog {
     /// The far end's tag; empty for one of RFC 2543.
     pub fn remote_tag(&self) -> &str {
         &self.remote_tag
-    }
-
-    /// The call's name.
-    pub fn call_id(&self) -> &str {
-        &self.call_id
     }
 
     fn build(&self, method: Method, cseq: u32) -> Request {

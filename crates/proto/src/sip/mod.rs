@@ -12,9 +12,9 @@
 
 pub mod auth;
 pub mod challenge;
-pub mod framer;
 pub mod dialog;
 pub mod flow;
+pub mod framer;
 pub mod grammar;
 pub mod header;
 pub mod host;
@@ -23,8 +23,8 @@ pub mod message;
 pub mod name;
 pub mod params;
 pub mod parse;
-mod salvage;
 pub mod register;
+mod salvage;
 pub mod session;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -19,7 +19,7 @@ mod tables;
 mod talking;
 mod trunk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -79,7 +79,8 @@ impl Ua {
             }
             Input::Reject { call, status } => self.tell(now, call, Event::Reject(status)),
             Input::Trunk { trunk, targets, sources, credentials } => {
-                self.core.set_trunk(trunk, targets, sources, credentials);
+                let in_use = self.addresses_in_use(trunk);
+                self.core.set_trunk(trunk, targets, sources, in_use, credentials);
                 let sources = self.core.trunks.values().flat_map(|trunk| trunk.sources());
                 self.admission.set_trunks(sources);
             }
@@ -147,6 +148,13 @@ impl Ua {
         self.calls.insert(key, Box::new(Call::new(dialing, way)));
         self.by_call_id.insert(call_id, key);
         self.call_event(now, key, Event::Dial);
+    }
+
+    /// Where the trunk's calls are up, for it may have moved meanwhile.
+    fn addresses_in_use(&self, trunk: TrunkKey) -> Vec<IpAddr> {
+        let calls = self.calls.values().filter(|call| call.trunk == trunk);
+        let addresses = calls.map(|call| call.way.flow.peer.ip().to_canonical());
+        addresses.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn tell(&mut self, now: Instant, key: CallKey, event: Event<'_>) {

@@ -72,7 +72,7 @@ impl Server {
             (Completed, Input::Expired(Timer::J)) => self.finish(Finish::Done),
             // Absorbed: repetitions before the first answer, answers after the answer.
             (Trying | Proceeding | Completed | Terminated, input) => {
-                tracing::trace!(phase = ?self.phase, ?input, "ignored");
+                tracing::trace!(phase = ?self.phase, input = input.name(), "ignored");
             }
         }
     }
@@ -120,5 +120,17 @@ impl Server {
         self.message = Bytes::new();
         self.end_at = None;
         self.effects.push(Effect::Terminated(finish));
+    }
+}
+
+impl Input {
+    /// For the log, which shows no messages.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Expired(_) => "expired",
+            Self::Respond(..) => "respond",
+            Self::Repeated => "repeated",
+            Self::TransportFailed => "transport failed",
+        }
     }
 }

@@ -91,7 +91,7 @@ impl ServerInvite {
             (Accepted, Input::Expired(Timer::L)) => self.finish(Finish::Done),
             // Absorbed: repeated INVITEs and ACKs, answers after the answer, late timers.
             (Proceeding | Completed | Confirmed | Accepted | Terminated, input) => {
-                tracing::trace!(phase = ?self.phase, ?input, "ignored");
+                tracing::trace!(phase = ?self.phase, input = input.name(), "ignored");
             }
         }
     }
@@ -168,5 +168,18 @@ impl ServerInvite {
         self.repeat_at = None;
         self.end_at = None;
         self.effects.push(Effect::Terminated(finish));
+    }
+}
+
+impl Input {
+    /// For the log, which shows no messages.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::Expired(_) => "expired",
+            Self::Respond(..) => "respond",
+            Self::Repeated => "repeated",
+            Self::TransportFailed => "transport failed",
+        }
     }
 }

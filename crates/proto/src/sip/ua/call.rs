@@ -115,6 +115,25 @@ pub(super) enum Outcome<'a> {
     Response(&'a Response),
 }
 
+impl Event<'_> {
+    /// For the log, which shows no messages.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Acked(_) => "acked",
+            Self::Answer(_) => "answer",
+            Self::Bye(_) => "bye",
+            Self::Canceled(_) => "canceled",
+            Self::Dial => "dial",
+            Self::Expired => "expired",
+            Self::HangUp(_) => "hang up",
+            Self::Invite(..) => "invite",
+            Self::Refresh(..) => "refresh",
+            Self::Reject(_) => "reject",
+            Self::Request(..) => "request",
+        }
+    }
+}
+
 impl Outcome<'_> {
     /// 100 to 699, or 0 where no response came.
     const fn status(self) -> u16 {
@@ -209,7 +228,8 @@ impl Call {
             // Late: provisional responses to a BYE, ACKs and replies that lost their race, a
             // second HangUp, a refresh answered after the goodbye.
             (Dialing | Canceling | Up | Leaving | Over, event, _) => {
-                tracing::trace!(call = self.key.0, phase = ?self.phase, ?event, "ignored");
+                let event = event.name();
+                tracing::trace!(call.id = self.key.0, phase = ?self.phase, event, "ignored");
             }
         }
     }

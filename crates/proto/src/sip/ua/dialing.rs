@@ -269,6 +269,8 @@ impl Call {
     ) {
         let Some(early_sdp) = self.confirm(now, id, response, core) else { return };
         self.phase = Phase::Up;
+        // What an announcement before the answer meant is past.
+        self.q850 = None;
         self.agree(now, response);
         let sdp = Body::of(&response.headers, &response.body).sdp().or(early_sdp);
         core.effects.push_back(Effect::Answered { call: self.key, sdp });

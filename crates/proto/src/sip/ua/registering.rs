@@ -55,9 +55,8 @@ impl Registering {
         self.machine.deadline()
     }
 
-    fn build(&mut self, target: &Target, core: &Core) -> Option<Request> {
+    fn build(&self, target: &Target, core: &Core) -> Option<Request> {
         let host = self.aor.host()?;
-        self.cseq += 1;
         let registrar = Uri::sip(None, host, self.aor.port());
         let mut request = Request::new(Method::Register, registrar);
         let contact = core.contact(target.flow.transport, self.aor.user())?;
@@ -66,7 +65,7 @@ impl Registering {
         headers.push(Name::From, NameAddr::new(self.aor.clone()).with_tag(&self.tag));
         headers.push(Name::To, format_args!("<{}>", self.aor));
         headers.push(Name::CallId, &self.call_id);
-        headers.push(Name::CSeq, format_args!("{} REGISTER", self.cseq));
+        headers.push(Name::CSeq, format_args!("{} REGISTER", self.cseq + 1));
         headers.push(Name::Contact, format_args!("{contact};expires={}", self.expires_s));
         headers.push(Name::Expires, self.expires_s);
         Some(request)
@@ -226,6 +225,7 @@ impl Core {
             return false;
         }
         registration.tried.push(target.flow);
+        registration.cseq += 1;
         registration.current = self.request(now, request, &target, (key, Owner::Registration));
         registration.current.is_some()
     }

@@ -20,6 +20,8 @@ pub(super) const ADDRESSES_MAX: usize = 256;
 pub(super) struct Trunk {
     pub(super) targets: Vec<Target>,
     sources: Vec<IpAddr>,
+    /// Addresses that the trunk lost while calls were up by them.
+    in_use: Vec<IpAddr>,
     credentials: Option<Credentials>,
     pub(super) authenticator: Option<Authenticator>,
     /// Addresses that failed, and until when others come first.
@@ -36,6 +38,7 @@ impl Trunk {
         &mut self,
         mut targets: Vec<Target>,
         mut sources: Vec<IpAddr>,
+        in_use: Vec<IpAddr>,
         credentials: Option<Credentials>,
         tokens: &mut Tokens,
     ) {
@@ -44,6 +47,7 @@ impl Trunk {
         self.resting.retain(|flow, _| targets.iter().any(|target| target.flow == *flow));
         self.targets = targets;
         self.sources = sources.into_iter().map(|address| address.to_canonical()).collect();
+        self.in_use = in_use;
         // The same credentials keep the nonces that peers gave.
         if self.credentials != credentials {
             let seed = tokens.seed();
@@ -55,7 +59,7 @@ impl Trunk {
     /// Every address that it may send from.
     pub(super) fn sources(&self) -> impl Iterator<Item = IpAddr> {
         let targets = self.targets.iter().map(|target| target.flow.peer.ip().to_canonical());
-        targets.chain(self.sources.iter().copied())
+        targets.chain(self.sources.iter().chain(&self.in_use).copied())
     }
 
     /// Whether it may send from this address.
@@ -92,21 +96,22 @@ impl Core {
         self.trunks.get(&trunk)?.choose(now, tried).cloned()
     }
 
-    /// Sets, replaces or forgets a trunk.
+    /// Sets, replaces or forgets a trunk; calls that are up by `in_use` stay reachable there.
     pub(super) fn set_trunk(
         &mut self,
         key: TrunkKey,
         targets: Vec<Target>,
         sources: Vec<IpAddr>,
+        in_use: Vec<IpAddr>,
         credentials: Option<Credentials>,
     ) {
-        if targets.is_empty() && sources.is_empty() {
+        if targets.is_empty() && sources.is_empty() && in_use.is_empty() {
             self.trunks.remove(&key);
             return;
         }
         let Self { trunks, tokens, config, .. } = self;
         if trunks.len() < config.limits.trunks_max || trunks.contains_key(&key) {
-            trunks.entry(key).or_default().set(targets, sources, credentials, tokens);
+            trunks.entry(key).or_default().set(targets, sources, in_use, credentials, tokens);
         }
     }
 
@@ -145,7 +150,7 @@ mod tests {
     fn trunk(targets: &[u8]) -> Trunk {
         let mut trunk = Trunk::default();
         let targets = targets.iter().map(|n| target(*n)).collect();
-        trunk.set(targets, Vec::new(), None, &mut Tokens::new(&[0; 32], 1));
+        trunk.set(targets, Vec::new(), Vec::new(), None, &mut Tokens::new(&[0; 32], 1));
         trunk
     }
 
@@ -174,7 +179,7 @@ mod tests {
         trunk.rest(target(1).flow, t + Duration::from_secs(30));
         trunk.rest(target(9).flow, t + Duration::from_secs(30));
         let sources = vec!["::ffff:198.51.100.7".parse().unwrap()];
-        trunk.set(vec![target(2)], sources, None, &mut Tokens::new(&[0; 32], 1));
+        trunk.set(vec![target(2)], sources, Vec::new(), None, &mut Tokens::new(&[0; 32], 1));
         assert!(trunk.resting.is_empty());
         assert!(trunk.is_source("198.51.100.7".parse().unwrap()));
         assert!(trunk.is_source("192.0.2.2".parse().unwrap()));

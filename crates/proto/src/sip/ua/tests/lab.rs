@@ -181,6 +181,17 @@ impl Lab {
         self.pass(Duration::from_secs(seconds));
     }
 
+    /// Lets time pass until something is said; gives the seconds that took.
+    pub(super) fn wait(&mut self) -> u64 {
+        let since = self.now;
+        while self.told.is_empty() {
+            let (at, timer) = self.ua.deadline().expect("something is waited for");
+            self.now = self.now.max(at);
+            self.feed(Input::Expired(timer));
+        }
+        self.now.duration_since(since).as_secs()
+    }
+
     /// Seconds since the lab was opened.
     pub(super) fn elapsed_s(&self) -> u64 {
         self.now.duration_since(self.start).as_secs()

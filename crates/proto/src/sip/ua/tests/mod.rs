@@ -3,4 +3,8 @@
 mod calling;
 mod freshness;
 mod lab;
+mod passwords;
+mod storm;
+mod strangers;
 mod talking;
+mod trunks;
