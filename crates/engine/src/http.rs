@@ -196,7 +196,7 @@ impl HttpClient {
     /// Asks, and follows redirects where the purpose permits them; any status is an answer.
     pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
         let purpose = request.purpose;
-        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let url = request.url.clone();
         let time_max = request.timeout.unwrap_or(purpose.time_max()).min(TIME_MAX);
         let mut phase = Phase::Turn;
         let answer = match timeout(time_max, self.follow(request, &mut phase)).await {
@@ -209,10 +209,7 @@ impl HttpClient {
         )
         .increment(1);
         if let Err(HttpError::Refused(refusal)) = &answer {
-            // Kept beside the metric: who asks for such addresses is worth a look.
-            tracing::warn!(url.host = host, purpose = purpose.name(), %refusal, "refused a URL");
-            metrics::counter!("outdial_outgoing_refused_total", "reason" => refusal.name())
-                .increment(1);
+            refusal.note(&url, purpose);
         }
         answer
     }
@@ -522,8 +519,9 @@ pub const TIME_MAX: Duration = Duration::from_secs(120);
 const HEADERS_TIME_MAX: Duration = Duration::from_secs(5);
 /// Longest time for the body of an answer whose status was all that was wanted.
 const LEFTOVER_TIME_MAX: Duration = Duration::from_secs(1);
-/// Connections without use are closed after this; common servers close them after 5 to 75 s.
-const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+/// Connections without use are closed after this. The common servers close theirs after 5 s or
+/// more; who closes first never sends a request into a connection that is about to end.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(4);
 /// Connections kept for one host without use.
 const IDLE_PER_HOST_MAX: usize = 64;
 /// Longest status line and headers together, in bytes.

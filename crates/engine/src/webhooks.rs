@@ -252,7 +252,7 @@ where
                 }
             }
         }
-        tracing::error!(webhook.id = %owed.webhook, "delivery is not recorded, it will be repeated");
+        tracing::error!(webhook.id = %owed.webhook, "delivery is not recorded, so it is repeated");
     }
 }
 

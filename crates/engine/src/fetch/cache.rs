@@ -1,4 +1,4 @@
-//! Answers kept for the next call that asks for the same, bounded in bytes; the oldest use goes first.
+//! Answers kept for the next call that asks for the same, bounded in bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -82,8 +82,10 @@ impl HttpClient {
         let refused = |reason: String| CheckError::Refused(reason);
         let mut url = Url::parse(url).map_err(|error| refused(format!("it is no URL: {error}")))?;
         url.set_fragment(None);
-        let target = self.0.connector.policy().target(&url);
-        let target = target.map_err(|refusal| refused(refusal.to_string()))?;
+        let target = self.0.connector.policy().target(&url).map_err(|refusal| {
+            refusal.note(&url, Purpose::Check);
+            refused(refusal.to_string())
+        })?;
         Ok((url, target.host.to_string()))
     }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use rustls_pki_types::CertificateDer;
 use url::{Host, Url};
 
+use super::Purpose;
 use super::address::{Network, special_network};
 
 /// What outgoing HTTP may reach; the default reaches the public internet alone.
@@ -29,9 +30,9 @@ pub struct HttpPolicy {
 /// network is not his.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It leads into a network that is not public, or back to ourselves.
+    /// It leads to this address, which is not public, or back to ourselves.
     #[error("its host is in a private, local or reserved network")]
-    Address,
+    Address(IpAddr),
     /// There is no host in it.
     #[error("it has no host")]
     Host,
@@ -53,10 +54,25 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Counts and logs: who asks for such addresses is worth a look. The log names the address
+    /// that the text keeps to itself.
+    pub(super) fn note(&self, url: &Url, purpose: Purpose) {
+        let host = url.host_str().unwrap_or_default();
+        let address = if let Self::Address(address) = self { Some(address) } else { None };
+        let address = address.map(tracing::field::display);
+        tracing::warn!(
+            url.host = host,
+            address,
+            purpose = purpose.name(),
+            "URL is refused: {self}"
+        );
+        metrics::counter!("outdial_outgoing_refused_total", "reason" => self.name()).increment(1);
+    }
+
     /// The name under which refusals are counted.
-    pub(super) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Address => "address",
+            Self::Address(_) => "address",
             Self::Host => "host",
             Self::Length => "length",
             Self::Port(_) => "port",
@@ -115,13 +131,9 @@ impl HttpPolicy {
     pub(super) fn check(&self, addresses: &[IpAddr], port: u16) -> Result<(), Refusal> {
         for address in addresses.iter().map(IpAddr::to_canonical) {
             let allowed = self.allowed.iter().any(|network| network.contains(address));
-            if !allowed && let Some(network) = special_network(address) {
-                tracing::warn!(%address, %network, "refused an address that is not public");
-                return Err(Refusal::Address);
-            }
-            if self.own.iter().any(|own| is_own(*own, address, port)) {
-                tracing::warn!(%address, port, "refused to connect to ourselves");
-                return Err(Refusal::Address);
+            let inner = !allowed && special_network(address).is_some();
+            if inner || self.own.iter().any(|own| is_own(*own, address, port)) {
+                return Err(Refusal::Address(address));
             }
         }
         Ok(())
@@ -221,24 +233,26 @@ mod tests {
         assert_eq!(verdict(&policy, "http://127.0.0.1:8080/"), Ok(8_080));
         assert_eq!(verdict(&policy, "http://[::1]:81/"), Ok(81));
         assert_eq!(verdict(&policy, "http://127.0.0.1:6379/"), Err(Refusal::Port(6_379)));
-        assert_eq!(verdict(&policy, "http://10.0.0.1/"), Err(Refusal::Address));
+        let private = "10.0.0.1".parse().unwrap();
+        assert_eq!(verdict(&policy, "http://10.0.0.1/"), Err(Refusal::Address(private)));
     }
 
     #[test]
     fn own_listeners_are_refused_even_in_an_allowed_network() {
         let mut policy = HttpPolicy::default().with_loopback();
         policy.own = vec!["0.0.0.0:8080".parse().unwrap(), "127.0.0.1:9090".parse().unwrap()];
-        let verdicts = [
-            "http://127.0.0.1:8080/",
-            "http://127.0.0.7:8080/",
-            "http://[::ffff:127.0.0.1]:8080/",
-            "http://127.0.0.1:9090/",
-            "http://127.0.0.1:8081/",
-            // Not ours: no machine has a documentation address.
-        ]
-        .map(|url| verdict(&policy, url));
-        let refused = Err(Refusal::Address);
-        assert_eq!(verdicts, [refused, refused, refused, refused, Ok(8_081)]);
+        let refused = [
+            ("http://127.0.0.1:8080/", "127.0.0.1"),
+            ("http://127.0.0.7:8080/", "127.0.0.7"),
+            ("http://[::ffff:127.0.0.1]:8080/", "127.0.0.1"),
+            ("http://127.0.0.1:9090/", "127.0.0.1"),
+        ];
+        for (url, address) in refused {
+            let address = address.parse().unwrap();
+            assert_eq!(verdict(&policy, url), Err(Refusal::Address(address)), "{url}");
+        }
+        assert_eq!(verdict(&policy, "http://127.0.0.1:8081/"), Ok(8_081));
+        // Not ours: no machine that runs this is the one that it names.
         let elsewhere = policy.check(&["8.8.8.8".parse().unwrap()], 8_080);
         assert_eq!(elsewhere, Ok(()));
     }
@@ -246,6 +260,7 @@ mod tests {
     #[test]
     fn name_with_one_private_address_is_refused_whole() {
         let addresses = ["8.8.8.8".parse().unwrap(), "10.0.0.1".parse().unwrap()];
-        assert_eq!(HttpPolicy::default().check(&addresses, 80), Err(Refusal::Address));
+        let refused = Err(Refusal::Address(addresses[1]));
+        assert_eq!(HttpPolicy::default().check(&addresses, 80), refused);
     }
 }
