@@ -20,17 +20,19 @@ use tokio::sync::mpsc;
 use self::script_host::{Done, ScriptHost, Wish};
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
-use crate::files::Prompts;
+use crate::files::AudioFiles;
 use crate::rtp_io::PlayItem;
+use crate::speech::Speech;
 use crate::switch::native::{Leg, LegEvent, NativeSwitch};
 
 /// What every call needs.
 pub(crate) struct CallParts {
     pub(crate) clock: Clock,
     pub(crate) fetcher: Fetcher,
+    pub(crate) files: AudioFiles,
     pub(crate) limits: CallLimits,
-    pub(crate) prompts: Prompts,
     pub(crate) script_limits: script::vxml::Limits,
+    pub(crate) speech: Speech,
     pub(crate) store: Store,
     pub(crate) switch: NativeSwitch,
 }
@@ -207,7 +209,7 @@ impl CallTask {
         }
     }
 
-    async fn note(&self, kind: EventKind, detail: &str) {
+    async fn note(&mut self, kind: EventKind, detail: &str) {
         let attempt = &self.begun.attempt;
         let now = self.parts.clock.now();
         report(self.parts.store.note(attempt.id, attempt.contact, now, kind, detail).await);

@@ -23,7 +23,7 @@ const MARK_BYTES: usize = 8;
 
 /// An open journal.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     file: Mutex<Open>,
     boot_id: String,
 }
@@ -36,7 +36,7 @@ struct Open {
 
 /// What a journal says about the attempts of the process before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
+pub(crate) struct Past {
     /// Marks are complete for attempts begun from here on; `None`: for none at all.
     complete_since: Option<Timestamp>,
     sent: Vec<AttemptId>,
@@ -44,7 +44,7 @@ pub struct Past {
 
 impl Past {
     /// Whether it is certain that nothing of this attempt was ever sent.
-    pub fn never_sent(&self, attempt: AttemptId, started_at: Timestamp) -> bool {
+    pub(crate) fn never_sent(&self, attempt: AttemptId, started_at: Timestamp) -> bool {
         self.complete_since.is_some_and(|since| started_at >= since)
             && !self.sent.contains(&attempt)
     }
@@ -55,7 +55,7 @@ impl Journal {
     ///
     /// `open` are the attempts that the store knows as begun and not ended; the marks of all
     /// others are of no use any more. Their own marks are kept by the new journal.
-    pub fn open(
+    pub(crate) fn open(
         path: &Path,
         boot_id: &str,
         now: Timestamp,
@@ -75,7 +75,7 @@ impl Journal {
     }
 
     /// Writes down that `attempt` leaves now; must return before the first byte of it is sent.
-    pub fn sent(&self, attempt: AttemptId, now: Timestamp) -> io::Result<()> {
+    pub(crate) fn sent(&self, attempt: AttemptId, now: Timestamp) -> io::Result<()> {
         let mut open = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if open.marks >= MARKS_MAX {
             open.begin(&self.boot_id, now)?;
@@ -124,7 +124,7 @@ fn read(bytes: &[u8], boot_id: &str, open: &[AttemptId]) -> Past {
 }
 
 /// Which boot of the machine this is; differs after every restart of the machine.
-pub fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_or_else(|_| "unknown-boot".into(), |id| id.trim().to_owned())
 }

@@ -124,7 +124,7 @@ impl Speech {
                 let speed = espeak.words_per_minute.to_be_bytes();
                 let key = Key::of(&[
                     RECIPE,
-                    b"espeak-ng",
+                    espeak.program.as_os_str().as_encoded_bytes(),
                     codec.name().as_bytes(),
                     voice.as_bytes(),
                     &speed,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::ids::TrunkId;
 use domain::time::Timestamp;
 use domain::trunk::TrunkGate;
+use facade::zone::Zone;
 use proto::sip::flow::Target;
 use proto::sip::ua::{ProbeResult, TrunkKey};
 use rustls_pki_types::CertificateDer;
@@ -21,20 +22,20 @@ use tokio_util::sync::CancellationToken;
 use crate::call_task::CallParts;
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
-use crate::config::{Config, FetchConfig};
+use crate::config::{Config, FetchConfig, RtpConfig};
 use crate::control::{Control, Parts};
 use crate::dialer::Dialer;
 use crate::fetch::Fetcher;
-use crate::files::{CacheConfig, Prompts, SoundCache};
+use crate::files::{AudioFiles, CacheConfig, SoundCache};
 use crate::health::HealthBoard;
-use crate::http::{HttpClient, HttpPolicy};
+use crate::http::{HttpClient, HttpPolicy, tls_config};
 use crate::recovery::{RecoveryError, recover};
-use crate::rtp_io::{MediaConfig, MediaEngine};
+use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
 use crate::sip_io::{self, Sip, Sockets};
 use crate::speech::{Adapter, EspeakNg, Speech, SpeechConfig};
 use crate::switch::native::NativeSwitch;
 use crate::wake::Wake;
-use crate::webhooks;
+use crate::webhooks::Webhooks;
 
 /// Answers of start pages kept in memory.
 const PAGE_CACHE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
@@ -54,6 +55,15 @@ pub struct Engine {
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A directory or a file. The operator repairs it.
+    #[error("{what}")]
+    Files {
+        /// What was wrong.
+        what: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// A certificate, a network or a resolver. The operator repairs it.
     #[error("{what}")]
     Http {
@@ -63,6 +73,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// No ports for audio, or no thread. The operator repairs it.
+    #[error("cannot start audio")]
+    Media(#[from] MediaError),
     /// A port is taken, or an address is not ours. The operator repairs it.
     #[error("cannot open {what}")]
     Port {
@@ -78,6 +91,9 @@ pub enum StartError {
     /// The store is away.
     #[error("store is unavailable")]
     Store(#[from] StoreError),
+    /// There is no such time zone. The operator repairs it.
+    #[error("there is no time zone {0:?}, use an IANA name")]
+    Zone(String),
 }
 
 /// Starts the engine: settles the past, opens the sockets, starts the loops.
@@ -93,8 +109,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let past = recover(&store, &journal_path, clock.now(), ring_time_max).await?;
 
     let (stop, stop_dialing) = (CancellationToken::new(), CancellationToken::new());
-    let tls = crate::http::tls_client(&certificates(config.sip.ca_file.as_deref())?)
-        .map_err(|source| StartError::Http { what: "cannot set up TLS".into(), source })?;
+    let tls = tls(&config)?;
     let (sip, sip_loop) = sip_io::start(
         sockets,
         sip_io::Start {
@@ -109,10 +124,11 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         },
     )
     .map_err(|source| port("the SIP port".into(), source))?;
-    let media = MediaEngine::start(media_config(&config), clock.clone())
-        .map_err(|source| port(format!("audio at {}", config.rtp.bind), source))?;
+    let media = MediaEngine::start(media_config(&config), clock.clone())?;
     let http = http_client(&config.fetch, &clock)?;
-    let prompts = prompts(&config, &health).await?;
+    let cache = sound_cache(&config)?;
+    let speech = speech(&config.speech, cache.clone());
+    check_speech(&speech, &health).await;
     let switch = NativeSwitch::new(
         sip,
         media,
@@ -121,7 +137,6 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         identity_key,
         config.sip.advertise,
     );
-    switch.take_down(&past.in_doubt);
 
     let wakes = Wakes::default();
     let calls = LiveCalls::default();
@@ -129,7 +144,8 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         clock: clock.clone(),
         fetcher: Fetcher::new(http.clone(), clock.clone(), PAGE_CACHE_BYTES_MAX),
         limits: config.call_limits,
-        prompts,
+        files: AudioFiles::new(cache),
+        speech,
         script_limits: script::vxml::Limits::default(),
         store: store.clone(),
         switch,
@@ -149,16 +165,15 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     };
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
-    let deliver = webhooks::run(webhooks::Parts {
-        clock: clock.clone(),
+    let time = clock.clone();
+    let webhooks = Webhooks {
         http: http.clone(),
-        seed: config.seed("webhooks"),
-        stop: stop.clone(),
+        now: move || time.now(),
         store: store.clone(),
-        time_zone: config.time_zone.clone(),
         wake: wakes.webhooks.clone(),
-    });
-    let loops = vec![sip_loop, runtime.spawn(deliver)];
+        zone: zone(&config.time_zone)?,
+    };
+    let loops = vec![sip_loop, runtime.spawn(webhooks.run(stop.clone()))];
 
     let parts = Arc::new(Parts {
         calls,
@@ -214,8 +229,7 @@ pub async fn probe_trunks(
 ) -> Result<Vec<(String, Result<String, String>)>, StartError> {
     let sockets = Sockets::open(config.sip.bind)
         .map_err(|source| port(format!("sip.bind {}", config.sip.bind), source))?;
-    let tls = crate::http::tls_client(&certificates(config.sip.ca_file.as_deref())?)
-        .map_err(|source| StartError::Http { what: "cannot set up TLS".into(), source })?;
+    let tls = tls(&config)?;
     let stop = CancellationToken::new();
     let mut trunks = config.trunks.clone();
     // Who only asks does not register: that would take the calls of a running server.
@@ -282,15 +296,13 @@ fn gates(config: &Config, held: &[(Timestamp, TrunkId)]) -> Vec<(String, TrunkGa
 }
 
 fn media_config(config: &Config) -> MediaConfig {
-    MediaConfig {
-        advertised_ip: config.rtp.advertise,
-        bind_ip: config.rtp.bind,
-        port_max: config.rtp.port_max,
-        port_min: config.rtp.port_min,
-        seed: config.seed("media"),
-        threads: config.rtp.threads,
-        ..MediaConfig::default()
-    }
+    let RtpConfig { advertise, bind, port_max, port_min, threads } = config.rtp;
+    let defaults = MediaConfig::new(bind, advertise, config.seed("media"));
+    MediaConfig { port_max, port_min, threads, ..defaults }
+}
+
+fn zone(name: &str) -> Result<Zone, StartError> {
+    Zone::named(name).ok_or_else(|| StartError::Zone(name.to_owned()))
 }
 
 fn http_client(config: &FetchConfig, clock: &Clock) -> Result<HttpClient, StartError> {
@@ -312,6 +324,14 @@ fn http_client(config: &FetchConfig, clock: &Clock) -> Result<HttpClient, StartE
         .map_err(|source| wrong("cannot set up outgoing HTTP".into(), source))
 }
 
+fn tls(config: &Config) -> Result<rustls::ClientConfig, StartError> {
+    let roots = certificates(config.sip.ca_file.as_deref())?;
+    tls_config(&roots, true).map_err(|error| StartError::Http {
+        what: "cannot set up TLS".into(),
+        source: io::Error::other(error),
+    })
+}
+
 fn certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let Some(file) = file else {
         return Ok(Vec::new());
@@ -326,28 +346,25 @@ fn certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Sta
         .map_err(wrong)
 }
 
-/// Prompts, with a clear word now if nothing can be spoken: scripts will say `error.noresource`.
-async fn prompts(config: &Config, health: &HealthBoard) -> Result<Prompts, StartError> {
-    let cache = CacheConfig { dir: Some(config.data_dir.join("speech")), ..CacheConfig::default() };
-    let cache = SoundCache::open(&cache).map_err(|source| StartError::Http {
-        what: format!("cannot keep speech in {}", config.data_dir.display()),
-        source,
-    })?;
-    let speech = speech(&config.speech, cache.clone());
+fn sound_cache(config: &Config) -> Result<SoundCache, StartError> {
+    let dir = config.data_dir.join("speech");
+    let what = format!("cannot keep speech in {}", dir.display());
+    let cache = CacheConfig { dir: Some(dir), ..CacheConfig::default() };
+    SoundCache::open(&cache).map_err(|source| StartError::Files { what, source })
+}
+
+/// A clear word now if nothing can be spoken; scripts will be told `error.noresource`.
+async fn check_speech(speech: &Speech, health: &HealthBoard) {
     if let Err(error) = speech.check().await {
         tracing::error!("texts cannot be spoken: {error}");
         health.speech(Some(error.to_string()));
     }
-    Ok(Prompts::new(speech, cache))
 }
 
 /// The speaker that the settings name.
 pub fn speech(config: &crate::config::SpeechConfig, cache: SoundCache) -> Speech {
     let settings = SpeechConfig {
-        adapter: Adapter::EspeakNg(EspeakNg {
-            program: config.program.clone().into(),
-            ..EspeakNg::default()
-        }),
+        adapter: Adapter::EspeakNg(EspeakNg::at(&config.program)),
         language: config.language.clone(),
         concurrent_max: config.processes,
         ..SpeechConfig::default()

@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use read::local_address;
 pub(crate) use settings::example;
 pub(crate) use trunks::{Credentials, Transport, TrunkSettings};
 

@@ -1,11 +1,29 @@
 //! MAIN: commands, settings, and nothing that decides.
 
+mod account;
+mod bench;
+mod call;
+mod cli;
+mod client;
 mod config;
+mod demo;
+mod doctor;
+mod lab;
+mod serve;
+mod stage;
+mod terminal;
 
-fn main() {
-    let file = std::env::args_os().nth(1).map(std::path::PathBuf::from);
-    match config::Config::load(file.as_deref()) {
-        Ok(config) => println!("{config:?} {}", config::example()),
-        Err(mistakes) => eprintln!("{mistakes}"),
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("outdial: {error:#}");
+            ExitCode::from(cli::EXIT_FAILED)
+        }
     }
 }

@@ -17,6 +17,7 @@ use store::Begun;
 use url::Url;
 
 use super::CallParts;
+use crate::files;
 use crate::http::CookieJar;
 use crate::rtp_io::PlayItem;
 
@@ -176,7 +177,8 @@ impl ScriptHost {
                     let (parts, cookies) = (&parts, &cookies);
                     async move { parts.fetcher.audio(&url, timeout, cookies).await }
                 };
-                (play, parts.prompts.prepare(&prompts, codec, fetch).await)
+                let (speech, files) = (&parts.speech, &parts.files);
+                (play, files::prepare(speech, files, &prompts, codec, fetch).await)
             }
             .boxed(),
         );

@@ -82,7 +82,7 @@ const WORDS_PER_MINUTE_DEFAULT: u16 = 160;
 
 impl Default for EspeakNg {
     fn default() -> Self {
-        Self::new("espeak-ng", WORDS_PER_MINUTE_DEFAULT, BTreeMap::new())
+        Self::at("espeak-ng")
     }
 }
 
@@ -94,6 +94,11 @@ impl EspeakNg {
         voices: BTreeMap<String, String>,
     ) -> Self {
         Self { program: program.into(), words_per_minute, voices, listed: Arc::default() }
+    }
+
+    /// The program at its usual speed, with the voices that it chooses itself.
+    pub fn at(program: impl Into<PathBuf>) -> Self {
+        Self::new(program, WORDS_PER_MINUTE_DEFAULT, BTreeMap::new())
     }
 
     /// The voice that speaks a language.

@@ -1,0 +1,128 @@
+//! The command line: every command, its options, and what its exit code means.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Mistakes};
+use crate::{account, bench, call, demo, doctor, lab, serve, terminal};
+
+/// The command did not do what it was asked for.
+pub(crate) const EXIT_FAILED: u8 = 1;
+/// The command line or the configuration is wrong; nothing was done.
+pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// Outbound calls: queue them over HTTP, dial them over SIP, run a script when somebody answers.
+///
+/// Exit codes: 0 done, 1 not done, 2 wrong command line or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "outdial", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Configuration file; `outdial.toml` where it is there.
+    #[arg(long, global = true, env = "OUTDIAL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create accounts and their keys.
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Measure CPU per call and calls on one core.
+    Bench(bench::Options),
+    /// Place one call through a running server.
+    Call(call::Options),
+    /// Print the annotated example configuration.
+    Config,
+    /// Sixty real calls over loopback, from upload to result.
+    Demo(demo::Options),
+    /// Check everything that a server needs, one line each.
+    Doctor(doctor::Options),
+    /// Far ends to try things with.
+    #[command(subcommand)]
+    Lab(lab::Command),
+    /// Run the server.
+    Serve(serve::Options),
+}
+
+/// Where a running server is, and who asks.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Server {
+    /// Address of the running server; the configured one where none is given.
+    #[arg(long, env = "OUTDIAL_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// API key, as `outdial account create` printed it.
+    #[arg(long, env = "OUTDIAL_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+}
+
+impl Server {
+    /// The server's base address.
+    pub(crate) fn base(&self, config: &Config) -> String {
+        let own = |listen: SocketAddr| {
+            let any = listen.ip().is_unspecified();
+            let host = if any { "127.0.0.1".into() } else { listen.ip().to_string() };
+            format!("http://{host}:{}", listen.port())
+        };
+        self.server.clone().unwrap_or_else(|| own(config.api_listen))
+    }
+}
+
+/// Runs a command.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
+    if matches!(cli.command, Command::Config) {
+        print!("{}", crate::config::example());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let load = || Config::load(cli.config.as_deref());
+    // These bring their own configuration.
+    match &cli.command {
+        Command::Bench(options) => {
+            terminal::log("warn", false);
+            return block_on(bench::run(options));
+        }
+        Command::Demo(options) => {
+            terminal::log("warn", false);
+            return block_on(demo::run(options));
+        }
+        Command::Lab(command) => {
+            terminal::log("info", false);
+            return block_on(lab::run(command));
+        }
+        _ => {}
+    }
+    let config = match load() {
+        Ok(config) => config,
+        Err(mistakes) => return Ok(refuse(&mistakes)),
+    };
+    match cli.command {
+        Command::Account(command) => block_on(account::run(&config, &command)),
+        Command::Call(options) => block_on(call::run(&config, &options)),
+        Command::Doctor(options) => block_on(doctor::run(&config, &options)),
+        Command::Serve(options) => {
+            terminal::log(&config.log_filter, config.log_json);
+            block_on(serve::run(config, options))
+        }
+        Command::Bench(_) | Command::Config | Command::Demo(_) | Command::Lab(_) => {
+            unreachable!("handled above, without a configuration")
+        }
+    }
+}
+
+fn refuse(mistakes: &Mistakes) -> ExitCode {
+    eprintln!("outdial: {mistakes}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(work)
+}

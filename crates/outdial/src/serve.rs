@@ -1,0 +1,193 @@
+//! `outdial serve`: the server, from its settings to its last call.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use domain::call::CallLimits;
+use domain::ids::TrunkId;
+use domain::trunk::TrunkLimits;
+use engine::config::{FetchConfig, RtpConfig, SipConfig, SpeechConfig, TrunkConfig};
+use proto::sip::flow::Transport;
+use store::{Store, StoreConfig};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Config, TrunkSettings, local_address};
+
+/// How to run.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Write the addresses that the server listens on into this file, as JSON, once it is up.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+/// Runs the server until SIGTERM or SIGINT, then drains.
+pub(crate) async fn run(config: Config, options: Options) -> Result<ExitCode> {
+    let listener = TcpListener::bind(config.api_listen)
+        .await
+        .with_context(|| format!("api.listen: cannot listen at {}", config.api_listen))?;
+    let api_address = listener.local_addr()?;
+    let (store, reader) = Store::open(StoreConfig::new(&config.store_path))
+        .await
+        .with_context(|| format!("store.path: cannot open {}", config.store_path.display()))?;
+    first_account(&store, &reader).await?;
+
+    let engine_config = engine_config(&config, api_address)?;
+    let engine = engine::start(engine_config, store.clone(), reader.clone())
+        .await
+        .context("cannot start")?;
+    let metrics = api::metrics::install();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let serving = tokio::task::spawn(api::serve(
+        listener,
+        api::Api {
+            control: engine.control().clone(),
+            metrics,
+            secret: random()?,
+            time_zone: config.time_zone.clone(),
+        },
+        stop.clone(),
+    ));
+    tracing::info!(api = %api_address, sip = %engine.sip_address(), "outdial is up");
+    if let Some(file) = options.ready_file {
+        let ready = serde_json::json!({
+            "api": api_address.to_string(),
+            "sip": engine.sip_address().to_string(),
+        });
+        write_whole(&file, &ready.to_string())?;
+    }
+
+    wait_for_signal().await?;
+    // The API answers while calls drain, so that clients can see them end.
+    engine.drain().await;
+    stop.cancel();
+    serving.await.context("the API broke")??;
+    store.close().await.context("the store did not close")?;
+    tracing::info!("outdial has ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// A store without accounts gets one, so that a first start can be used at once.
+async fn first_account(store: &Store, reader: &store::Reader) -> Result<()> {
+    if !reader.accounts().await?.is_empty() {
+        return Ok(());
+    }
+    let secrets = crate::account::create(store, "admin").await?;
+    eprintln!("This store is new. Its first account, shown this once:");
+    eprintln!("  login    {}", secrets.login);
+    eprintln!("  PIN      {}", secrets.pin);
+    eprintln!("  API key  {}", secrets.api_key);
+    Ok(())
+}
+
+/// Writes a file so that a reader sees all of it or nothing.
+fn write_whole(path: &std::path::Path, text: &str) -> Result<()> {
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, text)
+        .and_then(|()| std::fs::rename(&partial, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
+    Ok(bytes)
+}
+
+fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Config> {
+    // What is bound to any address must name one; a machine without a route only has loopback.
+    let own = || local_address().unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+    let named = |bind: std::net::IpAddr| if bind.is_unspecified() { own() } else { bind };
+    let parent = config.store_path.parent().map(PathBuf::from).unwrap_or_default();
+    let data_dir = if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent };
+    Ok(engine::config::Config {
+        call_limits: CallLimits {
+            ring_time_max: config.ring_time_max,
+            call_time_max: config.call_time_max,
+        },
+        data_dir,
+        drain_time_max: config.drain_time_max,
+        fetch: FetchConfig {
+            allow_private: config.fetch_allow.clone(),
+            ca_file: config.fetch_ca.clone(),
+            own_addresses: vec![api],
+        },
+        rtp: RtpConfig {
+            advertise: config.rtp_advertise.unwrap_or_else(|| named(config.rtp_bind)),
+            bind: config.rtp_bind,
+            port_max: config.rtp_ports.1,
+            port_min: config.rtp_ports.0,
+            threads: config.rtp_threads,
+        },
+        secret: random()?,
+        sip: SipConfig {
+            advertise: config.sip_advertise.unwrap_or_else(|| named(config.sip_bind.ip())),
+            bind: config.sip_bind,
+            ca_file: config.sip_ca.clone(),
+            session_expires: config.sip_session,
+        },
+        speech: SpeechConfig {
+            language: config.speech_language.clone(),
+            processes: config.speech_processes,
+            program: config.speech_program.clone(),
+        },
+        time_zone: config.time_zone.clone(),
+        trunks: config.trunks.iter().zip(1..).map(|(trunk, id)| trunk_config(trunk, id)).collect(),
+    })
+}
+
+fn trunk_config(trunk: &TrunkSettings, id: i64) -> TrunkConfig {
+    let credentials = trunk.credentials.as_ref();
+    TrunkConfig {
+        allow_loopback: trunk.allow_loopback,
+        caller_id: trunk.caller_id.clone(),
+        domain: trunk.domain.clone(),
+        hosts: trunk.hosts.clone(),
+        id: TrunkId(id),
+        limits: TrunkLimits { slots: trunk.slots, calls_per_second: trunk.calls_per_second },
+        name: trunk.name.clone(),
+        realm: credentials.and_then(|credentials| credentials.realm.clone()),
+        register: trunk.register,
+        transport: match trunk.transport {
+            config::Transport::Udp => Transport::Udp,
+            config::Transport::Tcp => Transport::Tcp,
+            config::Transport::Tls => Transport::Tls,
+        },
+        user: credentials.map(|user| (user.username.clone(), user.password.clone())),
+    }
+}
+
+/// Whether texts can be spoken; says what speaks, or what is missing.
+pub(crate) async fn speech_check(config: &Config) -> Result<String, String> {
+    let engine = engine_config(config, config.api_listen).map_err(|error| error.to_string())?;
+    let cache = engine::files::SoundCache::open(&engine::files::CacheConfig::default())
+        .map_err(|error| error.to_string())?;
+    let program = &config.speech_program;
+    match engine::speech(&engine.speech, cache).check().await {
+        Ok(()) => Ok(format!("{program} speaks {}", config.speech_language)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Asks every trunk's addresses by OPTIONS: for each trunk what was found, or what to repair.
+pub(crate) async fn probe_trunks(config: &Config) -> Result<Vec<(String, Result<String, String>)>> {
+    let mut engine = engine_config(config, config.api_listen)?;
+    // The server may be running on the configured port; the answers come to any.
+    engine.sip.bind.set_port(0);
+    engine::probe_trunks(engine).await.context("cannot open a SIP port")
+}
