@@ -47,8 +47,10 @@ o=callee 1 1 IN IP4 127.0.0.1
 s=-
 c=IN IP4 127.0.0.1
 t=0 0
-m=audio EAR RTP/AVP 0
+m=audio EAR RTP/AVP 0 101
 a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-15
 ]]></send>
   <recv request="ACK" optional="true"/>
   <recv request="BYE"/>
