@@ -199,23 +199,25 @@ impl Call {
             (Dialing, Event::Invite(_, Response(r)), 421) => self.offer_reliable(now, r, core),
             (Dialing, Event::Invite(_, Response(r)), 422) => self.ask_longer(now, r, core),
             (Dialing, Event::Invite(_, Response(r)), 503) => self.unavailable(now, r, core),
-            (Dialing | Canceling, Event::Invite(_, Response(r)), _) => self.refused(r, core),
+            (Dialing | Canceling, Event::Invite(_, Response(r)), _) => self.refused(now, r, core),
             (Dialing, Event::Invite(_, Failed(Finish::Transport)), _) => {
                 self.undelivered(now, core)
             }
-            (Dialing, Event::Invite(_, Closed), _) => self.cut_off(core),
-            (Dialing, Event::Invite(_, Failed(_)), _) => self.unanswered(core),
-            (Canceling, Event::Invite(_, Closed | Failed(_)), _) => self.gave_up(core),
+            (Dialing, Event::Invite(_, Closed), _) => self.cut_off(now, core),
+            (Dialing, Event::Invite(_, Failed(_)), _) => self.unanswered(now, core),
+            (Canceling, Event::Invite(_, Closed | Failed(_)), _) => self.gave_up(now, core),
 
             (Up, Event::HangUp(reason), _) => self.leave(now, reason, End::us(), core),
             (Up, Event::Refresh(id, outcome), _) => self.refreshed(now, id, outcome, core),
             (Up, Event::Expired, _) => self.expired(now, core),
+            // What crosses our BYE: a re-INVITE of ours is granted, and wants its ACK.
+            (Leaving, Event::Refresh(id, Response(r)), 200..300) => self.acknowledge(id, r, core),
             (Leaving, Event::Bye(Response(r)), 401 | 407) => self.prove_bye(now, r, core),
             (Leaving, Event::Bye(Closed | Failed(Finish::Transport)), _) => {
                 self.repeat_bye(now, core)
             }
-            (Leaving, Event::Bye(_), 200..) => self.finish(core),
-            (Leaving, Event::Bye(Failed(_)), _) => self.finish(core),
+            (Leaving, Event::Bye(_), 200..) => self.finish(now, core),
+            (Leaving, Event::Bye(Failed(_)), _) => self.finish(now, core),
 
             (Dialing | Canceling | Up, Event::Answer(sdp), _) => self.answer(now, sdp, core),
             (Dialing | Canceling | Up, Event::Reject(status), _) => self.reject(now, status, core),
@@ -226,7 +228,7 @@ impl Call {
             }
             (Up, Event::Acked(ack), _) => self.acked(now, ack, core),
             // Late: provisional responses to a BYE, ACKs and replies that lost their race, a
-            // second HangUp, a refresh answered after the goodbye.
+            // second HangUp, a refresh refused after the goodbye.
             (Dialing | Canceling | Up | Leaving | Over, event, _) => {
                 let event = event.name();
                 tracing::trace!(call.id = self.key.0, phase = ?self.phase, event, "ignored");
@@ -262,12 +264,13 @@ impl Call {
         self.stop_talking(now, core);
         if !self.bye(now, reason.as_ref(), None, core) {
             // Without room for a BYE the far end finds out by itself: the call is over for us.
-            self.finish(core);
+            self.finish(now, core);
         }
     }
 
     /// Says `Ended`.
-    pub(super) fn end(&mut self, end: End, core: &mut Core) {
+    pub(super) fn end(&mut self, now: Instant, end: End, core: &mut Core) {
+        self.stop_talking(now, core);
         self.phase = Phase::Over;
         self.dialing = None;
         let end = End { q850: end.q850.or(self.q850), ..end };
@@ -275,9 +278,9 @@ impl Call {
     }
 
     /// Says `Ended` as it was decided when the BYE was sent.
-    pub(super) fn finish(&mut self, core: &mut Core) {
+    pub(super) fn finish(&mut self, now: Instant, core: &mut Core) {
         let end = self.end.take().unwrap_or_else(End::us);
-        self.end(end, core);
+        self.end(now, end, core);
     }
 
     /// Nothing of the session is waited for any more; an offer under way is refused.
@@ -334,7 +337,7 @@ impl Call {
 
     fn prove_bye(&mut self, now: Instant, response: &Response, core: &mut Core) {
         if !self.bye(now, None, Some(response), core) {
-            self.finish(core);
+            self.finish(now, core);
         }
     }
 
@@ -343,7 +346,7 @@ impl Call {
         let may_repeat = self.byes_left > 0;
         self.byes_left = 0;
         if !may_repeat || !self.bye(now, None, None, core) {
-            self.finish(core);
+            self.finish(now, core);
         }
     }
 }

@@ -80,6 +80,14 @@ impl Dialing {
         Some((&mut found.dialog, found.is_agreed))
     }
 
+    /// One fork changed its session before it answered: an answer without SDP means this one.
+    pub(super) fn set_sdp(&mut self, tag: &str, sdp: Bytes) {
+        let found = self.early.iter_mut().find(|early| early.dialog.remote_tag() == tag);
+        if let Some(early) = found {
+            early.sdp = Some(sdp);
+        }
+    }
+
     /// One fork gave up.
     pub(super) fn forget(&mut self, tag: &str) {
         self.early.retain(|early| early.dialog.remote_tag() != tag);
@@ -100,7 +108,7 @@ impl Call {
         let branch = branch.unwrap_or_else(|| core.tokens.branch());
         if !self.send_invite(now, &branch, None, core) {
             let end = End::found(EndedBy::NotSent, None, "no room for another transaction");
-            self.end(end, core);
+            self.end(now, end, core);
         }
     }
 
@@ -293,7 +301,7 @@ impl Call {
     /// Opens the dialog and acknowledges; gives the SDP that came before, if any did.
     fn confirm(
         &mut self,
-        _now: Instant,
+        now: Instant,
         id: TransactionId,
         response: &Response,
         core: &mut Core,
@@ -312,7 +320,7 @@ impl Call {
         let Some(dialog) = dialog else {
             // The parser lets no response through that names no dialog.
             let end = End::found(EndedBy::Far, Some(response.status), "answer names no dialog");
-            self.end(end, core);
+            self.end(now, end, core);
             return None;
         };
         let mut ack = dialog.ack(dialing.cseq);
@@ -331,7 +339,7 @@ impl Call {
     /// 401 or 407: tries again with a proof, once for each realm.
     pub(super) fn prove(&mut self, now: Instant, response: &Response, core: &mut Core) {
         if !self.dial_changed(now, Some(response), core) {
-            self.refused(response, core);
+            self.refused(now, response, core);
         }
     }
 
@@ -347,7 +355,7 @@ impl Call {
                 return;
             }
         }
-        self.refused(response, core);
+        self.refused(now, response, core);
     }
 
     /// 422: the session interval is too short for somebody in the way (RFC 4028 §7.3).
@@ -365,7 +373,7 @@ impl Call {
                 return;
             }
         }
-        self.refused(response, core);
+        self.refused(now, response, core);
     }
 
     /// 503: this address cannot work now; the next one may, unless somebody was rung already.
@@ -375,7 +383,7 @@ impl Call {
         core.rest(self.trunk, self.way.flow, now + pause);
         let is_ringing = self.dialing.as_ref().is_some_and(|dialing| dialing.is_ringing);
         if is_ringing || !self.dial_elsewhere(now, core) {
-            self.refused(response, core);
+            self.refused(now, response, core);
         }
     }
 
@@ -384,36 +392,36 @@ impl Call {
         core.rest(self.trunk, self.way.flow, now + REST_MIN);
         if !self.dial_elsewhere(now, core) {
             let text = "no address of the trunk can be reached";
-            self.end(End::found(EndedBy::Unreachable, None, text), core);
+            self.end(now, End::found(EndedBy::Unreachable, None, text), core);
         }
     }
 
     /// The connection closed behind the INVITE: it may have arrived, so nobody else is tried.
-    pub(super) fn cut_off(&mut self, core: &mut Core) {
+    pub(super) fn cut_off(&mut self, now: Instant, core: &mut Core) {
         let text = "connection closed behind the INVITE";
-        self.end(End::found(EndedBy::Transport, None, text), core);
+        self.end(now, End::found(EndedBy::Transport, None, text), core);
     }
 
     /// Any other final response, and 487 after our CANCEL.
-    pub(super) fn refused(&mut self, response: &Response, core: &mut Core) {
+    pub(super) fn refused(&mut self, now: Instant, response: &Response, core: &mut Core) {
         self.learn(&response.headers);
         let by = match (self.phase, response.status) {
             // Others may have ended it in the same moment; only 487 says that it was our CANCEL.
             (Phase::Canceling, 487) => EndedBy::Us,
             _ => EndedBy::Far,
         };
-        self.end(End { by, ..End::far(response) }, core);
+        self.end(now, End { by, ..End::far(response) }, core);
     }
 
     /// Timer B: somebody may be ringing all the same, so no other address is tried.
-    pub(super) fn unanswered(&mut self, core: &mut Core) {
+    pub(super) fn unanswered(&mut self, now: Instant, core: &mut Core) {
         let end = End::found(EndedBy::Timeout, None, "no response to the INVITE");
-        self.end(end, core);
+        self.end(now, end, core);
     }
 
     /// The far end stays silent after our CANCEL, or was silent all the time.
-    pub(super) fn gave_up(&mut self, core: &mut Core) {
-        self.end(End::found(EndedBy::Us, None, "no final response after hanging up"), core);
+    pub(super) fn gave_up(&mut self, now: Instant, core: &mut Core) {
+        self.end(now, End::found(EndedBy::Us, None, "no final response after hanging up"), core);
     }
 
     fn dial_changed(

@@ -175,18 +175,24 @@ impl Call {
         core: &mut Core,
     ) {
         self.learn(&response.headers);
-        let Some(dialog) = self.dialog.as_mut() else { return };
-        dialog.refresh_target(&response.headers);
-        let Ok((cseq, method)) = response.headers.cseq() else { return };
-        if method == Method::Invite {
-            let (ack, target) = (dialog.ack(cseq), next_target(dialog, &self.way));
-            let tag = dialog.remote_tag().to_owned();
-            core.acknowledge(id, &tag, ack, target);
-            if let Some(sdp) = Body::of(&response.headers, &response.body).sdp() {
-                core.effects.push_back(Effect::Refreshed { call: self.key, sdp });
-            }
+        if let Some(dialog) = self.dialog.as_mut() {
+            dialog.refresh_target(&response.headers);
+        }
+        self.acknowledge(id, response, core);
+        let is_answer = matches!(response.headers.cseq(), Ok((_, Method::Invite)));
+        let sdp = Body::of(&response.headers, &response.body).sdp().filter(|_| is_answer);
+        if let Some(sdp) = sdp {
+            core.effects.push_back(Effect::Refreshed { call: self.key, sdp });
         }
         self.agree(now, response);
+    }
+
+    /// Sends the ACK of a 2xx, if it was a re-INVITE that was granted.
+    pub(super) fn acknowledge(&mut self, id: TransactionId, response: &Response, core: &mut Core) {
+        let Some(dialog) = self.dialog.as_ref() else { return };
+        let Ok((cseq, Method::Invite)) = response.headers.cseq() else { return };
+        let target = next_target(dialog, &self.way);
+        core.acknowledge(id, dialog.remote_tag(), dialog.ack(cseq), target);
     }
 
     /// 422: whether a longer interval can be asked for.

@@ -56,9 +56,8 @@ impl Call {
         request: Box<Request>,
         core: &mut Core,
     ) {
-        let far_tag = request.headers.from().ok();
-        let far_tag = far_tag.as_ref().and_then(|from| from.tag()).unwrap_or_default();
-        let Some((dialog, is_agreed)) = self.dialog_with(far_tag) else {
+        let far_tag = far_tag(&request);
+        let Some((dialog, is_agreed)) = self.dialog_with(&far_tag) else {
             return self.reply(now, id, &request, 481, core);
         };
         let in_order = request.headers.cseq().ok().map(|(cseq, _)| dialog.check_order(cseq));
@@ -73,12 +72,12 @@ impl Call {
             (Phase::Leaving, Method::Bye) => {
                 // Both hang up at once; ours was first.
                 self.reply(now, id, &request, 200, core);
-                self.finish(core);
+                self.finish(now, core);
             }
             (Phase::Dialing | Phase::Canceling, Method::Bye) => {
                 // A fork leaves before it answered; the INVITE itself goes on.
                 if let Some(dialing) = self.dialing.as_mut() {
-                    dialing.forget(far_tag);
+                    dialing.forget(&far_tag);
                 }
                 self.reply(now, id, &request, 200, core);
             }
@@ -138,8 +137,7 @@ impl Call {
 
     fn hung_up(&mut self, now: Instant, id: TransactionId, bye: &Request, core: &mut Core) {
         self.reply(now, id, bye, 200, core);
-        self.stop_talking(now, core);
-        self.end(End::bye(bye), core);
+        self.end(now, End::bye(bye), core);
     }
 
     /// INFO: what old devices send without a package is taken and means nothing to us; packages
@@ -272,9 +270,7 @@ impl Call {
         agreement: Option<Agreement>,
         core: &Core,
     ) -> Response {
-        let tag = request.headers.from().ok();
-        let tag = tag.as_ref().and_then(|from| from.tag()).unwrap_or_default();
-        if let Some((dialog, _)) = self.dialog_with(tag) {
+        if let Some((dialog, _)) = self.dialog_with(&far_tag(request)) {
             dialog.refresh_target(&request.headers);
         }
         self.learn(&request.headers);
@@ -312,6 +308,10 @@ impl Call {
         let mut response = self.grant(now, &request, agreement, core);
         response.set_body("application/sdp", sdp.clone());
         self.local_sdp = sdp;
+        let offer = Body::of(&request.headers, &request.body).sdp();
+        if let (Some(dialing), Some(offer)) = (self.dialing.as_mut(), offer) {
+            dialing.set_sdp(&far_tag(&request), offer);
+        }
         let message = Bytes::from(response.to_bytes());
         if request.method == Method::Invite {
             let cseq = request.headers.cseq().map_or(0, |(cseq, _)| cseq);
@@ -379,6 +379,12 @@ impl Call {
         }
         self.refresh_due(now, core);
     }
+}
+
+/// The tag of the far end that asks; empty for one of RFC 2543.
+fn far_tag(request: &Request) -> Box<str> {
+    let from = request.headers.from().ok();
+    from.as_ref().and_then(|from| from.tag()).unwrap_or_default().into()
 }
 
 /// 420, where the request requires what we do not know (RFC 3261 §8.2.2.3).

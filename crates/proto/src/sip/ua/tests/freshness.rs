@@ -215,6 +215,19 @@ fn reinvite_of_a_far_end_without_timer_is_watched_by_us() {
 }
 
 #[test]
+fn reinvite_granted_behind_our_bye_is_acknowledged() {
+    let mut lab = up("1800;refresher=uac", "INVITE");
+    lab.pass_s(900);
+    lab.hang_up();
+    lab.answer();
+    lab.answer();
+    assert_eq!(lab.story(), "> INVITE 2 sdp; > BYE 3; > ACK 2; > ACK 2");
+    lab.respond(&Method::Bye, 200);
+    assert_eq!(lab.story(), "ended Us 200");
+    lab.assert_clean();
+}
+
+#[test]
 fn hang_up_during_our_reinvite_leaves_nothing_behind() {
     let mut lab = up("1800;refresher=uac", "INVITE");
     lab.pass_s(900);

@@ -362,6 +362,50 @@ fn early_dialog_whose_answer_was_reliable_may_offer() {
 }
 
 #[test]
+fn early_offer_dies_with_its_call() {
+    let mut lab = Lab::new();
+    lab.dial();
+    let extra = [(Name::Require, "100rel"), (Name::RSeq, "1")];
+    lab.respond_as(&Method::Invite, 183, "b", &extra, ANSWER);
+    lab.ask(Method::Update, &[], NEW);
+    lab.respond(&Method::Prack, 200);
+    lab.story();
+    lab.respond(&Method::Invite, 486);
+    assert_eq!(lab.story(), "> ACK 1; > 487 to UPDATE; ended Far 486");
+    lab.assert_clean();
+}
+
+#[test]
+fn early_offer_may_be_answered_after_the_call_is() {
+    let mut lab = Lab::new();
+    lab.dial();
+    let extra = [(Name::Require, "100rel"), (Name::RSeq, "1")];
+    lab.respond_as(&Method::Invite, 183, "b", &extra, ANSWER);
+    lab.ask(Method::Update, &[], NEW);
+    lab.story();
+    lab.respond(&Method::Invite, 200);
+    lab.feed(Input::Answer { call: CALL, sdp: OFFER.into() });
+    assert_eq!(lab.story(), "> ACK 1; answered sdp; > 200 to UPDATE sdp");
+}
+
+#[test]
+fn answer_without_sdp_means_the_session_that_was_agreed_last() {
+    let mut lab = Lab::new();
+    lab.dial();
+    let extra = [(Name::Require, "100rel"), (Name::RSeq, "1")];
+    lab.respond_as(&Method::Invite, 183, "b", &extra, ANSWER);
+    lab.ask(Method::Update, &[], NEW);
+    lab.feed(Input::Answer { call: CALL, sdp: OFFER.into() });
+    let ok = response(&lab.last(&Method::Invite), 200, "b", &[], "");
+    lab.ua.handle(lab.now, Input::Received { flow: udp(1), data: ok.to_bytes().into() });
+    let answered = std::iter::from_fn(|| lab.ua.poll()).find_map(|effect| match effect {
+        Effect::Answered { sdp, .. } => sdp,
+        _ => None,
+    });
+    assert_eq!(answered.as_deref(), Some(NEW.as_bytes()));
+}
+
+#[test]
 fn next_requests_follow_route_set_and_contact() {
     let mut lab = Lab::new();
     lab.dial();
