@@ -1,4 +1,4 @@
-//! What the far end asks within a call: BYE, offers, and everything else (RFC 3261 §12.2.2, §14.2).
+//! What the far end asks within a call: BYE, offers, and the rest (RFC 3261 §12.2.2, §14.2).
 
 use std::time::{Duration, Instant};
 
