@@ -80,7 +80,7 @@ fn play(count: usize, seconds: u64, threads: usize, echo: bool) -> Result<(), Fa
     engine.load();
     let ended = wait_for_all(&mut streams)?;
     let (cpu, wall) = (cpu()? - cpu_before, clock.instant() - begun);
-    let late = engine.load().late_max;
+    let load = engine.load();
     drop(streams);
     let mut far_figures = String::new();
     told.read_to_string(&mut far_figures)?;
@@ -88,12 +88,14 @@ fn play(count: usize, seconds: u64, threads: usize, echo: bool) -> Result<(), Fa
     println!(
         "{{\"streams\":{count},\"threads\":{threads},\"echo\":{echo},\"ended\":{ended},\
          \"wall_s\":{:.2},\"cpu_s\":{:.3},\"cpu_s_per_1000_stream_s\":{:.4},\
-         \"open_us_per_stream\":{:.1},\"slot_late_max_ms\":{:.2},{}}}",
+         \"open_us_per_stream\":{:.1},\"slot_late_max_ms\":{:.2},\"slots_late_percent\":{:.2},\
+         {}}}",
         wall.as_secs_f64(),
         cpu.as_secs_f64(),
         cpu.as_secs_f64() * 1_000.0 / (count as f64 * wall.as_secs_f64()),
         opened.as_secs_f64() * 1e6 / count as f64,
-        late.as_secs_f64() * 1e3,
+        load.late_max.as_secs_f64() * 1e3,
+        load.slots_late as f64 * 100.0 / load.slots.max(1) as f64,
         far_figures.trim(),
     );
     Ok(())

@@ -32,8 +32,8 @@ use proto::rtp::{Key, Setup, Terms};
 use script::step::PlayId;
 use tokio::sync::{mpsc, oneshot};
 
-use self::endpoint::{Endpoint, Options};
-use self::lease::SharedPorts;
+use self::endpoint::{Endpoint, Options, Reserved};
+use self::lease::{PortLease, SharedPorts};
 pub use self::listener::{Heard, Listener};
 use self::mailbox::{Command, Mailbox};
 use self::ports::{Chance, PortPool};
@@ -161,6 +161,10 @@ pub struct MediaLoad {
     pub late_max: Duration,
     /// Pairs of ports that nobody uses.
     pub port_pairs_free: usize,
+    /// Slots that were worked on since this was asked last.
+    pub slots: u64,
+    /// Those of them that were late by 5 ms or more. More than one in a hundred is too much load.
+    pub slots_late: u64,
     /// Streams that are connected.
     pub streams: usize,
 }
@@ -214,32 +218,28 @@ impl MediaEngine {
 
     /// How much there is to do.
     pub fn load(&self) -> MediaLoad {
-        let threads = &self.0.threads;
-        MediaLoad {
-            late_max: threads.iter().map(|thread| thread.take_late_max()).max().unwrap_or_default(),
-            port_pairs_free: self.0.ports.free(),
-            streams: threads.iter().map(|thread| thread.streams()).sum(),
+        let mut load = MediaLoad { port_pairs_free: self.0.ports.free(), ..MediaLoad::default() };
+        for thread in &self.0.threads {
+            let one = thread.take_load();
+            load.late_max = load.late_max.max(one.late_max);
+            load.slots += one.slots;
+            load.slots_late += one.slots_late;
+            load.streams += one.streams;
         }
+        load
     }
 
-    fn stream(&self, sockets: SocketPair, lease: lease::PortLease) -> Stream {
-        let config = &self.0.config;
-        let rtp = SocketAddr::new(config.advertise, lease.port());
-        let rtcp = SocketAddr::new(config.advertise, lease.port() + 1);
+    fn stream(&self, sockets: SocketPair, lease: PortLease) -> Stream {
+        let address = self.0.config.advertise;
+        let (rtp, rtcp) = (lease.port(), lease.port() + 1);
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let mailbox = Arc::new(Mailbox::default());
-        let options = Options {
-            send_silence: config.send_silence,
-            silence_time_max: config.silence_time_max,
-        };
-        let endpoint = Endpoint::new(sockets, lease, mailbox.clone(), sender, options);
         Stream {
             engine: self.clone(),
-            reserved: Some(Box::new(endpoint)),
-            mailbox,
+            reserved: Some(Reserved { events: sender, sockets, lease }),
+            mailbox: Arc::default(),
             events,
-            rtp,
-            rtcp,
+            rtp: SocketAddr::new(address, rtp),
+            rtcp: SocketAddr::new(address, rtcp),
         }
     }
 }
@@ -273,8 +273,8 @@ impl Drop for Inner {
 /// The audio of one call; dropped, it is closed.
 pub struct Stream {
     engine: MediaEngine,
-    /// The stream itself, until it is connected and belongs to a media thread.
-    reserved: Option<Box<Endpoint>>,
+    /// What is reserved, until the stream is connected and belongs to a media thread.
+    reserved: Option<Reserved>,
     mailbox: Arc<Mailbox>,
     events: mpsc::Receiver<MediaEvent>,
     rtp: SocketAddr,
@@ -295,7 +295,7 @@ impl Stream {
     /// Begins to send and to hear; later, follows a new agreement: hold, resume, another codec or
     /// address. What plays goes on; on hold it waits.
     pub fn connect(&mut self, terms: Terms) {
-        let Some(endpoint) = self.reserved.take() else {
+        let Some(reserved) = self.reserved.take() else {
             self.mailbox.post(Command::Renegotiate(terms));
             return;
         };
@@ -309,8 +309,13 @@ impl Stream {
             wall,
             terms,
         }));
+        let options = Options {
+            send_silence: inner.config.send_silence,
+            silence_time_max: inner.config.silence_time_max,
+        };
+        let endpoint = Endpoint::new(reserved, self.mailbox.clone(), options);
         let lightest = inner.threads.iter().min_by_key(|thread| thread.streams());
-        lightest.expect("an engine has at least one media thread").admit(*endpoint);
+        lightest.expect("an engine has at least one media thread").admit(endpoint);
     }
 
     /// Plays these in order, after what is still playing; [`MediaEvent::PlayEnded`] tells the end.

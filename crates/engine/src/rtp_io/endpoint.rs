@@ -41,6 +41,13 @@ pub(super) struct Endpoint {
     listener: Option<Listener>,
 }
 
+/// What a stream has before the far end is known.
+pub(super) struct Reserved {
+    pub(super) events: mpsc::Sender<MediaEvent>,
+    pub(super) sockets: SocketPair,
+    pub(super) lease: PortLease,
+}
+
 /// What exists once the far end is known.
 struct Live {
     session: Session,
@@ -99,8 +106,8 @@ pub(super) struct Scratch {
 
 /// Largest datagram that is looked at; whatever is longer is cut, and then refused by its size.
 const DATAGRAM_BYTES_MAX: usize = 2_048;
-/// Events that wait for a receiver that does not listen; beyond that, key presses are forgotten.
-const PENDING_MAX: usize = 512;
+/// Events that wait for a call that takes none; more than all playings and keys that may wait.
+const PENDING_MAX: usize = 1_024;
 /// RTP packets taken at a tick. One is usual; the rest waits in the kernel, or is dropped there.
 const PACKETS_MAX: usize = 16;
 /// RTCP packets taken at a look.
@@ -120,18 +127,12 @@ impl Scratch {
 }
 
 impl Endpoint {
-    pub(super) fn new(
-        sockets: SocketPair,
-        lease: PortLease,
-        mailbox: Arc<Mailbox>,
-        events: mpsc::Sender<MediaEvent>,
-        options: Options,
-    ) -> Self {
+    pub(super) fn new(reserved: Reserved, mailbox: Arc<Mailbox>, options: Options) -> Self {
         Self {
             mailbox,
-            outbox: Outbox { sender: events, pending: VecDeque::new() },
-            sockets,
-            lease,
+            outbox: Outbox { sender: reserved.events, pending: VecDeque::new() },
+            sockets: reserved.sockets,
+            lease: reserved.lease,
             options,
             live: None,
             turn: None,
@@ -154,7 +155,8 @@ impl Endpoint {
         }
         self.speak(now, CatchUp::after(missed));
         self.hear(now, missed, scratch);
-        if turn.is_multiple_of(CONTROL_TURNS) {
+        // Half of the streams at one turn, half at the next.
+        if (turn + u64::from(self.lease.port() / 2)).is_multiple_of(CONTROL_TURNS) {
             self.exchange_reports(now, scratch);
         }
         self.drain(now);
@@ -325,11 +327,11 @@ impl Endpoint {
 
 impl Outbox {
     fn push(&mut self, event: MediaEvent) {
-        if self.pending.len() >= PENDING_MAX && matches!(event, MediaEvent::Key(_)) {
-            tracing::debug!("key press is forgotten: nobody takes them");
-            return;
+        if self.pending.len() < PENDING_MAX || matches!(event, MediaEvent::Failed(_)) {
+            self.pending.push_back(event);
+        } else {
+            tracing::debug!("event of a stream is forgotten: nobody takes them");
         }
-        self.pending.push_back(event);
     }
 
     /// Ends of playings that were stopped before anybody heard of them.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use proto::rtp::Key;
+use proto::rtp::telephone_event::KEYS_WAITING_MAX;
 
 /// What is to be sent, and where that stands; ticks once a frame.
 #[derive(Debug, Default)]
@@ -37,8 +38,8 @@ pub(super) enum Wanted {
     Press(Vec<Key>),
 }
 
-/// Keys and pauses that wait; a destination has at most 64.
-const STEPS_MAX: usize = 256;
+/// Keys and pauses that wait; a destination has at most 64, and the stream takes so many at once.
+const STEPS_MAX: usize = KEYS_WAITING_MAX;
 /// `p`: one second (RFC 3601 §2).
 const PAUSE_FRAMES: u32 = 50;
 /// `,`: two seconds, as modems have it.

@@ -91,7 +91,8 @@ impl Mailbox {
         };
         self.waiting.store(false, Ordering::Release);
         std::mem::swap(&mut contents.commands, commands);
-        if contents.overflowed { Taken::Overflowed } else { Taken::All }
+        let overflowed = std::mem::take(&mut contents.overflowed);
+        if overflowed { Taken::Overflowed } else { Taken::All }
     }
 }
 
@@ -121,6 +122,9 @@ mod tests {
         assert_eq!(mailbox.take(&mut commands), Taken::Overflowed);
         assert_eq!(commands.len(), COMMANDS_MAX + 1);
         assert!(matches!(commands.last(), Some(Command::Close(None))));
+        commands.clear();
+        mailbox.post(Command::StopPlay);
+        assert_eq!(mailbox.take(&mut commands), Taken::All, "it is said once");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use super::MediaLoad;
 use super::endpoint::{Endpoint, Fate, Scratch};
 use super::lease::PortLease;
 use super::ports::Chance;
@@ -24,9 +25,16 @@ pub(super) struct Shared {
     stopping: AtomicBool,
     /// Streams of this thread, those that wait in `arrivals` included.
     streams: AtomicUsize,
-    /// Most that a slot was late since this was asked last, in microseconds.
-    late_us_max: AtomicU64,
+    punctuality: Punctuality,
     thread: OnceLock<Thread>,
+}
+
+/// How late slots were since this was asked last.
+#[derive(Default)]
+struct Punctuality {
+    late_us_max: AtomicU64,
+    slots: AtomicU64,
+    slots_late: AtomicU64,
 }
 
 /// One media thread's streams.
@@ -34,12 +42,16 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     wheel: Wheel,
     slots: [Vec<Endpoint>; SLOTS],
+    /// The turn at which each slot worked last; `None` where it had no streams.
+    worked: [Option<u64>; SLOTS],
     scratch: Scratch,
     chance: Chance,
     /// Ports of closed streams that the pool had no time for.
     leaving: Vec<PortLease>,
 }
 
+/// From here on a slot counts as late: with 5 ms, packets are 25 ms apart.
+const LATE_MIN: Duration = Duration::from_millis(5);
 /// How long to sleep before what was locked is tried again.
 const LOCKED_TIME: Duration = Duration::from_millis(1);
 
@@ -66,15 +78,35 @@ impl Shared {
         self.streams.load(Ordering::Relaxed)
     }
 
-    /// Most that a slot was late since this was asked last.
-    pub(super) fn take_late_max(&self) -> Duration {
-        Duration::from_micros(self.late_us_max.swap(0, Ordering::Relaxed))
+    /// How late slots were since this was asked last, and how much there is to do.
+    pub(super) fn take_load(&self) -> MediaLoad {
+        let punctuality = &self.punctuality;
+        let late_us_max = punctuality.late_us_max.swap(0, Ordering::Relaxed);
+        MediaLoad {
+            late_max: Duration::from_micros(late_us_max),
+            port_pairs_free: 0,
+            slots: punctuality.slots.swap(0, Ordering::Relaxed),
+            slots_late: punctuality.slots_late.swap(0, Ordering::Relaxed),
+            streams: self.streams(),
+        }
     }
 
     fn wake(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
+    }
+}
+
+impl Punctuality {
+    /// Notes a slot that works so late, after missing so many turns.
+    fn note(&self, late: Duration, missed: u64) {
+        let missed_ms = missed.saturating_mul(SLOTS as u64);
+        let late = late.saturating_add(Duration::from_millis(missed_ms));
+        let late_us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.late_us_max.fetch_max(late_us, Ordering::Relaxed);
+        self.slots.fetch_add(1, Ordering::Relaxed);
+        self.slots_late.fetch_add(u64::from(late >= LATE_MIN), Ordering::Relaxed);
     }
 }
 
@@ -85,6 +117,7 @@ impl Worker {
             shared,
             wheel: Wheel::new(now),
             slots: std::array::from_fn(|_| Vec::new()),
+            worked: [None; SLOTS],
             scratch: Scratch::new(),
             chance: Chance::new(b"slots", seed),
             leaving: Vec::new(),
@@ -122,12 +155,14 @@ impl Worker {
             let Some(due) = self.wheel.due(now()) else {
                 return;
             };
+            let last = self.worked[due.slot].take();
             if self.slots[due.slot].is_empty() {
                 continue;
             }
             let now = now();
-            let late = u64::try_from(self.wheel.lateness(now).as_micros()).unwrap_or(u64::MAX);
-            self.shared.late_us_max.fetch_max(late, Ordering::Relaxed);
+            let missed = last.map_or(0, |last| due.turn.saturating_sub(last + 1));
+            self.shared.punctuality.note(self.wheel.lateness(now), missed);
+            self.worked[due.slot] = Some(due.turn);
             self.work(due.slot, now, due.turn);
         }
     }

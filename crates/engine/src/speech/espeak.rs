@@ -87,6 +87,11 @@ impl Default for EspeakNg {
 }
 
 impl EspeakNg {
+    /// A program with the usual speed and its own voices.
+    pub fn at(program: impl Into<PathBuf>) -> Self {
+        Self::new(program, WORDS_PER_MINUTE_DEFAULT, BTreeMap::new())
+    }
+
     /// The program, its speed, and the operator's choice of voices by language in lower case.
     pub fn new(
         program: impl Into<PathBuf>,

@@ -43,7 +43,7 @@ impl Fake {
     }
 
     fn config(&self) -> SpeechConfig {
-        let espeak = EspeakNg::new(self.path("program"), 160, BTreeMap::new());
+        let espeak = EspeakNg::at(self.path("program"));
         SpeechConfig { adapter: Adapter::EspeakNg(espeak), ..SpeechConfig::default() }
     }
 
@@ -145,7 +145,7 @@ async fn language_without_voice_is_said_so() {
 
 #[tokio::test]
 async fn missing_program_is_no_resource_and_says_what_to_install() {
-    let espeak = EspeakNg::new("/nowhere/espeak-ng", 160, BTreeMap::new());
+    let espeak = EspeakNg::at("/nowhere/espeak-ng");
     let config = SpeechConfig { adapter: Adapter::EspeakNg(espeak), ..SpeechConfig::default() };
     let speech = speech(config);
     let told = reason(speech.speak("a", None, Codec::Pcmu).await);

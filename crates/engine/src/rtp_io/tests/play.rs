@@ -186,9 +186,13 @@ fn long_stall_is_a_pause_that_loses_no_sound_and_is_no_burst() {
     stream.play(PlayId(1), vec![item(&a)]);
     rig.pass(100);
     let before = far_end.got();
+    rig.engine.load();
     rig.stall(1_000);
     let burst = far_end.got();
     assert_eq!([before.len(), burst.len()], [5, 2]);
+    let load = rig.engine.load();
+    assert_eq!((load.slots, load.slots_late), (1, 1));
+    assert!(load.late_max > Duration::from_millis(970), "{load:?}");
     // Fifty frames of time have passed, two of them are here: 48 were a pause, which is marked.
     assert!(burst[0].marker && !burst[1].marker);
     let pause = burst[0].timestamp.wrapping_sub(before[4].timestamp);
