@@ -101,11 +101,6 @@ impl EspeakNg {
         Self { program: program.into(), words_per_minute, voices, listed: Arc::default() }
     }
 
-    /// The program at its usual speed, with the voices that it chooses itself.
-    pub fn at(program: impl Into<PathBuf>) -> Self {
-        Self::new(program, WORDS_PER_MINUTE_DEFAULT, BTreeMap::new())
-    }
-
     /// The voice that speaks a language.
     pub(super) async fn voice(&self, language: &str) -> Result<String, SynthesisError> {
         if !is_language(language) {
