@@ -77,7 +77,7 @@ fn prompt_waits_while_the_call_is_on_hold_and_then_goes_on_where_it_stood() {
         stream.connect(far_end.terms());
         rig.pass(400);
         let after = far_end.got();
-        assert_eq!(payloads(&[before.clone(), after.clone()].concat())[..3_200], a.bytes()[..]);
+        assert!(payloads(&[before.clone(), after.clone()].concat())[..3_200] == a.bytes()[..]);
         assert!(after[0].marker);
         assert_eq!(after[0].timestamp, before[9].timestamp.wrapping_add(101 * 160));
         assert_eq!(after[0].sequence, before[9].sequence.wrapping_add(1));
@@ -102,7 +102,7 @@ fn prompt_goes_on_in_another_codec() {
     assert!(is_continuous(&[before, after.clone()].concat()));
     let mut rest = a.bytes()[1_600..].to_vec();
     media::g711::Law::Mu.transcode(media::g711::Law::A, &mut rest);
-    assert_eq!(payloads(&after), rest);
+    assert!(payloads(&after) == rest);
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ fn stop_ends_the_sound_with_the_next_frame_and_tells_no_end() {
     stream.play(PlayId(3), vec![item(&c)]);
     rig.pass(60);
     let silence = [Codec::Pcmu.silence(); FRAME_SAMPLES].repeat(2);
-    assert_eq!(payloads(&far_end.got()), [&c.bytes()[..], &silence].concat());
+    assert!(payloads(&far_end.got()) == [&c.bytes()[..], &silence].concat());
     assert_eq!(events(&mut stream), [MediaEvent::PlayEnded(PlayId(3))]);
 }
 
@@ -174,7 +174,7 @@ fn short_stall_is_made_good_with_one_frame_more() {
     let got = [before, burst, far_end.got()].concat();
     assert_eq!(got.len(), 17);
     assert!(is_continuous(&got));
-    assert_eq!(payloads(&got), a.bytes()[..17 * FRAME_SAMPLES]);
+    assert!(payloads(&got) == a.bytes()[..17 * FRAME_SAMPLES]);
 }
 
 #[test]
