@@ -32,6 +32,8 @@ pub(crate) struct CallParts {
     pub(crate) files: AudioFiles,
     pub(crate) limits: CallLimits,
     pub(crate) script_limits: script::vxml::Limits,
+    /// All the chance there is in scripts.
+    pub(crate) seed: u64,
     pub(crate) speech: Speech,
     pub(crate) store: Store,
     pub(crate) switch: NativeSwitch,

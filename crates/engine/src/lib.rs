@@ -2,10 +2,12 @@
 //!
 //! [`start`] starts every loop there is; [`control::Control`] has the verbs that the API may use.
 
+mod call_task;
 mod calls;
 pub mod clock;
 pub mod config;
 pub mod control;
+mod dialer;
 pub mod fetch;
 pub mod files;
 pub mod health;
@@ -15,5 +17,9 @@ mod recovery;
 pub mod rtp_io;
 mod sip_io;
 pub mod speech;
+mod start;
+mod switch;
 mod wake;
 pub mod webhooks;
+
+pub use start::{Engine, StartError, probe_trunks, speech, start};

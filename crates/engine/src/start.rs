@@ -147,6 +147,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         files: AudioFiles::new(cache),
         speech,
         script_limits: script::vxml::Limits::default(),
+        seed: config.seed("scripts"),
         store: store.clone(),
         switch,
     });

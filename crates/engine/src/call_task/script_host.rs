@@ -66,9 +66,12 @@ impl ScriptHost {
                 method: Method::Post(facade.start_form(&begun.contact, &spec.parameters)),
             },
         };
+        // Another seed for every call, the same one for the same attempt.
+        let seed =
+            parts.seed ^ begun.attempt.id.0.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let host = Self {
             parts: Arc::clone(parts),
-            machine: Some(Box::new(Vxml::new(parts.script_limits.clone()))),
+            machine: Some(Box::new(Vxml::new(parts.script_limits.clone(), seed))),
             cookies: CookieJar::default(),
             codec: Codec::Pcmu,
             fetches: FuturesUnordered::new(),
