@@ -125,19 +125,16 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Received {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
+    use crate::rtp_io::tests::fixture::own_address;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-    /// A pair on some free ports.
+    /// A pair on an address of its own.
     fn pair() -> SocketPair {
-        (20_000..40_000).step_by(2).find_map(|port| SocketPair::bind(HERE, port).ok()).unwrap()
+        SocketPair::bind(own_address(), 20_000).unwrap()
     }
 
     fn peer() -> (UdpSocket, SocketAddr) {
-        let peer = UdpSocket::bind((HERE, 0)).unwrap();
+        let peer = UdpSocket::bind((own_address(), 0)).unwrap();
         let address = peer.local_addr().unwrap();
         (peer, address)
     }
@@ -154,13 +151,14 @@ mod tests {
     #[test]
     fn port_in_use_is_an_error_and_leaves_neither_bound() {
         let pair = pair();
-        assert!(SocketPair::bind(HERE, pair.port).is_err());
+        let address = pair.address;
+        assert!(SocketPair::bind(address, pair.port).is_err());
         let port = pair.port;
         let rtcp = pair.rtcp;
         drop(pair.rtp);
-        assert!(SocketPair::bind(HERE, port).is_err(), "the odd port is still taken");
+        assert!(SocketPair::bind(address, port).is_err(), "the odd port is still taken");
         drop(rtcp);
-        assert!(SocketPair::bind(HERE, port).is_ok(), "the even port was let go");
+        assert!(SocketPair::bind(address, port).is_ok(), "the even port was let go");
     }
 
     #[test]
@@ -168,7 +166,7 @@ mod tests {
         let mut pair = pair();
         let (friend, address) = peer();
         let (stranger, _) = peer();
-        let to = SocketAddr::new(HERE, pair.port);
+        let to = SocketAddr::new(pair.address, pair.port);
         pair.connect(address);
         friend.send_to(b"friend", to).unwrap();
         stranger.send_to(b"stranger", to).unwrap();
@@ -186,7 +184,7 @@ mod tests {
         for number in 0..1_000u32 {
             let mut packet = [0; 172];
             packet[..4].copy_from_slice(&number.to_be_bytes());
-            peer.send_to(&packet, SocketAddr::new(HERE, pair.port)).unwrap();
+            peer.send_to(&packet, SocketAddr::new(pair.address, pair.port)).unwrap();
         }
         let kept = heard(&pair).len();
         assert!((10..100).contains(&kept), "{kept} packets were kept");

@@ -20,7 +20,7 @@ use crate::rtp_io::{Inner, MediaConfig, MediaEngine, MediaEvent, Stream};
 pub(super) const EVENTS: u8 = 101;
 
 /// Addresses of this machine that no other test uses, so that ports never collide.
-pub(super) fn own_address() -> IpAddr {
+pub(in crate::rtp_io) fn own_address() -> IpAddr {
     static NEXT: Mutex<u8> = Mutex::new(2);
     let mut next = NEXT.lock().unwrap();
     *next += 1;
