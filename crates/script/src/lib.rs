@@ -1,3 +1,4 @@
 //! What to say: both kinds of script speak one vocabulary of steps.
 
 pub mod step;
+pub mod vxml;

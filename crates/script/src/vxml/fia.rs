@@ -1,0 +1,394 @@
+//! MACHINE: a VoiceXML session, from answer to end (VoiceXML 2.0 App. C).
+//!
+//! `handle` one input, `poll` all steps, mind the `deadline`. Between inputs a session is in one
+//! of few phases; while an input is handled it runs, statement by statement, until it needs
+//! something from outside again. The work is in the files beside: [`run`](super::run) does
+//! statements, [`form`](super::form) selects and fills, [`listen`](super::listen) takes keys,
+//! [`load`](super::load) gets pages, [`throw`](super::throw) finds handlers.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use domain::time::Timestamp;
+use zeroize::Zeroizing;
+
+use super::fault::Fault;
+use super::form::{Activation, Visit};
+use super::grammar::Grammar;
+use super::limits::{Limits, Usage};
+use super::listen::Listening;
+use super::load::{Loading, Pages};
+use super::prompt::PromptQueue;
+use super::property::Properties;
+use super::run::Running;
+use super::scope::Scopes;
+use super::value::Value;
+use crate::step::{Fetch, FetchId, Input, PlayError, PlayId, Session, StartPage, Step, Timer};
+
+/// One VoiceXML session.
+pub struct Vxml {
+    pub(super) limits: Limits,
+    pub(super) usage: Usage,
+    pub(super) now: Timestamp,
+    pub(super) phase: Phase,
+    pub(super) steps: VecDeque<Step>,
+    pub(super) scopes: Scopes,
+    pub(super) pages: Pages,
+    /// The dialog at hand.
+    pub(super) visit: Option<Visit>,
+    /// Statements under way; they come before the task.
+    pub(super) running: Option<Running>,
+    /// What comes next.
+    pub(super) task: Task,
+    /// Grammars being made ready for the item at hand.
+    pub(super) activation: Option<Activation>,
+    pub(super) prompts: PromptQueue,
+    /// Keys pressed while nobody listened.
+    pub(super) ahead: Zeroizing<String>,
+    /// Fetched grammars by address.
+    pub(super) grammars: HashMap<String, Arc<Grammar>>,
+    pub(super) hang_up: HangUp,
+    /// The values to end with, once the script has asked to exit.
+    pub(super) exit: Option<BTreeMap<String, String>>,
+    plays: u32,
+    fetches: u32,
+}
+
+/// Where the session stands between inputs.
+pub(super) enum Phase {
+    /// Before the start.
+    Idle,
+    /// Running; never between inputs.
+    Busy,
+    Fetching(FetchId, Loading),
+    Listening(Box<Listening>),
+    /// The last prompts play before this is done.
+    Draining(VecDeque<PlayId>, Drained),
+    Ended,
+}
+
+/// What waits for the last prompts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drained {
+    Disconnect,
+    Exit,
+}
+
+/// What comes next, when no statement is left.
+#[derive(Debug, Default)]
+pub(super) enum Task {
+    /// Listen for the item at hand.
+    Collect,
+    /// Go into a dialog of the page, with what was matched already, if anything.
+    Enter(usize, Option<Value>),
+    /// Run what is to be done for filled items.
+    Filled(VecDeque<usize>, Vec<usize>),
+    /// Initialize the page, then go into this dialog.
+    InitDocument(Option<usize>),
+    /// Initialize the application root first.
+    InitRoot(Option<usize>),
+    #[default]
+    Select,
+}
+
+/// What is known of the callee's hanging up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HangUp {
+    No,
+    /// It happened, and the document will hear of it when it next listens (§4.1.8).
+    Pending,
+    /// The document has heard of it: from now on there is neither input nor output.
+    Heard,
+}
+
+impl Vxml {
+    /// A session that has not begun; `seed` is all the chance there is in it.
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        Self {
+            usage: Usage::default(),
+            now: Timestamp::default(),
+            phase: Phase::Idle,
+            steps: VecDeque::new(),
+            scopes: Scopes::new(&limits, seed),
+            pages: Pages::default(),
+            visit: None,
+            running: None,
+            task: Task::default(),
+            activation: None,
+            prompts: PromptQueue::default(),
+            ahead: Zeroizing::new(String::new()),
+            grammars: HashMap::new(),
+            hang_up: HangUp::No,
+            exit: None,
+            plays: 0,
+            fetches: 0,
+            limits,
+        }
+    }
+
+    /// One thing happened.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.now = now;
+        self.scopes.set_time(now);
+        match (&self.phase, input) {
+            (Phase::Ended, _) => {}
+            (_, Input::CalleeType(who)) => self.callee_type(who),
+            (Phase::Idle, Input::Start { session, page }) => self.start(session, page),
+            (Phase::Idle, Input::HungUp) => self.end(),
+            (Phase::Fetching(own, _), Input::Fetched { fetch, result }) if *own == fetch => {
+                self.fetched(result);
+            }
+            (Phase::Fetching(..) | Phase::Draining(..), Input::Key(key)) => self.type_ahead(key),
+            (Phase::Fetching(..), Input::HungUp) => self.lose_callee(),
+            (Phase::Listening(_), Input::Key(key)) => self.key(key),
+            (Phase::Listening(_), Input::Expired(timer)) => self.expired(timer),
+            (Phase::Listening(_), Input::PlayEnded { play }) => self.play_ended(play),
+            (Phase::Listening(_), Input::PlayFailed { play, error }) => {
+                self.play_failed(play, &error);
+            }
+            (Phase::Listening(_), Input::HungUp) => self.hung_up(),
+            (Phase::Draining(..), Input::PlayEnded { play }) => self.drained(play),
+            (Phase::Draining(..), Input::PlayFailed { play, error }) => {
+                self.drain_failed(play, &error);
+            }
+            (Phase::Draining(..), Input::HungUp) => {
+                self.lose_callee();
+                self.all_drained();
+            }
+            // Late or out of place: what it belonged to is over. Keys are not named: they may
+            // be a secret.
+            (_, input) => tracing::trace!(kind = kind(&input), "ignored"),
+        }
+        self.run();
+    }
+
+    /// What to do about it, oldest first.
+    pub fn poll(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    /// When to wake the session, and for what.
+    pub fn deadline(&self) -> Option<(Timestamp, Timer)> {
+        match &self.phase {
+            Phase::Listening(listening) => listening.deadline,
+            Phase::Idle
+            | Phase::Busy
+            | Phase::Fetching(..)
+            | Phase::Draining(..)
+            | Phase::Ended => None,
+        }
+    }
+
+    fn start(&mut self, session: Session, page: StartPage) {
+        self.phase = Phase::Busy;
+        let begun = self.scopes.set_session("connection", connection(session)).and_then(|()| {
+            self.scopes.open(super::scope::Level::Application)?;
+            self.load_first(page)
+        });
+        if let Err(fault) = begun {
+            self.raise(fault);
+        }
+    }
+
+    /// Runs until something from outside is needed.
+    fn run(&mut self) {
+        while matches!(self.phase, Phase::Busy) {
+            if let Err(fault) = self.advance() {
+                self.raise(fault);
+            }
+        }
+    }
+
+    /// One statement, or one turn of the interpretation algorithm.
+    fn advance(&mut self) -> Result<(), Fault> {
+        if let Some(running) = &mut self.running {
+            return match running.next() {
+                Some((block, at)) => self.execute(&block[at]),
+                None => self.content_ended(),
+            };
+        }
+        match std::mem::take(&mut self.task) {
+            Task::Collect => self.collect(),
+            Task::Enter(dialog, matched) => self.enter(dialog, matched),
+            Task::Filled(rest, just) => self.next_filled(rest, &just),
+            Task::InitDocument(dialog) => self.init_document(dialog),
+            Task::InitRoot(dialog) => self.init_root(dialog),
+            Task::Select => self.select(),
+        }
+    }
+
+    // Steps.
+
+    /// Says what went wrong to whoever wrote the script.
+    pub(super) fn problem(&mut self, event: &str, message: String) {
+        let used = self.usage.log(message.len(), &self.limits);
+        self.steps.push_back(Step::Problem { event: event.to_owned(), message });
+        if let Err(fault) = used {
+            self.limit_reached(&fault);
+        }
+    }
+
+    pub(super) fn next_fetch(&mut self) -> FetchId {
+        self.fetches += 1;
+        FetchId(self.fetches)
+    }
+
+    pub(super) fn send_fetch(&mut self, fetch: Fetch, then: Loading) {
+        self.phase = Phase::Fetching(fetch.fetch, then);
+        self.steps.push_back(Step::Fetch(fetch));
+    }
+
+    /// Plays all that waits; the groups that now play, and whether each may be interrupted.
+    pub(super) fn flush(&mut self) -> VecDeque<(PlayId, bool)> {
+        let groups = self.prompts.take();
+        if self.hang_up != HangUp::No {
+            return VecDeque::new();
+        }
+        let mut playing = VecDeque::new();
+        for (bargein, prompts) in groups {
+            self.plays += 1;
+            let play = PlayId(self.plays);
+            self.steps.push_back(Step::Play { play, prompts });
+            playing.push_back((play, bargein));
+        }
+        playing
+    }
+
+    // The end.
+
+    /// The script wants to end: what was queued is played first.
+    pub(super) fn begin_exit(&mut self, values: BTreeMap<String, String>) {
+        self.running = None;
+        self.task = Task::Select;
+        self.exit.get_or_insert_default().extend(values);
+        self.drain(Drained::Exit);
+    }
+
+    pub(super) fn drain(&mut self, then: Drained) {
+        let plays = self.flush().into_iter().map(|(play, _)| play).collect();
+        self.phase = Phase::Draining(plays, then);
+        self.after_drain();
+    }
+
+    fn drained(&mut self, ended: PlayId) {
+        if let Phase::Draining(plays, _) = &mut self.phase {
+            plays.retain(|play| *play > ended);
+        }
+        self.after_drain();
+    }
+
+    fn all_drained(&mut self) {
+        if let Phase::Draining(plays, _) = &mut self.phase {
+            plays.clear();
+        }
+        self.after_drain();
+    }
+
+    fn after_drain(&mut self) {
+        let Phase::Draining(plays, then) = &self.phase else {
+            return;
+        };
+        match (plays.is_empty(), then) {
+            (false, _) => {}
+            (true, Drained::Exit) => self.end(),
+            (true, Drained::Disconnect) => self.disconnected(),
+        }
+    }
+
+    /// A last prompt could not be had: the document may hear of it once, then it is over.
+    fn drain_failed(&mut self, failed: PlayId, error: &PlayError) {
+        let Phase::Draining(plays, then) = &mut self.phase else {
+            return;
+        };
+        if !plays.contains(&failed) {
+            return;
+        }
+        plays.retain(|play| *play > failed);
+        let (then, last) = (*then, plays.is_empty());
+        let fault = Self::play_fault(error);
+        if then == Drained::Exit && last && !self.pages.farewell_failed {
+            self.pages.farewell_failed = true;
+            self.phase = Phase::Busy;
+            self.raise(fault);
+        } else {
+            let place = self.visit.as_ref().map(|visit| visit.place().clone());
+            let fault = place.into_iter().fold(fault, |fault, place| fault.at(&place));
+            self.problem(&fault.event, fault.text());
+            self.after_drain();
+        }
+    }
+
+    pub(super) fn limit_reached(&mut self, fault: &Fault) {
+        if !matches!(self.phase, Phase::Ended) {
+            self.steps
+                .push_back(Step::Problem { event: fault.event.clone(), message: fault.text() });
+            self.end();
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        let values = self.exit.take().unwrap_or_default();
+        self.phase = Phase::Ended;
+        self.running = None;
+        self.activation = None;
+        self.visit = None;
+        self.prompts = PromptQueue::default();
+        self.ahead = Zeroizing::new(String::new());
+        self.scopes = Scopes::new(&self.limits, 0);
+        self.steps.push_back(Step::End { values });
+    }
+
+    // What is in force.
+
+    /// The properties of the item, dialog, page and root at hand.
+    pub(super) fn properties(&self) -> Properties<'_> {
+        self.pages.properties(self.visit.as_ref())
+    }
+
+    fn callee_type(&mut self, who: &str) {
+        self.scopes.update_session("connection", "callee_type", Value::text(who));
+    }
+
+    /// The callee is gone, and the document will hear of it.
+    fn lose_callee(&mut self) {
+        if self.hang_up == HangUp::No {
+            self.hang_up = HangUp::Pending;
+        }
+    }
+}
+
+/// The session variables of a call (VoiceXML 2.0 §5.1.4).
+fn connection(session: Session) -> Value {
+    let record = |pairs: Vec<(&str, Value)>| {
+        Value::Record(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    };
+    let uri = |uri: String| record(vec![("uri", Value::text(uri))]);
+    let parameters = session.parameters.into_iter();
+    let parameters = parameters.map(|(name, value)| (name, Value::text(value))).collect();
+    record(vec![
+        ("local", uri(session.local_uri)),
+        ("remote", uri(session.remote_uri)),
+        (
+            "protocol",
+            record(vec![
+                ("name", Value::text(session.protocol_name)),
+                ("version", Value::text(session.protocol_version)),
+            ]),
+        ),
+        ("parameters", Value::Record(parameters)),
+        ("callee_type", Value::text(session.callee_type)),
+    ])
+}
+
+fn kind(input: &Input) -> &'static str {
+    match input {
+        Input::Start { .. } => "Start",
+        Input::Fetched { .. } => "Fetched",
+        Input::Key(_) => "Key",
+        Input::PlayEnded { .. } => "PlayEnded",
+        Input::PlayFailed { .. } => "PlayFailed",
+        Input::CalleeType(_) => "CalleeType",
+        Input::HungUp => "HungUp",
+        Input::Expired(_) => "Expired",
+    }
+}

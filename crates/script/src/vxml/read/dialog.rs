@@ -1,0 +1,416 @@
+//! Reads forms, menus, their items, links and grammars (VoiceXML 2.0 §2, §3).
+
+use std::sync::Arc;
+
+use roxmltree::Node;
+
+use super::super::document::{
+    Act, Choice, Choosable, Dialog, Field, Filled, FilledMode, Given, GrammarRef, GrammarScope,
+    GrammarSource, InputItem, Item, ItemKind, Link, Menu, Outcome, Statement,
+};
+use super::super::fault::{BAD_FETCH, Fault};
+use super::super::grammar::{self, Grammar};
+use super::Reader;
+use super::content::{has_text, is_spoken, own_text};
+
+impl Reader<'_> {
+    pub(super) fn form(&mut self, node: Node<'_, '_>) -> Dialog {
+        let mut dialog = self.dialog(node);
+        let mut init = Vec::new();
+        for child in node.children().filter(Node::is_element) {
+            match child.tag_name().name() {
+                "var" | "script" | "data" => init.extend(self.statement(child)),
+                "catch" | "error" | "help" | "noinput" | "nomatch" => {
+                    dialog.catches.push(self.catch(child));
+                }
+                "property" => dialog.properties.push(self.property(child)),
+                "link" => dialog.links.push(Arc::new(self.link(child))),
+                "grammar" => dialog.grammars.push(self.grammar(child)),
+                "filled" => dialog.filled.push(self.filled(child, None)),
+                name => {
+                    if let Some(item) = self.item(child, name, &mut dialog) {
+                        init.push(Statement {
+                            act: Act::DeclareItem(dialog.items.len()),
+                            place: self.place(child),
+                        });
+                        dialog.items.push(item);
+                    }
+                }
+            }
+        }
+        dialog.init = init.into();
+        self.unique_items(node, &dialog);
+        dialog
+    }
+
+    fn dialog(&mut self, node: Node<'_, '_>) -> Dialog {
+        let scope = match self.word(node, "scope", &["dialog", "document"]) {
+            "document" => GrammarScope::Document,
+            _ => GrammarScope::Dialog,
+        };
+        Dialog {
+            id: self.attribute(node, "id").map(str::to_owned),
+            scope,
+            init: Arc::from(Vec::new()),
+            items: Vec::new(),
+            filled: Vec::new(),
+            catches: Vec::new(),
+            links: Vec::new(),
+            properties: Vec::new(),
+            grammars: Vec::new(),
+            place: self.place(node),
+        }
+    }
+
+    /// Two items of one name are a mistake of the page (VoiceXML 2.0 §2.1.3).
+    fn unique_items(&mut self, node: Node<'_, '_>, dialog: &Dialog) {
+        for (at, item) in dialog.items.iter().enumerate() {
+            if item.named && dialog.item(&item.name) != Some(at) {
+                let message = format!("a second form item has the name {}", item.name);
+                self.mistakes.push(super::Mistake {
+                    row: item.place.row,
+                    column: item.place.column,
+                    message,
+                });
+            }
+        }
+        for filled in &dialog.filled {
+            for name in filled.names.iter().flatten() {
+                if dialog.item(name).is_none() {
+                    self.mistake(node, format!("<filled> waits for {name}, which is no form item"));
+                }
+            }
+        }
+    }
+
+    fn item(&mut self, node: Node<'_, '_>, tag: &str, dialog: &mut Dialog) -> Option<Item> {
+        let kind = match tag {
+            "block" => ItemKind::Block(self.content(node)),
+            "field" => ItemKind::Field(self.field(node, dialog)),
+            "initial" => unsupported("initial", false),
+            "object" => unsupported("object", true),
+            "record" => unsupported("record", true),
+            "subdialog" => unsupported("subdialog", true),
+            "transfer" => unsupported("transfer", true),
+            _ => return None,
+        };
+        let given = self.attribute(node, "name");
+        self.made_up_names += 1;
+        Some(Item {
+            name: given.map_or_else(|| format!("_item{}", self.made_up_names), str::to_owned),
+            named: given.is_some(),
+            expr: self.expr(node, "expr"),
+            cond: self.expr(node, "cond"),
+            kind,
+            place: self.place(node),
+        })
+    }
+
+    fn field(&mut self, node: Node<'_, '_>, dialog: &mut Dialog) -> Field {
+        let mut field = Field {
+            input: InputItem::default(),
+            slot: String::new(),
+            modal: self.boolean(node, "modal").unwrap_or(false),
+            options: Vec::new(),
+        };
+        let name = self.attribute(node, "name").unwrap_or_default();
+        field.slot = self.attribute(node, "slot").unwrap_or(name).to_owned();
+        if let Some(kind) = self.attribute(node, "type") {
+            let place = self.attribute_place(node, "type");
+            let built = grammar::builtin(kind);
+            field.input.grammars.push(Arc::new(GrammarRef {
+                source: self.compiled(built),
+                scope: None,
+                base: None,
+                fetch: super::FetchRule::default(),
+                place,
+            }));
+        }
+        let item = dialog.items.len();
+        for child in node.children().filter(Node::is_element) {
+            match child.tag_name().name() {
+                "filled" => {
+                    let filled = self.filled(child, Some(item));
+                    dialog.filled.push(filled);
+                }
+                "option" => field.options.push(self.choosable(child)),
+                _ => {}
+            }
+        }
+        self.input_item(node, &mut field.input);
+        field
+    }
+
+    /// Prompts, handlers, links, properties and grammars of an input item.
+    fn input_item(&mut self, node: Node<'_, '_>, input: &mut InputItem) {
+        let children: Vec<_> = node.children().collect();
+        let mut at = 0;
+        while at < children.len() {
+            let bare = children[at..].iter().take_while(|child| is_spoken(**child)).count();
+            if bare > 0 {
+                let prompt = self.prompt_of(&children[at..at + bare]);
+                input.prompts.extend(prompt.map(Arc::new));
+                at += bare;
+                continue;
+            }
+            let child = children[at];
+            match child.tag_name().name() {
+                "catch" | "error" | "help" | "noinput" | "nomatch" => {
+                    input.catches.push(self.catch(child));
+                }
+                "prompt" => input.prompts.push(Arc::new(self.prompt(child))),
+                "property" => input.properties.push(self.property(child)),
+                "link" => input.links.push(Arc::new(self.link(child))),
+                "grammar" => input.grammars.push(self.grammar(child)),
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    fn filled(&mut self, node: Node<'_, '_>, item: Option<usize>) -> Filled {
+        let names = self.names(node, "namelist");
+        if item.is_some() && (names.is_some() || node.has_attribute("mode")) {
+            let message = "<filled> inside an input item has no mode and no namelist; those are \
+                           for a <filled> of the form";
+            self.mistake(node, message);
+        }
+        let mode = match self.word(node, "mode", &["all", "any"]) {
+            "any" => FilledMode::Any,
+            _ => FilledMode::All,
+        };
+        Filled { item, mode, names, content: self.content(node) }
+    }
+
+    // Menus.
+
+    pub(super) fn menu(&mut self, node: Node<'_, '_>) -> Dialog {
+        let mut dialog = self.dialog(node);
+        let mut input = InputItem::default();
+        self.input_item(node, &mut input);
+        // A menu is dialog and item in one: its handlers and properties are the dialog's.
+        dialog.catches = std::mem::take(&mut input.catches);
+        dialog.properties = std::mem::take(&mut input.properties);
+        let numbered = self.boolean(node, "dtmf").unwrap_or(false);
+        let choices = self.choices(node, numbered);
+        if choices.is_empty() {
+            self.mistake(node, "<menu> needs at least one <choice>");
+        }
+        self.made_up_names += 1;
+        let place = self.place(node);
+        dialog.items.push(Item {
+            name: format!("_item{}", self.made_up_names),
+            named: false,
+            expr: None,
+            cond: None,
+            kind: ItemKind::Menu(Menu { input, choices }),
+            place: place.clone(),
+        });
+        dialog.init = Arc::from(vec![Statement { act: Act::DeclareItem(0), place }]);
+        dialog
+    }
+
+    fn choices(&mut self, node: Node<'_, '_>, numbered: bool) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        let mut number = 0;
+        let tags = node.children().filter(|child| child.has_tag_name_local("choice"));
+        for child in tags {
+            let mut choosable = self.choosable(child);
+            if numbered && choosable.keys.is_empty() {
+                number += 1;
+                // Only the first nine get a key (VoiceXML 2.0 §2.2.1).
+                if number <= 9 {
+                    choosable.keys = number.to_string();
+                    choosable.grammar = self.keys_grammar(&choosable);
+                }
+            } else if numbered && !matches!(choosable.keys.as_str(), "0" | "*" | "#") {
+                let message = format!(
+                    "dtmf=\"{}\" in a menu that numbers its choices itself; only 0, * and # are free",
+                    choosable.keys
+                );
+                self.mistake(child, message);
+            }
+            let grammars = self.grammars(child);
+            choices.push(Choice { choosable, grammars, then: self.outcome(child) });
+        }
+        choices
+    }
+
+    fn choosable(&mut self, node: Node<'_, '_>) -> Choosable {
+        let given = self.attribute(node, "dtmf").unwrap_or_default();
+        let keys: String = given.chars().filter(|key| !key.is_whitespace()).collect();
+        if let Some(stray) = keys.chars().find(|key| !grammar::is_key(*key)) {
+            self.mistake(
+                node,
+                format!("dtmf=\"{given}\": {stray} is no key; keys are 0-9 * # A-D"),
+            );
+        }
+        self.word(node, "accept", &["exact", "approximate"]);
+        let mut choosable = Choosable {
+            keys,
+            text: own_text(node),
+            value: self.attribute(node, "value").map(str::to_owned),
+            grammar: None,
+            place: self.place(node),
+        };
+        choosable.grammar = self.keys_grammar(&choosable);
+        choosable
+    }
+
+    /// The grammar of a choice's or option's keys; its words make a voice grammar.
+    fn keys_grammar(&mut self, choosable: &Choosable) -> Option<Arc<GrammarRef>> {
+        let grammar = if !choosable.keys.is_empty() {
+            Grammar::keys(&choosable.keys)
+        } else if !choosable.text.is_empty() {
+            Grammar::voice()
+        } else {
+            return None;
+        };
+        Some(Arc::new(GrammarRef {
+            source: GrammarSource::Inline(Arc::new(grammar)),
+            scope: None,
+            base: None,
+            fetch: super::FetchRule::default(),
+            place: choosable.place.clone(),
+        }))
+    }
+
+    // Links and grammars.
+
+    pub(super) fn link(&mut self, node: Node<'_, '_>) -> Link {
+        let mut grammars = self.grammars(node);
+        let keys = self.choosable(node);
+        grammars.extend(keys.grammar.filter(|_| !keys.keys.is_empty()));
+        if grammars.is_empty() {
+            self.mistake(node, "<link> needs dtmf or a <grammar>; nothing can choose it");
+        }
+        Link { grammars, then: self.outcome(node) }
+    }
+
+    /// Where a choice or a link leads.
+    fn outcome(&mut self, node: Node<'_, '_>) -> Outcome {
+        let name = self.exactly_one(node, &["next", "expr", "event", "eventexpr"]);
+        match name {
+            Some(event @ ("event" | "eventexpr")) => {
+                let event = self.given(node, event);
+                Outcome::Throw(self.throw(node, event), self.place(node))
+            }
+            Some(page) => Outcome::Go {
+                to: self.given(node, page),
+                base: self.base.clone(),
+                fetch: self.fetch(node),
+                place: self.place(node),
+            },
+            None => Outcome::Go {
+                to: Given::Literal(String::new()),
+                base: None,
+                fetch: super::FetchRule::default(),
+                place: self.place(node),
+            },
+        }
+    }
+
+    fn grammars(&mut self, node: Node<'_, '_>) -> Vec<Arc<GrammarRef>> {
+        let grammars = node.children().filter(|child| child.has_tag_name_local("grammar"));
+        grammars.map(|child| self.grammar(child)).collect()
+    }
+
+    fn grammar(&mut self, node: Node<'_, '_>) -> Arc<GrammarRef> {
+        let inline = node.children().any(|child| child.is_element() || has_text(child));
+        let name = self.at_most_one(node, &["src", "srcexpr"]);
+        let scope = node.attribute("scope").map(|_| {
+            match self.word(node, "scope", &["dialog", "document"]) {
+                "document" => GrammarScope::Document,
+                _ => GrammarScope::Dialog,
+            }
+        });
+        let source = match (name, inline) {
+            (Some(name), true) => {
+                let message = format!("<grammar> has both {name} and rules; it takes one of them");
+                self.mistake(node, message);
+                GrammarSource::At(self.given(node, name))
+            }
+            (Some(name), false) => self.external_grammar(node, name),
+            (None, true) => self.inline_grammar(node),
+            (None, false) => {
+                self.mistake(node, "<grammar> needs exactly one of src, srcexpr or rules");
+                GrammarSource::At(Given::Literal(String::new()))
+            }
+        };
+        Arc::new(GrammarRef {
+            source,
+            scope,
+            base: self.base_of(node),
+            fetch: self.fetch(node),
+            place: self.place(node),
+        })
+    }
+
+    fn external_grammar(&mut self, node: Node<'_, '_>, name: &str) -> GrammarSource {
+        let given = self.given(node, name);
+        if let Given::Literal(uri) = &given {
+            if let Some(kind) = uri.strip_prefix("builtin:dtmf/") {
+                return self.compiled(grammar::builtin(kind));
+            }
+            if uri.starts_with("builtin:") {
+                return GrammarSource::Inline(Arc::new(Grammar::voice()));
+            }
+        }
+        match self.unknown_format(node) {
+            Some(unknown) => unknown,
+            None => GrammarSource::At(given),
+        }
+    }
+
+    fn inline_grammar(&mut self, node: Node<'_, '_>) -> GrammarSource {
+        if let Some(unknown) = self.unknown_format(node) {
+            return unknown;
+        }
+        let rules = node.children().any(|child| child.has_tag_name_local("rule"));
+        if !rules {
+            let message = "an inline grammar in another form than SRGS XML; it would have <rule> \
+                           elements";
+            return GrammarSource::Refused(Fault::unsupported("format", message));
+        }
+        match grammar::compile(node, self.rows, self.limits.grammar_states_max) {
+            Ok(grammar) => GrammarSource::Inline(Arc::new(grammar)),
+            Err(grammar::Trouble::Mistakes(mistakes)) => {
+                self.mistakes.extend(mistakes);
+                GrammarSource::Refused(Fault::new(BAD_FETCH, "the grammar has mistakes"))
+            }
+            Err(grammar::Trouble::Fault(fault)) => GrammarSource::Refused(fault),
+        }
+    }
+
+    /// A media type that says that this is no SRGS XML.
+    fn unknown_format(&mut self, node: Node<'_, '_>) -> Option<GrammarSource> {
+        let given = self.attribute(node, "type")?;
+        if grammar::is_srgs_xml(given) {
+            return None;
+        }
+        let message = format!("grammars of type {given}; application/srgs+xml is understood");
+        Some(GrammarSource::Refused(Fault::unsupported("format", message)))
+    }
+
+    fn compiled(&mut self, built: Result<Grammar, Fault>) -> GrammarSource {
+        match built {
+            Ok(grammar) => GrammarSource::Inline(Arc::new(grammar)),
+            Err(fault) => GrammarSource::Refused(fault),
+        }
+    }
+}
+
+fn unsupported(element: &'static str, input: bool) -> ItemKind {
+    ItemKind::Unsupported { element, input }
+}
+
+/// Tag names without their namespace: grammars stand in VoiceXML's or in SRGS's.
+trait LocalName {
+    fn has_tag_name_local(&self, name: &str) -> bool;
+}
+
+impl LocalName for Node<'_, '_> {
+    fn has_tag_name_local(&self, name: &str) -> bool {
+        self.is_element() && self.tag_name().name() == name
+    }
+}

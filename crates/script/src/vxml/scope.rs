@@ -1,0 +1,465 @@
+//! Variables and their scopes (VoiceXML 2.0 §5.1), and the evaluation of expressions in them.
+//!
+//! Until an expression needs ECMAScript, variables live here; then they move into the engine,
+//! which keeps them from there on. Whoever asks does not see the difference.
+
+use domain::time::Timestamp;
+
+use super::document::Expr;
+use super::expr::{Argument, Engine};
+use super::fault::Fault;
+use super::limits::Limits;
+use super::simple;
+use super::value::Value;
+
+pub(crate) use super::expr::Level;
+
+/// The variables of one call.
+pub(crate) struct Scopes {
+    store: Store,
+    /// Whether each level is there, by its number.
+    open: [bool; LEVELS],
+    /// The document is its own root: its scope and the application's are one.
+    own_root: bool,
+    limits: Limits,
+    seed: u64,
+    now: Timestamp,
+}
+
+const LEVELS: usize = 5;
+
+/// Names of the scopes as variables; an anonymous scope has none.
+const NAMES: [(&str, Level); 4] = [
+    ("application", Level::Application),
+    ("dialog", Level::Dialog),
+    ("document", Level::Document),
+    ("session", Level::Session),
+];
+
+/// From the closest scope to the widest, the order in which names are looked up.
+const INWARD_OUT: [Level; LEVELS] =
+    [Level::Anonymous, Level::Dialog, Level::Document, Level::Application, Level::Session];
+
+enum Store {
+    Here(Here),
+    Engine(Box<Engine>),
+}
+
+/// Variables by level, in order of declaration.
+#[derive(Default)]
+struct Here {
+    variables: [Vec<(String, Value)>; LEVELS],
+    bytes: usize,
+}
+
+impl Scopes {
+    pub(crate) fn new(limits: &Limits, seed: u64) -> Self {
+        let mut open = [false; LEVELS];
+        open[Level::Session as usize] = true;
+        Self {
+            store: Store::Here(Here::default()),
+            open,
+            own_root: false,
+            limits: limits.clone(),
+            seed,
+            now: Timestamp::default(),
+        }
+    }
+
+    /// What expressions take for the time.
+    pub(crate) fn set_time(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// Whether ECMAScript was needed so far.
+    #[cfg(test)]
+    pub(crate) fn has_engine(&self) -> bool {
+        matches!(self.store, Store::Engine(_))
+    }
+
+    // Scopes.
+
+    /// A new, empty scope in place of the one at this level.
+    pub(crate) fn open(&mut self, level: Level) -> Result<(), Fault> {
+        self.open[level as usize] = true;
+        if level == Level::Document {
+            self.own_root = false;
+        }
+        match &mut self.store {
+            Store::Here(here) => {
+                here.clear(level);
+                Ok(())
+            }
+            Store::Engine(engine) => engine.tell("open", &[Argument::Level(level)]),
+        }
+    }
+
+    /// The document's scope is the application's from now on.
+    pub(crate) fn share_document(&mut self) -> Result<(), Fault> {
+        self.open[Level::Document as usize] = true;
+        self.own_root = true;
+        match &mut self.store {
+            Store::Here(here) => {
+                here.clear(Level::Document);
+                Ok(())
+            }
+            Store::Engine(engine) => engine.tell("share", &[]),
+        }
+    }
+
+    pub(crate) fn close(&mut self, level: Level) -> Result<(), Fault> {
+        if !std::mem::replace(&mut self.open[level as usize], false) {
+            return Ok(());
+        }
+        match &mut self.store {
+            Store::Here(here) => {
+                here.clear(level);
+                Ok(())
+            }
+            Store::Engine(engine) => engine.tell("close", &[Argument::Level(level)]),
+        }
+    }
+
+    pub(crate) fn is_open(&self, level: Level) -> bool {
+        self.open[level as usize]
+    }
+
+    /// The closest scope there is: where a statement declares its variables.
+    pub(crate) fn innermost(&self) -> Level {
+        let found = INWARD_OUT.into_iter().find(|level| self.is_open(*level));
+        found.unwrap_or(Level::Session)
+    }
+
+    /// The level that really holds the variables of this one.
+    fn actual(&self, level: Level) -> Level {
+        match level {
+            Level::Document if self.own_root => Level::Application,
+            level => level,
+        }
+    }
+
+    // Variables.
+
+    /// Declares a variable without a value; one that is there keeps its own.
+    pub(crate) fn declare(&mut self, level: Level, name: &str) -> Result<(), Fault> {
+        check_name(name)?;
+        if self.owns(level, name)? {
+            return Ok(());
+        }
+        self.set(level, name, Value::Undefined)
+    }
+
+    /// Declares a variable with the value of an expression.
+    pub(crate) fn declare_as(
+        &mut self,
+        level: Level,
+        name: &str,
+        expr: &Expr,
+    ) -> Result<(), Fault> {
+        check_name(name)?;
+        if let Some(value) = self.simple(&expr.text) {
+            return self.set(level, name, value);
+        }
+        let level = self.actual(level);
+        let kept = self.engine()?.keep(level, name, &expr.text);
+        kept.map_err(|fault| fault.at(&expr.place))
+    }
+
+    /// Declares a variable, or sets the one that is there.
+    pub(crate) fn set(&mut self, level: Level, name: &str, value: Value) -> Result<(), Fault> {
+        let level = self.actual(level);
+        match &mut self.store {
+            Store::Here(here) => here.set(level, name, value, self.limits.variable_bytes_max),
+            Store::Engine(engine) => {
+                use Argument::{Level, Name, Value};
+                engine.tell("set", &[Level(level), Name(name), Value(&value)])
+            }
+        }
+    }
+
+    /// The value of a variable; undefined where it is not declared.
+    pub(crate) fn get(&self, level: Level, name: &str) -> Result<Value, Fault> {
+        let level = self.actual(level);
+        match &self.store {
+            Store::Here(here) => Ok(here.get(level, name).cloned().unwrap_or_default()),
+            Store::Engine(engine) => {
+                engine.ask("get", &[Argument::Level(level), Argument::Name(name)])
+            }
+        }
+    }
+
+    fn owns(&self, level: Level, name: &str) -> Result<bool, Fault> {
+        let level = self.actual(level);
+        match &self.store {
+            Store::Here(here) => Ok(here.get(level, name).is_some()),
+            Store::Engine(engine) => {
+                let answer = engine.ask("owns", &[Argument::Level(level), Argument::Name(name)])?;
+                Ok(answer.truth())
+            }
+        }
+    }
+
+    /// The closest scope that has a variable of this name.
+    pub(crate) fn find(&self, name: &str) -> Result<Option<Level>, Fault> {
+        for level in INWARD_OUT {
+            if self.is_open(level) && self.owns(level, name)? {
+                return Ok(Some(level));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `<assign>`: sets a declared variable, or a property below one.
+    pub(crate) fn assign(&mut self, name: &str, expr: &Expr) -> Result<(), Fault> {
+        let wrong = |fault: Fault| fault.at(&expr.place);
+        let path: Vec<&str> = name.split('.').collect();
+        if path.iter().any(|part| !simple::is_identifier(part)) {
+            return Err(wrong(Fault::semantic(format!("{name} is no name of a variable"))));
+        }
+        let scope = NAMES.into_iter().find(|(scope, _)| *scope == path[0]).map(|(_, level)| level);
+        let found = self.find(path[0])?;
+        let level = match (found, scope, path.len()) {
+            (Some(level), _, _) => level,
+            (None, Some(level), 2..) if self.is_open(level) => level,
+            _ => {
+                let message = format!(
+                    "{} is not declared; declare it with <var name=\"{0}\"/> first",
+                    path[0]
+                );
+                return Err(wrong(Fault::semantic(message)));
+            }
+        };
+        if level == Level::Session {
+            let message = format!("{name} is a session variable, which can only be read");
+            return Err(wrong(Fault::semantic(message)));
+        }
+        let own = match (found, path.as_slice()) {
+            (Some(_), [name]) | (None, [_, name]) => Some(*name),
+            _ => None,
+        };
+        if let (Some(own), Some(value)) = (own, self.simple(&expr.text)) {
+            return self.set(level, own, value);
+        }
+        self.engine()?.assign(name, &expr.text).map_err(wrong)
+    }
+
+    /// Sets a variable to undefined, where it is declared; false where it is not.
+    pub(crate) fn clear(&mut self, name: &str) -> Result<bool, Fault> {
+        match self.find(name)? {
+            None | Some(Level::Session) => Ok(false),
+            Some(level) => self.set(level, name, Value::Undefined).map(|()| true),
+        }
+    }
+
+    /// The declared variable of this name, for what is submitted or given back: its value, taken
+    /// apart if it is an object.
+    pub(crate) fn read(&mut self, name: &str) -> Result<Value, Fault> {
+        let root = name.split('.').next().unwrap_or_default();
+        let scope = NAMES.iter().any(|(scope, _)| *scope == root);
+        if !scope && self.find(root)?.is_none() {
+            return Err(Fault::semantic(format!("{name} is not declared")));
+        }
+        if let Some(value) = self.simple(name) {
+            return Ok(value);
+        }
+        if name.split('.').any(|part| !simple::is_identifier(part)) {
+            return Err(Fault::semantic(format!("{name} is no name of a variable")));
+        }
+        self.engine()?.evaluate_data(name)
+    }
+
+    /// Puts a group of values among the session variables, before any script runs.
+    pub(crate) fn set_session(&mut self, name: &str, group: Value) -> Result<(), Fault> {
+        self.set(Level::Session, name, group)
+    }
+
+    /// Changes one value of a group of session variables, which scripts cannot.
+    pub(crate) fn update_session(&mut self, group: &str, key: &str, value: Value) {
+        match &mut self.store {
+            Store::Here(here) => {
+                let found = here.get_mut(Level::Session, group);
+                if let Some(Value::Record(properties)) = found {
+                    properties.retain(|(name, _)| name != key);
+                    properties.push((key.to_owned(), value));
+                }
+            }
+            Store::Engine(engine) => {
+                use Argument::{Name, Value};
+                let told = engine.tell("session", &[Name(group), Name(key), Value(&value)]);
+                if let Err(fault) = told {
+                    tracing::debug!(reason = fault.message, "session variable not updated");
+                }
+            }
+        }
+    }
+
+    /// `application.lastresult$` (VoiceXML 2.0 §5.1.5), of one result.
+    pub(crate) fn set_last_result(&mut self, result: Value) -> Result<(), Fault> {
+        match &mut self.store {
+            Store::Here(_) => self.set(Level::Application, LAST_RESULT, result),
+            Store::Engine(engine) => engine.tell("results", &[Argument::Value(&result)]),
+        }
+    }
+
+    // Expressions.
+
+    /// The value of an expression; an object comes as what it prints.
+    pub(crate) fn evaluate(&mut self, expr: &Expr) -> Result<Value, Fault> {
+        if let Some(value) = self.simple(&expr.text) {
+            return Ok(value);
+        }
+        let value = self.engine()?.evaluate(&expr.text);
+        value.map_err(|fault| fault.at(&expr.place))
+    }
+
+    /// The value of an expression, taken apart if it is an object.
+    pub(crate) fn evaluate_data(&mut self, expr: &Expr) -> Result<Value, Fault> {
+        if let Some(value) = self.simple(&expr.text) {
+            return Ok(value);
+        }
+        let value = self.engine()?.evaluate_data(&expr.text);
+        value.map_err(|fault| fault.at(&expr.place))
+    }
+
+    /// Whether a condition holds; without one it does.
+    pub(crate) fn holds(&mut self, cond: Option<&Expr>) -> Result<bool, Fault> {
+        cond.map_or(Ok(true), |cond| self.evaluate(cond).map(|value| value.truth()))
+    }
+
+    /// Runs a script in a scope.
+    pub(crate) fn script(&mut self, level: Level, code: &Expr) -> Result<(), Fault> {
+        let level = self.actual(level);
+        let ran = self.engine()?.script(level, &code.text);
+        ran.map_err(|fault| fault.at(&code.place))
+    }
+
+    /// What the tags of a grammar compute.
+    pub(crate) fn interpret(&mut self, program: &str) -> Result<Value, Fault> {
+        self.engine()?.evaluate_apart(program)
+    }
+
+    fn simple(&self, text: &str) -> Option<Value> {
+        simple::evaluate(text, |path| match &self.store {
+            Store::Here(here) => self.look_up(here, path),
+            Store::Engine(_) => None,
+        })
+    }
+
+    /// A path among the variables here; nothing where it is not declared.
+    fn look_up(&self, here: &Here, path: &str) -> Option<Value> {
+        let (first, rest) = match path.split_once('.') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (path, None),
+        };
+        let open = |level: &Level| self.is_open(*level);
+        let found = INWARD_OUT.into_iter().filter(open).find_map(|level| here.get(level, first));
+        match (found, rest) {
+            (Some(value), None) => Some(value.clone()),
+            (Some(value), Some(rest)) => value.path(rest).cloned(),
+            (None, rest) => {
+                let (_, level) = NAMES.into_iter().find(|(name, _)| *name == first)?;
+                let (name, rest) =
+                    rest?.split_once('.').map_or((rest?, None), |(name, rest)| (name, Some(rest)));
+                let value = here.get(self.actual(level), name).filter(|_| open(&level))?;
+                rest.map_or(Some(value), |rest| value.path(rest)).cloned()
+            }
+        }
+    }
+
+    /// The engine, with all variables moved into it at its first use.
+    fn engine(&mut self) -> Result<&mut Engine, Fault> {
+        if let Store::Here(here) = &mut self.store {
+            let here = std::mem::take(here);
+            let engine = self.start_engine(here)?;
+            self.store = Store::Engine(Box::new(engine));
+        }
+        let now = self.now;
+        match &mut self.store {
+            Store::Engine(engine) => {
+                engine.set_time(now)?;
+                Ok(engine)
+            }
+            Store::Here(_) => Err(Fault::semantic("the ECMAScript engine did not start")),
+        }
+    }
+
+    fn start_engine(&self, mut here: Here) -> Result<Engine, Fault> {
+        let session = std::mem::take(&mut here.variables[Level::Session as usize]);
+        let engine = Engine::new(&self.limits, self.seed, &Value::Record(session))?;
+        let levels = [Level::Application, Level::Document, Level::Dialog, Level::Anonymous];
+        for level in levels.into_iter().filter(|level| self.is_open(*level)) {
+            if self.actual(level) != level {
+                engine.tell("share", &[])?;
+                continue;
+            }
+            engine.tell("open", &[Argument::Level(level)])?;
+            for (name, value) in &here.variables[level as usize] {
+                if name == LAST_RESULT && level == Level::Application {
+                    engine.tell("results", &[Argument::Value(value)])?;
+                } else {
+                    use Argument::{Level as At, Name, Value};
+                    engine.tell("set", &[At(level), Name(name), Value(value)])?;
+                }
+            }
+        }
+        Ok(engine)
+    }
+}
+
+const LAST_RESULT: &str = "lastresult$";
+
+/// What a document may name a variable (VoiceXML 2.0 §5.1).
+fn check_name(name: &str) -> Result<(), Fault> {
+    if name.contains('.') {
+        let message = format!("{name} is a property, which is assigned and not declared");
+        return Err(Fault::semantic(message));
+    }
+    if !simple::is_identifier(name) || simple::is_reserved(name) {
+        let message =
+            format!("{name} is no name of a variable; names have letters, digits, _ and $");
+        return Err(Fault::semantic(message));
+    }
+    Ok(())
+}
+
+impl Here {
+    fn get(&self, level: Level, name: &str) -> Option<&Value> {
+        let found = self.variables[level as usize].iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| value)
+    }
+
+    fn get_mut(&mut self, level: Level, name: &str) -> Option<&mut Value> {
+        let found = self.variables[level as usize].iter_mut().find(|(own, _)| own == name);
+        found.map(|(_, value)| value)
+    }
+
+    fn set(
+        &mut self,
+        level: Level,
+        name: &str,
+        value: Value,
+        bytes_max: usize,
+    ) -> Result<(), Fault> {
+        let before = self.get(level, name).map_or(0, Value::bytes);
+        let bytes = (self.bytes - before.min(self.bytes)) + value.bytes();
+        if bytes > bytes_max {
+            let message = format_args!("variables of more than {bytes_max} bytes");
+            return Err(Fault::limit("variable_bytes_max", message));
+        }
+        self.bytes = bytes;
+        match self.get_mut(level, name) {
+            Some(old) => *old = value,
+            None => self.variables[level as usize].push((name.to_owned(), value)),
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, level: Level) {
+        let gone = self.variables[level as usize].drain(..).map(|(_, value)| value.bytes());
+        self.bytes = self.bytes.saturating_sub(gone.sum());
+    }
+}
+
+#[cfg(test)]
+#[path = "scope_tests.rs"]
+mod tests;

@@ -1,0 +1,2 @@
+var fine = 1;
+undefinedThing.x = 2;

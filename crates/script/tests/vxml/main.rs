@@ -1,0 +1,5 @@
+//! VoiceXML scripts run whole: our own golden documents, chance, and the W3C's pages.
+
+mod conformance;
+mod golden;
+mod world;
