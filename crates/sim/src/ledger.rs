@@ -201,9 +201,10 @@ impl Ledger {
         self.uploads.remove(&upload).is_some()
     }
 
-    /// What a crash and a new start do: open uploads are gone, leases of webhooks end.
+    /// What a crash and a new start do: open uploads are gone, webhooks and their turns begin anew.
     pub fn reopen(&mut self) {
         self.uploads.clear();
+        self.served.clear();
         for hook in self.webhooks.values_mut() {
             hook.leased_until = None;
         }

@@ -1,5 +1,5 @@
 //! Prints what the store does in a second and what it costs: `cargo run -p outdial-store --example
-//! figures [rows]`.
+//! figures [rows [cycles a second]]`.
 
 use std::error::Error;
 use std::path::Path;
@@ -47,6 +47,10 @@ async fn main() -> Result<()> {
         mib(dir.path(), "-wal")
     );
     let campaign = store.campaign_named(at(0), account, "default").await?.id;
+    if let Some(pace) = std::env::args().nth(2) {
+        paced(&store, campaign, pace.parse()?).await?;
+        return Ok(store.close().await?);
+    }
     begin(&store, campaign).await?;
     cycles(&store, campaign).await?;
     for pace in [20, 50, 100, 200] {
@@ -136,22 +140,28 @@ async fn cycles(store: &Store, campaign: CampaignId) -> Result<()> {
     Ok(())
 }
 
-/// Whole cycles at so many in a second, one attempt begun at a time.
+/// Whole cycles at so many in a second; what has become due meanwhile is begun together.
 async fn paced(store: &Store, campaign: CampaignId, pace: u32) -> Result<()> {
     let clock = Clock::start()?;
     let mut tick = tokio::time::interval(Duration::from_secs(1) / pace);
     let mut calls = JoinSet::new();
-    for _ in 0..PACED {
+    let mut begun = 0;
+    while begun < PACED {
         tick.tick().await;
-        for begun in take(store, campaign, 1).await? {
-            calls.spawn(call(store.clone(), begun));
+        let due = clock.started.elapsed().as_secs_f64() * f64::from(pace);
+        let due = PACED.min(due.ceil() as u32);
+        for one in take(store, campaign, due - begun).await? {
+            let store = store.clone();
+            calls.spawn(async move {
+                call(store.clone(), one).await?;
+                post(&store).await
+            });
         }
-        deliver(store).await?;
+        begun = due;
     }
     while let Some(ended) = calls.join_next().await {
         ended??;
     }
-    deliver(store).await?;
     clock.stop(&format!("cycles at {pace} a second"), usize::try_from(PACED)?)
 }
 
@@ -173,23 +183,24 @@ async fn call(store: Store, begun: Begun) -> std::result::Result<(), StoreError>
 }
 
 async fn deliver(store: &Store) -> Result<()> {
-    loop {
-        let leased = store.lease_webhooks(at(11), at(41), 64, 64).await?;
-        if leased.is_empty() {
-            return Ok(());
-        }
-        let mut posts = JoinSet::new();
-        for owed in leased {
-            let store = store.clone();
-            posts.spawn(async move {
-                let verdict = DeliveryVerdict::Delivered;
-                store.record_delivery(owed.webhook, at(12), true, Some(200), "", verdict).await
-            });
-        }
-        while let Some(posted) = posts.join_next().await {
-            posted??;
-        }
+    while store.webhooks_due_at().await?.is_some_and(|due| due <= at(11)) {
+        post(store).await?;
     }
+    Ok(())
+}
+
+/// Delivers what is due, all at once.
+async fn post(store: &Store) -> std::result::Result<(), StoreError> {
+    let leased = store.lease_webhooks(at(11), at(41), 64, 64).await?;
+    let mut posts = JoinSet::new();
+    for owed in leased {
+        let store = store.clone();
+        posts.spawn(async move {
+            let verdict = DeliveryVerdict::Delivered;
+            store.record_delivery(owed.webhook, at(12), true, Some(200), "", verdict).await
+        });
+    }
+    posts.join_all().await.into_iter().collect()
 }
 
 fn at(seconds: i64) -> Timestamp {

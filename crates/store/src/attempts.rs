@@ -9,6 +9,7 @@ use domain::retry::Verdict;
 use domain::time::Timestamp;
 
 use crate::contacts::{Held, end_waiting, held, move_on, tell};
+use crate::inbox::Manner;
 use crate::tx::{Standing, Tx};
 use crate::value::{attempt_columns, contact_columns, cut, queries, values};
 use crate::{Cancel, Finished, Reader, Store, StoreError, uploads};
@@ -34,8 +35,8 @@ queries! {
     );
     OPEN_OF_CONTACT = "SELECT id FROM attempts WHERE contact = $1 AND outcome IS NULL";
     OWNER = "SELECT account FROM campaigns WHERE id = $1";
-    WAITING = "SELECT id FROM contacts WHERE campaign = $1 AND state = 'waiting' AND id <= $2 \
-        ORDER BY id LIMIT $3";
+    WAITING = "SELECT id FROM contacts WHERE campaign = $1 AND id > $2 AND id <= $3 \
+        AND state = 'waiting' ORDER BY id LIMIT $4";
 }
 
 /// Contacts that one transaction cancels: a few milliseconds of the writer's time.
@@ -81,7 +82,7 @@ impl Store {
         end: &AttemptEnd,
     ) -> Result<Finished, StoreError> {
         let end = end.clone();
-        self.write(6, move |tx| finish(tx, attempt, &end)).await
+        self.write_with(Manner::DIALED, 6, move |tx| finish(tx, attempt, &end)).await
     }
 
     /// Undoes an attempt of which nothing was sent; `false` where it is not open.
@@ -92,7 +93,7 @@ impl Store {
         now: Timestamp,
         attempt: AttemptId,
     ) -> Result<bool, StoreError> {
-        self.write(4, move |tx| release(tx, now, attempt)).await
+        self.write_with(Manner::DIALED, 4, move |tx| release(tx, now, attempt)).await
     }
 
     /// Attempts begun and not ended, oldest first: after a start, those that a crash left.
@@ -136,14 +137,15 @@ impl Store {
                 None => return Ok(0),
             }
         };
-        let mut canceled = 0;
+        let (mut canceled, mut after) = (0, 0);
         loop {
             let part = self
-                .write(uploads::CHORE_ROWS, move |tx| cancel_part(tx, now, campaign, last))
+                .write(uploads::CHORE_ROWS, move |tx| cancel_part(tx, now, campaign, after, last))
                 .await?;
-            canceled += u64::from(part);
-            if part < CANCEL_ROWS {
-                return Ok(canceled);
+            canceled += u64::from(part.many);
+            match part.last {
+                Some(last) => after = last,
+                None => return Ok(canceled),
             }
         }
     }
@@ -262,19 +264,31 @@ fn cancel(
     }
 }
 
+/// Contacts that one transaction canceled.
+struct Part {
+    many: u32,
+    /// The last of them; `None` where there were none.
+    last: Option<i64>,
+}
+
 fn cancel_part(
     tx: &mut Tx<'_>,
     now: Timestamp,
     campaign: CampaignId,
+    after: i64,
     last: i64,
-) -> Result<u32, StoreError> {
-    let waiting = tx.all(WAITING, values![campaign, last, CANCEL_ROWS], |row| row.int())?;
+) -> Result<Part, StoreError> {
+    let values = values![campaign, after, last, CANCEL_ROWS];
+    let waiting = tx.all(WAITING, values, |row| row.int())?;
     for contact in &waiting {
         if let Some(held) = held(tx, ContactId(*contact))? {
             end_waiting(tx, held, now, Disposition::Canceled)?;
         }
     }
-    Ok(u32::try_from(waiting.len()).unwrap_or(u32::MAX))
+    Ok(Part {
+        many: u32::try_from(waiting.len()).unwrap_or(u32::MAX),
+        last: waiting.last().copied(),
+    })
 }
 
 /// The contact that an attempt tries.

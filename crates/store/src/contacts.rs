@@ -9,7 +9,7 @@ use domain::time::{DialWindow, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::sqlite::Sql;
-use crate::tx::{Standing, Tx};
+use crate::tx::{Number, Standing, Tx};
 use crate::value::{contact_columns, cut, queries, script_columns, values};
 use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, campaigns, uploads, webhooks};
 
@@ -37,9 +37,23 @@ queries! {
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id < $2 \
          ORDER BY id DESC LIMIT $3"
     );
+    LIST_CALLING = concat!(
+        "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND state = 'calling' \
+         AND id IN (SELECT contact FROM attempts WHERE outcome IS NULL) \
+         AND id < $2 ORDER BY id DESC"
+    );
+    // The plus keeps the account's own index out of it: a campaign is the smaller part.
     LIST_CAMPAIGN = concat!(
-        "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND campaign = $2 \
-         AND state = $3 AND id < $4 ORDER BY id DESC LIMIT $5"
+        "SELECT ", contact_columns!(), " FROM contacts WHERE +account = $1 AND campaign = $2 \
+         AND id < $3 ORDER BY id DESC LIMIT $4"
+    );
+    LIST_ENDED = concat!(
+        "SELECT ", contact_columns!(), " FROM contacts WHERE +account = $1 AND campaign = $2 \
+         AND state = $3 AND ended_at IS NOT NULL AND id < $4 ORDER BY id DESC LIMIT $5"
+    );
+    LIST_WAITING = concat!(
+        "SELECT ", contact_columns!(), " FROM contacts WHERE +account = $1 AND campaign = $2 \
+         AND state = 'waiting' AND id < $3 AND id >= $4 ORDER BY id DESC LIMIT $5"
     );
     LIST_STATE = concat!(
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND state = $2 \
@@ -47,18 +61,19 @@ queries! {
     );
     MOVE = "UPDATE contacts SET state = $1, parked = $2, next_at = $3, attempts = $4, \
         last_outcome = $5, last_attempt_at = $6, duration_s = $7, ended_at = $8 WHERE id = $9";
-    STATE_LOOK_END = "SELECT id FROM contacts WHERE account = $1 AND id < $2 \
+    LOOK_END = "SELECT id FROM contacts WHERE account = $1 AND id < $2 \
         ORDER BY id DESC LIMIT 1 OFFSET $3";
-    TELL = "INSERT INTO events (contact, attempt, at, kind, detail) VALUES ($1, $2, $3, $4, $5)";
+    LOOK_END_OF_CAMPAIGN = "SELECT id FROM contacts WHERE campaign = $1 AND id < $2 \
+        ORDER BY id DESC LIMIT 1 OFFSET $3";
+    TELL = "INSERT INTO events (contact, id, attempt, at, kind, detail) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
 }
 
-/// The numbers from which contacts take their ids.
-const CONTACT_IDS: &str = "contact_ids";
 /// Most events of a contact that are read: a script may note errors without end.
 const EVENTS_MAX: u32 = 1_000;
-/// Contacts of an account looked through for one page of those in a state: there is no index for
-/// that, and a page that comes up short still says where to go on.
-const STATE_LOOK_MAX: u32 = 20_000;
+/// Contacts looked through for one page of those in a state where there is no index by state: a page
+/// that comes up short still says where to go on.
+const LOOK_MAX: u32 = 20_000;
 
 /// A contact as a transaction holds it, with what only the store knows.
 pub(crate) struct Held {
@@ -135,8 +150,23 @@ impl Reader {
                     let items = sql.all(LIST, values, |row| row.contact())?;
                     Ok(Page::of(items, limit, |item| item.id.0))
                 }
+                (Some(campaign), None) => {
+                    let values = values![account, campaign, below, limit];
+                    let items = sql.all(LIST_CAMPAIGN, values, |row| row.contact())?;
+                    Ok(Page::of(items, limit, |item| item.id.0))
+                }
+                (campaign, Some(ContactState::Calling)) => {
+                    calling(sql, account, campaign, below, limit)
+                }
+                (Some(campaign), Some(ContactState::Done(disposition))) => {
+                    let values = values![account, campaign, disposition.name(), below, limit];
+                    let items = sql.all(LIST_ENDED, values, |row| row.contact())?;
+                    Ok(Page::of(items, limit, |item| item.id.0))
+                }
+                (Some(campaign), Some(ContactState::Waiting)) => {
+                    waiting(sql, account, campaign, below, limit)
+                }
                 (None, Some(state)) => in_state(sql, account, state, below, limit),
-                (Some(campaign), state) => in_campaign(sql, account, campaign, state, below, limit),
             })
         })
         .await
@@ -166,8 +196,8 @@ pub(crate) fn share(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<S
 }
 
 /// Takes ids for `many` contacts.
-pub(crate) fn take_ids(tx: &Tx<'_>, many: usize) -> Result<Vec<ContactId>, StoreError> {
-    let first = tx.numbers(CONTACT_IDS, many)?;
+pub(crate) fn take_ids(tx: &mut Tx<'_>, many: usize) -> Result<Vec<ContactId>, StoreError> {
+    let first = tx.numbers(Number::Contact, many)?;
     Ok((first..).take(many).map(ContactId).collect())
 }
 
@@ -223,14 +253,15 @@ pub(crate) fn end_waiting(
 
 /// Writes down a fact about a contact.
 pub(crate) fn tell(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     contact: ContactId,
     attempt: Option<AttemptId>,
     at: Timestamp,
     kind: EventKind,
     detail: &str,
 ) -> Result<(), StoreError> {
-    let values = values![contact, attempt, at, kind.name(), cut(detail)];
+    let id = tx.numbers(Number::Event, 1)?;
+    let values = values![contact, id, attempt, at, kind.name(), cut(detail)];
     tx.run(TELL, values).map(drop)
 }
 
@@ -309,26 +340,32 @@ fn spec_hash(spec: &ApplicationSpec) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn in_campaign(
+/// Those in a call: as many as there are calls, found by their open attempts.
+fn calling(
     sql: Sql<'_>,
     account: AccountId,
-    campaign: CampaignId,
-    state: Option<ContactState>,
+    campaign: Option<CampaignId>,
     below: i64,
     limit: u32,
 ) -> Result<Page<Contact>, StoreError> {
-    let all = [ContactState::Waiting, ContactState::Calling]
-        .into_iter()
-        .chain(Disposition::ALL.map(ContactState::Done));
-    let mut items = Vec::new();
-    // The index is by state, so the newest of all are among the newest of each.
-    for state in all.filter(|one| state.is_none_or(|state| state == *one)) {
-        let values = values![account, campaign, state.name(), below, limit];
-        items.extend(sql.all(LIST_CAMPAIGN, values, |row| row.contact())?);
-    }
-    items.sort_by_key(|item| std::cmp::Reverse(item.id));
+    let mut items = sql.all(LIST_CALLING, values![account, below], |row| row.contact())?;
+    items.retain(|contact| campaign.is_none_or(|campaign| contact.campaign == campaign));
     items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Page::of(items, limit, |item| item.id.0))
+}
+
+fn waiting(
+    sql: Sql<'_>,
+    account: AccountId,
+    campaign: CampaignId,
+    below: i64,
+    limit: u32,
+) -> Result<Page<Contact>, StoreError> {
+    let values = values![campaign, below, LOOK_MAX - 1];
+    let end = sql.one(LOOK_END_OF_CAMPAIGN, values, |row| row.int())?;
+    let values = values![account, campaign, below, end.unwrap_or(0), limit];
+    let items = sql.all(LIST_WAITING, values, |row| row.contact())?;
+    Ok(Page::of(items, limit, |item| item.id.0).or_from(end))
 }
 
 fn in_state(
@@ -338,14 +375,9 @@ fn in_state(
     below: i64,
     limit: u32,
 ) -> Result<Page<Contact>, StoreError> {
-    let values = values![account, below, STATE_LOOK_MAX - 1];
-    let end = sql.one(STATE_LOOK_END, values, |row| row.int())?;
+    let values = values![account, below, LOOK_MAX - 1];
+    let end = sql.one(LOOK_END, values, |row| row.int())?;
     let values = values![account, state.name(), below, end.unwrap_or(0), limit];
     let items = sql.all(LIST_STATE, values, |row| row.contact())?;
-    let mut page = Page::of(items, limit, |item| item.id.0);
-    // Not full, but there is more to look through.
-    if page.next.is_none() {
-        page.next = end.map(Cursor);
-    }
-    Ok(page)
+    Ok(Page::of(items, limit, |item| item.id.0).or_from(end))
 }

@@ -11,14 +11,15 @@ use domain::time::{DialWindow, Timestamp};
 
 use crate::contacts::{end_waiting, held, tell};
 use crate::dialect::{PROMOTE_DUE, READY};
+use crate::inbox::Manner;
 use crate::sqlite::Sql;
-use crate::tx::{Standing, Tx};
+use crate::tx::{Number, Standing, Tx};
 use crate::value::{contact_columns, queries, values};
 use crate::{Begun, Store, StoreError};
 
 queries! {
-    BEGIN_ATTEMPT = "INSERT INTO attempts (contact, number, trunk, epoch, started_at) \
-        VALUES ($1, $2, $3, $4, $5) RETURNING id";
+    BEGIN_ATTEMPT = "INSERT INTO attempts (id, contact, number, trunk, epoch, started_at) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
     CALL = concat!(
         "UPDATE contacts SET state = 'calling', attempts = attempts + 1, last_attempt_at = $1 \
          WHERE id = $2 RETURNING ",
@@ -85,7 +86,7 @@ impl Store {
         trunks: &[TrunkId],
     ) -> Result<Vec<Begun>, StoreError> {
         let (shares, trunks) = (shares.to_vec(), trunks.to_vec());
-        self.write(3 * trunks.len(), move |tx| {
+        self.write_with(Manner::DIALED, 3 * trunks.len(), move |tx| {
             let mut free = trunks.iter().copied();
             let mut begun = Vec::with_capacity(trunks.len());
             for share in &shares {
@@ -105,7 +106,7 @@ impl Store {
         if due.await?.is_none_or(|next| next > now) {
             return Ok(0);
         }
-        self.write_softly(200, move |tx| {
+        self.write_with(Manner::PREPARED, 200, move |tx| {
             let promoted = tx.all(PROMOTE_DUE, values![now, limit], |row| row.int())?;
             for campaign in &promoted {
                 tx.go(CampaignId(*campaign), Standing::Parked, Standing::Ready);
@@ -121,7 +122,7 @@ impl Store {
         if closing.await?.is_none_or(|next| next > now) {
             return Ok(0);
         }
-        self.write(200, move |tx| {
+        self.write_with(Manner::DIALED, 200, move |tx| {
             let closed = tx.all(CLOSED, values![now, limit], |row| row.int())?;
             for contact in &closed {
                 if let Some(held) = held(tx, ContactId(*contact))? {
@@ -213,8 +214,8 @@ fn begin_one(
 ) -> Result<Begun, StoreError> {
     let contact = tx.the(CALL, values![now, contact], |row| row.contact())?;
     let number = contact.attempts;
-    let values = values![contact.id, number, trunk, tx.epoch, now];
-    let id = AttemptId(tx.the(BEGIN_ATTEMPT, values, |row| row.int())?);
+    let id = AttemptId(tx.numbers(Number::Attempt, 1)?);
+    tx.run(BEGIN_ATTEMPT, values![id, contact.id, number, trunk, tx.epoch, now])?;
     tell(tx, contact.id, Some(id), now, EventKind::Dialing, "")?;
     tx.go(contact.campaign, Standing::Ready, Standing::Calling);
     let attempt = Attempt {

@@ -1,14 +1,14 @@
 //! What waits for the writer: bounded, in order, handed over a group at a time.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
+use crate::sqlite::Surety;
 use crate::tx::Tx;
-use std::sync::Arc;
 
 /// Rows that one group may write: what a caller waits for behind an upload stays a few
 /// milliseconds.
@@ -27,16 +27,36 @@ pub(crate) trait Work: Send {
 pub(crate) enum Haste {
     /// Until something with more haste comes, or for the longest delay of a note.
     Note,
-    /// One group; it outlives the process once answered.
-    Process,
-    /// One group; it outlives the machine's power once answered.
-    Power,
+    /// A little: nobody looks on, and calls come one after the other.
+    Soon,
+    /// Hardly: somebody waits for the answer.
+    Now,
+}
+
+/// How an operation is done: how soon, and how surely it is on disk once it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// How long it may wait for company.
+    pub haste: Haste,
+    /// How sure its commit is.
+    pub surety: Surety,
+}
+
+impl Manner {
+    /// For clients and people: at once, and it outlives the power.
+    pub(crate) const ASKED: Self = Self { haste: Haste::Now, surety: Surety::Power };
+    /// For calls: with those of other calls, and it outlives the power.
+    pub(crate) const DIALED: Self = Self { haste: Haste::Soon, surety: Surety::Power };
+    /// What may come late, and is found again where it is lost.
+    pub(crate) const NOTED: Self = Self { haste: Haste::Note, surety: Surety::Process };
+    /// Many rows at once that count only with a later commit, or are found again.
+    pub(crate) const PREPARED: Self = Self { haste: Haste::Now, surety: Surety::Process };
 }
 
 /// An operation that waits.
 pub(crate) struct Op {
-    /// How long it may.
-    pub haste: Haste,
+    /// How it is done.
+    pub manner: Manner,
     /// Rows that it writes, roughly.
     pub rows: usize,
     /// What it does.
@@ -56,35 +76,40 @@ pub(crate) struct Inbox {
 /// How groups are formed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How long a group's first operation waits for others.
+    /// How long a group waits for others once something in it is asked for now.
     pub window: Duration,
-    /// Operations in a group.
-    pub ops_max: usize,
+    /// How much longer it waits before, where all in it is wanted but soon.
+    pub soon_window: Duration,
     /// How long notes wait for something with more haste.
     pub note_delay_max: Duration,
+    /// Operations in a group.
+    pub ops_max: usize,
     /// Operations that may wait; callers beyond wait for a place.
     pub places: usize,
 }
 
 struct Waiting {
     ops: VecDeque<Op>,
-    /// Those of them that are not notes.
-    hasty: usize,
+    /// Those of them that are wanted soon or now.
+    soon: usize,
+    /// Those of them that are wanted now.
+    now: usize,
     rows: usize,
     closed: bool,
-    /// The writer sleeps, and for what.
-    sleeper: Sleeper,
+    /// What the writer sleeps for, if it does.
+    sleeper: Option<Sleeper>,
 }
 
+/// What ends the writer's sleep, beside a full group and the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sleeper {
-    /// Until a group is full.
+    /// Nothing: it waits for company.
     Company,
-    /// Until something with haste comes.
-    Haste,
-    /// Nobody sleeps.
-    None,
-    /// Until anything comes.
+    /// Something wanted now.
+    Now,
+    /// Something wanted soon.
+    Soon,
+    /// Anything.
     Work,
 }
 
@@ -95,10 +120,11 @@ impl Inbox {
             places: Arc::new(Semaphore::new(limits.places)),
             waiting: Mutex::new(Waiting {
                 ops: VecDeque::new(),
-                hasty: 0,
+                soon: 0,
+                now: 0,
                 rows: 0,
                 closed: false,
-                sleeper: Sleeper::None,
+                sleeper: None,
             }),
             arrived: Condvar::new(),
             limits,
@@ -108,7 +134,7 @@ impl Inbox {
     /// Takes an operation in, once there is a place for it.
     pub(crate) async fn put(
         &self,
-        haste: Haste,
+        manner: Manner,
         rows: usize,
         work: Box<dyn Work>,
     ) -> Result<(), StoreError> {
@@ -118,15 +144,10 @@ impl Inbox {
         if waiting.closed {
             return Err(StoreError::Closed);
         }
-        waiting.hasty += usize::from(haste > Haste::Note);
+        waiting.count(manner.haste, 1);
         waiting.rows += rows;
-        waiting.ops.push_back(Op { haste, rows, work, place });
-        let wake = match waiting.sleeper {
-            Sleeper::Company => self.full(&waiting),
-            Sleeper::Haste => waiting.hasty > 0 || self.full(&waiting),
-            Sleeper::None => false,
-            Sleeper::Work => true,
-        };
+        waiting.ops.push_back(Op { manner, rows, work, place });
+        let wake = waiting.sleeper.is_some_and(|sleeper| self.awake(&waiting, sleeper));
         drop(waiting);
         if wake {
             self.arrived.notify_one();
@@ -146,13 +167,15 @@ impl Inbox {
     pub(crate) fn group(&self, chores: bool) -> Option<Vec<Op>> {
         let mut waiting = self.lock();
         if !chores {
-            waiting.sleeper = Sleeper::Work;
+            waiting.sleeper = Some(Sleeper::Work);
             waiting = self
                 .arrived
-                .wait_while(waiting, |w| w.ops.is_empty() && !w.closed)
+                .wait_while(waiting, |waiting| !self.awake(waiting, Sleeper::Work))
                 .unwrap_or_else(PoisonError::into_inner);
-            waiting = self.sleep(waiting, Sleeper::Haste, self.limits.note_delay_max);
+            waiting = self.sleep(waiting, Sleeper::Soon, self.limits.note_delay_max);
+            waiting = self.sleep(waiting, Sleeper::Now, self.limits.soon_window);
             waiting = self.sleep(waiting, Sleeper::Company, self.limits.window);
+            waiting.sleeper = None;
         }
         if waiting.ops.is_empty() && waiting.closed {
             return None;
@@ -166,20 +189,26 @@ impl Inbox {
         sleeper: Sleeper,
         longest: Duration,
     ) -> MutexGuard<'w, Waiting> {
-        waiting.sleeper = sleeper;
-        let hasty_enough = |w: &Waiting| sleeper == Sleeper::Haste && w.hasty > 0;
-        let (mut waiting, _) = self
-            .arrived
-            .wait_timeout_while(waiting, longest, |w| {
-                !w.closed && !hasty_enough(w) && !self.full(w)
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        waiting.sleeper = Sleeper::None;
-        waiting
+        if longest.is_zero() || self.awake(&waiting, sleeper) {
+            return waiting;
+        }
+        waiting.sleeper = Some(sleeper);
+        self.arrived
+            .wait_timeout_while(waiting, longest, |waiting| !self.awake(waiting, sleeper))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
-    fn full(&self, waiting: &Waiting) -> bool {
-        waiting.ops.len() >= self.limits.ops_max || waiting.rows >= GROUP_ROWS_MAX
+    /// Whether there is what the writer sleeps for.
+    fn awake(&self, waiting: &Waiting, sleeper: Sleeper) -> bool {
+        let there = match sleeper {
+            Sleeper::Company => false,
+            Sleeper::Now => waiting.now > 0,
+            Sleeper::Soon => waiting.soon > 0,
+            Sleeper::Work => !waiting.ops.is_empty(),
+        };
+        let full = waiting.ops.len() >= self.limits.ops_max || waiting.rows >= GROUP_ROWS_MAX;
+        there || full || waiting.closed
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -189,6 +218,11 @@ impl Inbox {
 }
 
 impl Waiting {
+    fn count(&mut self, haste: Haste, by: isize) {
+        self.soon = self.soon.wrapping_add_signed(if haste >= Haste::Soon { by } else { 0 });
+        self.now = self.now.wrapping_add_signed(if haste == Haste::Now { by } else { 0 });
+    }
+
     fn take(&mut self, ops_max: usize) -> Vec<Op> {
         let mut group = Vec::new();
         let mut rows = 0;
@@ -197,7 +231,7 @@ impl Waiting {
                 break;
             };
             rows += op.rows;
-            self.hasty -= usize::from(op.haste > Haste::Note);
+            self.count(op.manner.haste, -1);
             group.push(op);
         }
         self.rows -= rows;

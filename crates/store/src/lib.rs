@@ -19,6 +19,7 @@ mod webhooks;
 mod dialect;
 mod inbox;
 mod migrate;
+mod outbox;
 mod sqlite;
 mod tx;
 mod value;

@@ -10,14 +10,13 @@ use domain::outcome::Outcome;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::sqlite::{ReadOnly, Sql};
-use crate::tx::webhook_counter;
+use crate::tx::{outcome_counter, webhook_counter};
 use crate::value::{queries, values};
 use crate::writer::spawn;
 use crate::{StoreError, Totals, WebhookState};
 
 queries! {
     READ_COUNTER = "SELECT value FROM counters WHERE name = $1";
-    READ_OUTCOMES = "SELECT outcome, attempts FROM outcome_counts";
     // PostgreSQL sums bigints into a numeric.
     SUM_COUNTS = "SELECT CAST(coalesce(sum(waiting), 0) AS bigint), \
         CAST(coalesce(sum(calling), 0) AS bigint), CAST(coalesce(sum(completed), 0) AS bigint), \
@@ -78,19 +77,17 @@ impl Reader {
         self.look(|sql| {
             sql.snapshot(|sql| {
                 let contacts = sql.one(SUM_COUNTS, &[], |row| row.counts())?;
-                let ended = sql.all(READ_OUTCOMES, &[], |row| {
-                    Ok((row.name(Outcome::from_name)?, row.number()?))
-                })?;
-                let attempts = |outcome| {
-                    let count = ended.iter().find(|ended| ended.0 == outcome);
-                    (outcome, count.map_or(0, |ended| ended.1))
-                };
+                let mut outcomes = Vec::new();
+                for outcome in Outcome::ALL {
+                    outcomes.push((outcome, counter(sql, outcome_counter(outcome))?));
+                }
+                let webhooks = |state| counter(sql, webhook_counter(state));
                 Ok(Totals {
                     contacts: contacts.unwrap_or(CampaignCounts::default()),
-                    outcomes: Outcome::ALL.map(attempts).to_vec(),
-                    webhooks_owed: counted(sql, WebhookState::Owed)?,
-                    webhooks_delivered: counted(sql, WebhookState::Delivered)?,
-                    webhooks_given_up: counted(sql, WebhookState::GivenUp)?,
+                    outcomes,
+                    webhooks_owed: webhooks(WebhookState::Owed)?,
+                    webhooks_delivered: webhooks(WebhookState::Delivered)?,
+                    webhooks_given_up: webhooks(WebhookState::GivenUp)?,
                 })
             })
         })
@@ -145,7 +142,7 @@ impl Drop for ReadDesk {
     }
 }
 
-fn counted(sql: Sql<'_>, state: WebhookState) -> Result<u64, StoreError> {
-    let value = sql.one(READ_COUNTER, values![webhook_counter(state)], |row| row.number())?;
+fn counter(sql: Sql<'_>, name: &str) -> Result<u64, StoreError> {
+    let value = sql.one(READ_COUNTER, values![name], |row| row.number())?;
     Ok(value.unwrap_or(0))
 }

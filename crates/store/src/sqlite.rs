@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 
@@ -55,7 +56,7 @@ pub(crate) struct Row<'r> {
 /// Keeps a second server off the same file for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct FileLock {
-    _file: File,
+    file: File,
 }
 
 /// How surely a commit is on disk when it returns.
@@ -192,9 +193,18 @@ impl FileLock {
         name.push(".lock");
         let file = create_private(&PathBuf::from(name))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(unavailable(error)),
+        }
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Closing alone would not do: a child process between its fork and its exec has it open, too.
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of the database ends only with this process");
         }
     }
 }
@@ -333,6 +343,8 @@ fn connect(path: &Path, flags: OpenFlags, cache_kib: u32) -> Result<Connection, 
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_MAX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Else a statement that could use a partial index is planned anew for every new value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(&format!("PRAGMA cache_size = -{cache_kib}"))?;
     Ok(connection)
 }

@@ -1,9 +1,10 @@
 //! The writer's door: opening, closing, and what belongs to no table of its own.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use crate::inbox::Haste;
+use crate::inbox::Manner;
+use crate::outbox::Outbox;
 use crate::tx::Tx;
 use crate::value::{queries, values};
 use crate::writer::WriterThread;
@@ -72,17 +73,18 @@ impl Store {
         rows: usize,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.ask(Haste::Power, rows, work).await
+        self.write_with(Manner::ASKED, rows, work).await
     }
 
-    /// Runs an operation that outlives the process, and the power once a later one does: what it
-    /// loses is found again.
-    pub(crate) async fn write_softly<T: Send + 'static>(
+    /// Runs an operation that may wait for company, or need not outlive the power: what it loses is
+    /// found again.
+    pub(crate) async fn write_with<T: Send + 'static>(
         &self,
+        manner: Manner,
         rows: usize,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.ask(Haste::Process, rows, work).await
+        self.writer.ask(manner, rows, work).await
     }
 
     /// Hands over an operation that nobody waits for.
@@ -91,6 +93,11 @@ impl Store {
         work: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
         self.writer.tell(work).await
+    }
+
+    /// Whose turn it is at the outbox.
+    pub(crate) fn outbox(&self) -> Arc<Mutex<Outbox>> {
+        Arc::clone(self.writer.outbox())
     }
 
     /// Reads for the dialer and its kin.

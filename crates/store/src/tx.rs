@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use domain::contact::ContactState;
 use domain::ids::{ApplicationId, CampaignId};
-use domain::outcome::{Disposition, Outcome};
+use domain::outcome::{CalleeType, Disposition, Outcome};
 
+use crate::outbox::Change;
 use crate::sqlite::{Row, Sql, Value};
 use crate::value::{SharedApplication, queries, values};
 use crate::{StoreError, WebhookState};
@@ -16,25 +17,62 @@ queries! {
         calling = calling + $3, completed = completed + $4, failed = failed + $5, \
         expired = expired + $6, canceled = canceled + $7 WHERE campaign = $8";
     ADD_COUNTER = "INSERT INTO counters (name, value) VALUES ($1, $2) \
-        ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value";
-    ADD_OUTCOME = "INSERT INTO outcome_counts (outcome, attempts) VALUES ($1, $2) \
-        ON CONFLICT (outcome) DO UPDATE SET attempts = outcome_counts.attempts + excluded.attempts";
+        ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
     READ_APPLICATION = "SELECT id, account, source, script, parameters, dialect \
         FROM applications WHERE id = $1";
-    TAKE_NUMBERS = "INSERT INTO counters (name, value) VALUES ($1, $2) \
-        ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
+    SET_COUNTER = "UPDATE counters SET value = $1 WHERE name = $2";
 }
+
+/// Numbers set aside at once: a counter is written once for so many rows. A crash loses the rest of
+/// them, which is nothing but a gap.
+const NUMBERS_AHEAD: i64 = 1_000;
 
 /// A transaction under way, or the part of a shared one that is one operation's.
 pub(crate) struct Tx<'w> {
     sql: Sql<'w>,
-    counts: Counts,
-    /// Work for the writer's idle moments was left behind.
-    pub chores: bool,
     /// Number of this opening of the store.
     pub epoch: i64,
-    applications: &'w mut Applications,
+    done: Done,
+    memory: &'w mut Memory,
 }
+
+/// What a transaction did beside its SQL; of no account before it is committed.
+#[derive(Default)]
+pub(crate) struct Done {
+    counts: Counts,
+    /// What the outbox must know.
+    pub outbox: Vec<Change>,
+    /// Work for the writer's idle moments was left behind.
+    pub chores: bool,
+}
+
+/// What the writer need not read again.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The numbers it may give out.
+    pub numbers: Numbers,
+    /// The applications it has read.
+    pub applications: Applications,
+}
+
+/// Kinds of things that take their ids from counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// Attempts.
+    Attempt,
+    /// Contacts.
+    Contact,
+    /// Deliveries.
+    Delivery,
+    /// Events.
+    Event,
+    /// Webhooks.
+    Webhook,
+}
+
+/// Numbers set aside: of each kind the next one, and the last one of those.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Numbers([Option<(i64, i64)>; 5]);
 
 /// Where a contact stands, as the counts tell contacts apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +89,9 @@ pub(crate) enum Standing {
 
 /// What changes in the sums, gathered over a group so that each is written once.
 #[derive(Default)]
-pub(crate) struct Counts {
+struct Counts {
     campaigns: BTreeMap<CampaignId, [i64; 7]>,
     counters: BTreeMap<&'static str, i64>,
-    outcomes: BTreeMap<&'static str, i64>,
 }
 
 /// Applications read lately; they never change.
@@ -66,13 +103,13 @@ pub(crate) struct Applications {
 
 impl<'w> Tx<'w> {
     /// A part of the transaction that is open on `sql`.
-    pub(crate) fn new(sql: Sql<'w>, epoch: i64, applications: &'w mut Applications) -> Self {
-        Self { sql, counts: Counts::default(), chores: false, epoch, applications }
+    pub(crate) fn new(sql: Sql<'w>, epoch: i64, memory: &'w mut Memory) -> Self {
+        Self { sql, epoch, done: Done::default(), memory }
     }
 
-    /// What changed in the sums.
-    pub(crate) fn into_counts(self) -> Counts {
-        self.counts
+    /// What was done beside the SQL.
+    pub(crate) fn into_done(self) -> Done {
+        self.done
     }
 
     /// Runs a statement that gives no rows; how many it changed.
@@ -111,11 +148,52 @@ impl<'w> Tx<'w> {
         self.sql.all(sql, values, read)
     }
 
-    /// Takes `many` numbers that nobody gets again; the first of them.
-    pub(crate) fn numbers(&self, name: &str, many: usize) -> Result<i64, StoreError> {
+    /// Takes `many` numbers in a row that nobody gets again; the first of them.
+    pub(crate) fn numbers(&mut self, kind: Number, many: usize) -> Result<i64, StoreError> {
         let many = i64::try_from(many).unwrap_or(i64::MAX);
-        let last = self.the(TAKE_NUMBERS, values![name, many], |row| row.int())?;
-        Ok(last - many + 1)
+        let set_aside = &mut self.memory.numbers.0[kind as usize];
+        if let Some((next, last)) = set_aside
+            && many <= *last - *next + 1
+        {
+            *next += many;
+            return Ok(*next - many);
+        }
+        let taken = many.saturating_add(NUMBERS_AHEAD);
+        let values = values![kind.counter(), taken];
+        let last = self.sql.one(ADD_COUNTER, values, |row| row.int())?;
+        let last = last.ok_or_else(|| StoreError::Damaged("no counter".into()))?;
+        let first = match set_aside {
+            // Nobody else took any meanwhile: go on without a gap.
+            Some((next, old)) if *old == last - taken => *next,
+            _ => last - taken + 1,
+        };
+        *set_aside = Some((first + many, last));
+        Ok(first)
+    }
+
+    /// Takes the next number of a counter that is seldom asked.
+    pub(crate) fn next(&self, counter: &str) -> Result<i64, StoreError> {
+        self.the(ADD_COUNTER, values![counter, 1_i64], |row| row.int())
+    }
+
+    /// Gives numbers back that were set aside and not used, at an orderly end.
+    pub(crate) fn give_back(&self, numbers: &Numbers) -> Result<(), StoreError> {
+        for kind in Number::ALL {
+            if let Some((next, _)) = numbers.0[kind as usize] {
+                self.run(SET_COUNTER, values![next - 1, kind.counter()])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves work for the writer's idle moments.
+    pub(crate) const fn leave_chores(&mut self) {
+        self.done.chores = true;
+    }
+
+    /// Tells the outbox, once this is committed.
+    pub(crate) fn outbox(&mut self, change: Change) {
+        self.done.outbox.push(change);
     }
 
     /// The application of this id, shared with whoever else runs it.
@@ -123,16 +201,16 @@ impl<'w> Tx<'w> {
         &mut self,
         id: ApplicationId,
     ) -> Result<SharedApplication, StoreError> {
-        if let Some(known) = self.applications.known.get(&id) {
+        if let Some(known) = self.memory.applications.known.get(&id) {
             return Ok(Arc::clone(known));
         }
         let read = self.the(READ_APPLICATION, values![id], |row| row.application())?;
-        Ok(self.applications.keep(Arc::new(read)))
+        Ok(self.memory.applications.keep(Arc::new(read)))
     }
 
     /// Counts `many` contacts of a campaign that come to stand somewhere.
     pub(crate) fn come(&mut self, campaign: CampaignId, to: Standing, many: i64) {
-        let counts = self.counts.campaigns.entry(campaign).or_default();
+        let counts = self.done.counts.campaigns.entry(campaign).or_default();
         match to {
             Standing::Ready => {
                 counts[0] += many;
@@ -156,49 +234,76 @@ impl<'w> Tx<'w> {
     /// Counts a webhook that comes into a state, or leaves it by -1.
     pub(crate) fn count_webhook(&mut self, state: WebhookState, by: i64) {
         let counter = webhook_counter(state);
-        *self.counts.counters.entry(counter).or_default() += by;
+        *self.done.counts.counters.entry(counter).or_default() += by;
     }
 
     /// Counts an attempt that ended.
     pub(crate) fn count_outcome(&mut self, outcome: Outcome) {
-        *self.counts.outcomes.entry(outcome.name()).or_default() += 1;
+        *self.done.counts.counters.entry(outcome_counter(outcome)).or_default() += 1;
     }
 }
 
-impl Counts {
-    /// Adds what another operation of the group changed.
+impl Done {
+    /// Adds what another operation of the group did.
     pub(crate) fn add(&mut self, other: Self) {
-        for (campaign, changes) in other.campaigns {
-            let sums = self.campaigns.entry(campaign).or_default();
+        for (campaign, changes) in other.counts.campaigns {
+            let sums = self.counts.campaigns.entry(campaign).or_default();
             for (sum, change) in sums.iter_mut().zip(changes) {
                 *sum += change;
             }
         }
-        for (counter, change) in other.counters {
-            *self.counters.entry(counter).or_default() += change;
+        for (counter, change) in other.counts.counters {
+            *self.counts.counters.entry(counter).or_default() += change;
         }
-        for (outcome, change) in other.outcomes {
-            *self.outcomes.entry(outcome).or_default() += change;
-        }
+        self.outbox.extend(other.outbox);
+        self.chores |= other.chores;
     }
 
     /// Writes the sums, at the end of their transaction.
-    pub(crate) fn write(self, sql: Sql<'_>) -> Result<(), StoreError> {
-        for (campaign, [ready, waiting, calling, completed, failed, expired, canceled]) in
-            self.campaigns
-        {
+    pub(crate) fn write(&self, sql: Sql<'_>) -> Result<(), StoreError> {
+        for (campaign, sums) in &self.counts.campaigns {
+            let [ready, waiting, calling, completed, failed, expired, canceled] = *sums;
             sql.run(
                 ADD_CAMPAIGN_COUNTS,
-                values![ready, waiting, calling, completed, failed, expired, canceled, campaign],
+                values![ready, waiting, calling, completed, failed, expired, canceled, *campaign],
             )?;
         }
-        for (counter, change) in self.counters {
-            sql.run(ADD_COUNTER, values![counter, change])?;
-        }
-        for (outcome, change) in self.outcomes {
-            sql.run(ADD_OUTCOME, values![outcome, change])?;
+        for (counter, change) in &self.counts.counters {
+            sql.one(ADD_COUNTER, values![*counter, *change], |_| Ok(()))?;
         }
         Ok(())
+    }
+}
+
+impl Number {
+    const ALL: [Self; 5] =
+        [Self::Attempt, Self::Contact, Self::Delivery, Self::Event, Self::Webhook];
+
+    /// The name of the counter that holds the last number set aside.
+    const fn counter(self) -> &'static str {
+        match self {
+            Self::Attempt => "attempt_ids",
+            Self::Contact => "contact_ids",
+            Self::Delivery => "delivery_ids",
+            Self::Event => "event_ids",
+            Self::Webhook => "webhook_ids",
+        }
+    }
+}
+
+/// The name under which attempts of an outcome are counted.
+pub(crate) const fn outcome_counter(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Answered(CalleeType::Fax) => "attempts_fax",
+        Outcome::Answered(CalleeType::Human) => "attempts_human",
+        Outcome::Answered(CalleeType::Machine) => "attempts_machine",
+        Outcome::Answered(CalleeType::Unknown) => "attempts_answered",
+        Outcome::Busy => "attempts_busy",
+        Outcome::Canceled => "attempts_canceled",
+        Outcome::InDoubt => "attempts_in_doubt",
+        Outcome::InvalidNumber => "attempts_invalid_number",
+        Outcome::LineFailure => "attempts_line_failure",
+        Outcome::NoAnswer => "attempts_no_answer",
     }
 }
 

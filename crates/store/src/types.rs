@@ -20,8 +20,10 @@ use domain::time::Timestamp;
 pub struct StoreConfig {
     /// The database file; `-wal`, `-shm` and `.lock` files appear beside it.
     pub path: PathBuf,
-    /// How long the first operation of a group waits for others to share its commit.
+    /// How long an operation that a client waits for waits for others to share its commit.
     pub group_window: Duration,
+    /// How much longer attempts wait for that when they begin and end: calls come one by one.
+    pub dial_window: Duration,
     /// Most operations that share one commit.
     pub group_ops_max: usize,
     /// How long notes may wait for a commit of something that cannot wait.
@@ -42,6 +44,7 @@ impl StoreConfig {
         Self {
             path: path.into(),
             group_window: Duration::from_millis(3),
+            dial_window: Duration::from_millis(9),
             group_ops_max: 256,
             note_delay_max: Duration::from_millis(100),
             checkpoint_every: Duration::from_millis(250),
@@ -249,6 +252,12 @@ impl<T> Page<T> {
         let last = items.last().filter(|_| full);
         let next = last.map(|last| Cursor(id(last)));
         Self { items, next }
+    }
+
+    /// The same where more is to be looked through below `end`, though the page is not full.
+    pub(crate) fn or_from(mut self, end: Option<i64>) -> Self {
+        self.next = self.next.or(end.map(Cursor));
+        self
     }
 }
 

@@ -5,8 +5,9 @@ use domain::ids::{AccountId, CampaignId, ContactId};
 use domain::time::{DialWindow, Timestamp};
 
 use crate::contacts::{share, take_ids};
+use crate::inbox::Manner;
 use crate::sqlite::Sql;
-use crate::tx::{Standing, Tx};
+use crate::tx::{Number, Standing, Tx};
 use crate::value::{queries, values};
 use crate::{Store, StoreError, UploadId};
 
@@ -39,7 +40,7 @@ queries! {
         FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1";
     NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1 FROM uploads \
         WHERE state = 'committed' AND campaign = $1 ORDER BY id LIMIT 1";
-    PART = "SELECT count(*), coalesce(max(id), 0) FROM \
+    PART = "SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM \
         (SELECT id FROM staged WHERE upload = $1 ORDER BY id LIMIT $2) AS part";
     PUBLISH = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
         opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, destination, reference, \
@@ -49,10 +50,11 @@ queries! {
         staged.destination, staged.reference, staged.parameters, u.result_url \
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $1 AND staged.id >= $2 AND staged.id <= $3 ORDER BY staged.id";
-    PUBLISH_EVENTS = "INSERT INTO events (contact, at, kind, detail) \
-        SELECT staged.id, u.created_at, 'queued', '' \
+    // Numbered as the contacts are, gaps included.
+    PUBLISH_EVENTS = "INSERT INTO events (contact, id, at, kind, detail) \
+        SELECT staged.id, staged.id + $1, u.created_at, 'queued', '' \
         FROM uploads u JOIN staged ON staged.upload = u.id \
-        WHERE u.id = $1 AND staged.id >= $2 AND staged.id <= $3 ORDER BY staged.id";
+        WHERE u.id = $2 AND staged.id >= $3 AND staged.id <= $4 ORDER BY staged.id";
     STAGE = "INSERT INTO staged (upload, id, destination, reference, parameters) \
         VALUES ($1, $2, $3, $4, $5)";
     UNSTAGE = "DELETE FROM staged WHERE upload = $1 AND id = $2";
@@ -101,7 +103,9 @@ impl Store {
             if part.is_empty() {
                 return Ok(ids);
             }
-            let staged = self.write_softly(part.len(), move |tx| stage(tx, upload, &part)).await?;
+            let staged = self
+                .write_with(Manner::PREPARED, part.len(), move |tx| stage(tx, upload, &part))
+                .await?;
             ids.extend(staged);
         }
     }
@@ -114,7 +118,9 @@ impl Store {
             if tx.run(COMMIT, values![upload])? == 0 {
                 return Err(unknown(upload));
             }
-            tx.chores = chore(tx)?;
+            if chore(tx)? {
+                tx.leave_chores();
+            }
             Ok(())
         })
         .await
@@ -122,8 +128,8 @@ impl Store {
 
     /// Forgets an upload and its contacts.
     pub async fn abort_upload(&self, upload: UploadId) -> Result<(), StoreError> {
-        self.write_softly(1, move |tx| {
-            tx.chores = true;
+        self.write_with(Manner::PREPARED, 1, move |tx| {
+            tx.leave_chores();
             match tx.run(ABORT, values![upload])? {
                 0 => Err(unknown(upload)),
                 _ => Ok(()),
@@ -195,7 +201,7 @@ fn begin(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<UploadId, St
 }
 
 fn stage(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     upload: UploadId,
     contacts: &[NewContact],
 ) -> Result<Vec<ContactId>, StoreError> {
@@ -213,10 +219,10 @@ fn stage(
 
 fn carry_on(tx: &mut Tx<'_>, over: &Over) -> Result<(), StoreError> {
     let most = i64::try_from(CHORE_ROWS).unwrap_or(i64::MAX);
-    let part = |row: &mut crate::sqlite::Row<'_>| Ok((row.int()?, row.int()?));
-    let (many, last) = tx.the(PART, values![over.upload, most], part)?;
-    if over.committed {
-        publish(tx, over, 0, last, many)?;
+    let part = |row: &mut crate::sqlite::Row<'_>| Ok((row.int()?, row.int()?, row.int()?));
+    let (many, first, last) = tx.the(PART, values![over.upload, most], part)?;
+    if over.committed && many > 0 {
+        publish(tx, over, first, last, many)?;
     }
     tx.run(FORGET_PART, values![over.upload, last])?;
     if many < most {
@@ -233,7 +239,9 @@ fn publish(
     many: i64,
 ) -> Result<(), StoreError> {
     tx.run(PUBLISH, values![over.upload, first, last])?;
-    tx.run(PUBLISH_EVENTS, values![over.upload, first, last])?;
+    let span = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+    let shift = tx.numbers(Number::Event, span)? - first;
+    tx.run(PUBLISH_EVENTS, values![shift, over.upload, first, last])?;
     let standing = Standing::of(ContactState::Waiting, over.parked);
     tx.come(over.campaign, standing, many);
     Ok(())

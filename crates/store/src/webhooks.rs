@@ -1,12 +1,18 @@
 //! The outbox: webhooks owed, leased for a delivery, and what came of it.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use domain::application::Dialect;
 use domain::contact::Contact;
 use domain::ids::{ContactId, WebhookId};
 use domain::time::Timestamp;
 use domain::webhook::DeliveryVerdict;
 
-use crate::tx::Tx;
+use crate::inbox::Manner;
+use crate::outbox::{Change, Outbox, Turn};
+use crate::sqlite::Sql;
+use crate::tx::{Number, Tx};
 use crate::value::{contact_columns, cut, queries, values};
 use crate::{Delivery, Owed, Reader, Store, StoreError, Webhook, WebhookState};
 
@@ -15,65 +21,42 @@ queries! {
         deliveries.status, deliveries.detail \
         FROM webhooks JOIN deliveries ON deliveries.webhook = webhooks.id \
         WHERE webhooks.contact = $1 ORDER BY deliveries.id LIMIT $2";
-    DUE_HOSTS = "SELECT host FROM webhook_hosts WHERE due_at <= $1 \
-        ORDER BY served_at, host LIMIT $2";
-    DUE_OF_HOST = "SELECT id FROM webhooks WHERE host = $1 AND state = 'owed' AND next_at <= $2 \
-        AND (leased_until IS NULL OR leased_until <= $2) ORDER BY next_at, id LIMIT $3";
-    EARLIEST_DUE = "SELECT min(due_at) FROM webhook_hosts WHERE due_at IS NOT NULL";
+    DUE_OF_HOST = "SELECT id, next_at FROM webhooks WHERE host = $1 AND state = 'owed' \
+        AND next_at <= $2 ORDER BY next_at, id LIMIT $3";
     EXISTS = "SELECT id FROM webhooks WHERE id = $1";
-    FIRST_LEASE_END = "SELECT min(leased_until) FROM webhooks \
-        WHERE host = $1 AND leased_until IS NOT NULL";
     FORGET = "DELETE FROM webhooks WHERE id = $1";
     FORGET_DELIVERIES = "DELETE FROM deliveries WHERE webhook = $1";
-    FORGET_HOSTS = "DELETE FROM webhook_hosts WHERE NOT EXISTS \
-        (SELECT 1 FROM webhooks WHERE webhooks.host = webhook_hosts.host \
-         AND webhooks.state = 'owed')";
-    LEASE = "UPDATE webhooks SET leased_until = $1 WHERE id = $2";
-    LEASED = "SELECT count(*) FROM webhooks WHERE host = $1 AND leased_until > $2";
-    LOOK_EARLIER = "INSERT INTO webhook_hosts (host, due_at, served_at) VALUES ($1, $2, 0) \
-        ON CONFLICT (host) DO UPDATE SET due_at = excluded.due_at \
-        WHERE webhook_hosts.due_at IS NULL OR webhook_hosts.due_at > excluded.due_at";
-    NEXT_OF_HOST = "SELECT next_at FROM webhooks WHERE host = $1 AND state = 'owed' \
-        AND (leased_until IS NULL OR leased_until <= $2) ORDER BY next_at, id LIMIT 1";
+    LATER_OF_HOST = "SELECT next_at FROM webhooks WHERE host = $1 AND state = 'owed' \
+        AND next_at > $2 ORDER BY next_at, id LIMIT 1";
     OVER = "SELECT id FROM webhooks WHERE ended_at < $1 ORDER BY ended_at, id LIMIT $2";
-    OWE = "INSERT INTO webhooks (contact, state, dialect, owed_since, next_at, host, url) \
-        VALUES ($1, 'owed', $2, $3, $3, $4, $5)";
+    OWE = "INSERT INTO webhooks (id, contact, state, dialect, owed_since, next_at, host, url) \
+        VALUES ($1, $2, 'owed', $3, $4, $4, $5, $6)";
     OWED = concat!(
         "SELECT webhooks.id, webhooks.url, webhooks.dialect, webhooks.deliveries, \
          webhooks.owed_since, ", contact_columns!(),
         " FROM webhooks JOIN contacts ON contacts.id = webhooks.contact WHERE webhooks.id = $1"
     );
-    RECORD = "INSERT INTO deliveries (webhook, at, accepted, status, detail) \
-        VALUES ($1, $2, $3, $4, $5)";
+    OWED_HOSTS = "SELECT host, min(next_at) FROM webhooks WHERE state = 'owed' GROUP BY host";
+    RECORD = "INSERT INTO deliveries (webhook, id, at, accepted, status, detail) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
     SETTLE = "UPDATE webhooks SET state = $1, deliveries = deliveries + 1, \
-        next_at = coalesce($2, next_at), ended_at = $3, leased_until = NULL \
+        next_at = coalesce($2, next_at), ended_at = $3 \
         WHERE id = $4 AND state = 'owed' RETURNING host";
-    SET_HOST = "UPDATE webhook_hosts SET due_at = $1, \
-        served_at = CASE WHEN $2 = 1 THEN $3 ELSE served_at END WHERE host = $4";
     WEBHOOK = "SELECT id, contact, url, state, deliveries, owed_since, next_at FROM webhooks \
         WHERE contact = $1";
 }
 
 /// Most hosts that one lease looks at.
-const HOSTS_MAX: u32 = 1_000;
+const HOSTS_MAX: usize = 1_000;
 /// Most deliveries of a contact that are read: with the longest waits, weeks of them.
 const DELIVERIES_MAX: u32 = 1_000;
-
-/// A host whose turn it is, and what it may be served.
-struct Turn {
-    host: String,
-    due: std::vec::IntoIter<WebhookId>,
-    leased: u32,
-    served: u32,
-}
 
 impl Store {
     /// Leases up to `limit` due webhooks until `lease_until`, at most `per_host_max` of one host at
     /// once, those still leased included.
     ///
     /// Hosts take turns, the one served longest ago first, so that a dead host holds up nobody
-    /// else. A lease that runs out makes the webhook due again. Always ask with the same
-    /// `per_host_max`: a host that has reached it is not looked at until a place is free.
+    /// else. A lease that runs out makes the webhook due again; leases end with the process.
     pub async fn lease_webhooks(
         &self,
         now: Timestamp,
@@ -81,17 +64,32 @@ impl Store {
         limit: u32,
         per_host_max: u32,
     ) -> Result<Vec<Owed>, StoreError> {
-        // Most looks find nothing; those cost the writer nothing.
+        // Most looks find nothing; those cost nothing.
         if self.webhooks_due_at().await?.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
-        let rows = usize::try_from(limit).unwrap_or(usize::MAX).min(200);
-        self.write_softly(rows, move |tx| lease(tx, now, lease_until, limit, per_host_max)).await
+        let outbox = self.outbox();
+        // All looks are on the one thread of these eyes, so no two serve the same.
+        self.eyes()
+            .look(move |sql| {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let per_host_max = usize::try_from(per_host_max).unwrap_or(usize::MAX);
+                let turns = locked(&outbox, |outbox| outbox.turns(now, per_host_max, HOSTS_MAX));
+                let (owed, served) = sql.snapshot(|sql| lease(sql, now, limit, turns))?;
+                locked(&outbox, |outbox| {
+                    for host in served {
+                        outbox.served(now, lease_until, &host.name, &host.served, host.next);
+                    }
+                });
+                Ok(owed)
+            })
+            .await
     }
 
     /// Records what came of a delivery and what follows from it, and gives the lease back.
     ///
-    /// A webhook that is over stays over; the delivery is recorded all the same.
+    /// A webhook that is over stays over; the delivery is recorded all the same. Answers with the
+    /// next commit of something that cannot wait: what a crash loses by that is delivered again.
     pub async fn record_delivery(
         &self,
         webhook: WebhookId,
@@ -102,12 +100,12 @@ impl Store {
         verdict: DeliveryVerdict,
     ) -> Result<(), StoreError> {
         let detail = cut(detail).to_owned();
-        self.write_softly(3, move |tx| {
+        self.write_with(Manner::NOTED, 3, move |tx| {
             if tx.one(EXISTS, values![webhook], |_| Ok(()))?.is_none() {
                 return Err(StoreError::Unknown { what: "webhook", id: webhook.0 });
             }
-            let status = status.map(u32::from);
-            tx.run(RECORD, values![webhook, at, accepted, status, detail.as_str()])?;
+            let (id, status) = (tx.numbers(Number::Delivery, 1)?, status.map(u32::from));
+            tx.run(RECORD, values![webhook, id, at, accepted, status, detail.as_str()])?;
             settle(tx, webhook, at, verdict)
         })
         .await
@@ -115,21 +113,23 @@ impl Store {
 
     /// When to look for webhooks again; never later than the next one is due.
     pub async fn webhooks_due_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.eyes()
-            .look(|sql| Ok(sql.one(EARLIEST_DUE, &[], |row| row.maybe_time())?.flatten()))
-            .await
+        Ok(locked(&self.outbox(), |outbox| outbox.due_at()))
     }
 
     /// Deletes up to `limit` webhooks that were over before `before`, with their deliveries; how
-    /// many there were.
+    /// many there were. Looks through all webhooks: for quiet minutes.
     pub async fn purge_webhooks(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
-        self.write_softly(200, move |tx| {
-            let over = tx.all(OVER, values![before, limit], |row| row.int())?;
+        let over = self
+            .eyes()
+            .look(move |sql| sql.all(OVER, values![before, limit], |row| row.int()))
+            .await?;
+        self.write_with(Manner::PREPARED, over.len(), move |tx| {
             for webhook in &over {
                 tx.run(FORGET_DELIVERIES, values![*webhook])?;
                 tx.run(FORGET, values![*webhook])?;
             }
-            tx.run(FORGET_HOSTS, &[])?;
+            let owed = tx.all(OWED_HOSTS, &[], |row| row.text())?;
+            tx.outbox(Change::Keep(BTreeSet::from_iter(owed)));
             Ok(u32::try_from(over.len()).unwrap_or(u32::MAX))
         })
         .await
@@ -151,38 +151,74 @@ impl Reader {
     }
 }
 
+/// Tells a new process's outbox what is owed.
+pub(crate) fn load(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    for (host, at) in tx.all(OWED_HOSTS, &[], |row| Ok((row.text()?, row.time()?)))? {
+        tx.outbox(Change::Owe { host, at });
+    }
+    Ok(())
+}
+
 /// Owes the client the end of a contact, where one asked for it.
 pub(crate) fn owe(tx: &mut Tx<'_>, contact: &Contact, at: Timestamp) -> Result<(), StoreError> {
     let Some(url) = contact.result_url.as_deref() else {
         return Ok(());
     };
-    let host = host(url);
-    tx.run(OWE, values![contact.id, contact.dialect, at, host.as_str(), url])?;
-    tx.run(LOOK_EARLIER, values![host.as_str(), at])?;
+    let (id, host) = (tx.numbers(Number::Webhook, 1)?, host(url));
+    tx.run(OWE, values![id, contact.id, contact.dialect, at, host.as_str(), url])?;
+    tx.outbox(Change::Owe { host, at });
     tx.count_webhook(WebhookState::Owed, 1);
     Ok(())
 }
 
+/// A host as a look found it.
+struct Found {
+    name: String,
+    due: std::vec::IntoIter<(WebhookId, Timestamp)>,
+    /// There may be more of the due than were looked at.
+    more: bool,
+}
+
+/// A host after its turn.
+struct Served {
+    name: String,
+    served: Vec<WebhookId>,
+    next: Option<Timestamp>,
+}
+
 fn lease(
-    tx: &Tx<'_>,
+    sql: Sql<'_>,
     now: Timestamp,
-    lease_until: Timestamp,
-    limit: u32,
-    per_host_max: u32,
-) -> Result<Vec<Owed>, StoreError> {
-    let hosts = tx.all(DUE_HOSTS, values![now, HOSTS_MAX], |row| row.text())?;
-    let mut turns = Vec::with_capacity(hosts.len());
-    for host in hosts {
-        let leased = tx.the(LEASED, values![host.as_str(), now], |row| row.number())?;
-        let free = per_host_max.saturating_sub(leased).min(limit);
-        let values = values![host.as_str(), now, free];
-        let due = tx.all(DUE_OF_HOST, values, |row| row.int().map(WebhookId))?;
-        turns.push(Turn { host, due: due.into_iter(), leased, served: 0 });
+    limit: usize,
+    turns: Vec<Turn>,
+) -> Result<(Vec<Owed>, Vec<Served>), StoreError> {
+    let mut found = Vec::with_capacity(turns.len());
+    for turn in turns {
+        let look = turn.free.min(limit) + turn.leased.len();
+        let most = i64::try_from(look).unwrap_or(i64::MAX);
+        let values = values![turn.host.as_str(), now, most];
+        let mut due =
+            sql.all(DUE_OF_HOST, values, |row| Ok((WebhookId(row.int()?), row.time()?)))?;
+        let more = due.len() == look;
+        due.retain(|due| !turn.leased.contains(&due.0));
+        due.truncate(turn.free);
+        found.push(Found { name: turn.host, due: due.into_iter(), more });
     }
-    let mut owed = Vec::new();
-    for webhook in deal(&mut turns, limit) {
-        tx.run(LEASE, values![lease_until, webhook])?;
-        owed.push(tx.the(OWED, values![webhook], |row| {
+    let (dealt, hosts) = deal(found, limit);
+    let mut served = Vec::with_capacity(hosts.len());
+    for (mut host, webhooks) in hosts {
+        let next = match (host.due.next(), host.more) {
+            (Some((_, next_at)), _) => Some(next_at),
+            (None, true) => Some(now),
+            (None, false) => {
+                sql.one(LATER_OF_HOST, values![host.name.as_str(), now], |row| row.time())?
+            }
+        };
+        served.push(Served { name: host.name, served: webhooks, next });
+    }
+    let mut owed = Vec::with_capacity(dealt.len());
+    for webhook in dealt {
+        owed.extend(sql.one(OWED, values![webhook], |row| {
             Ok(Owed {
                 webhook: WebhookId(row.int()?),
                 url: row.text()?,
@@ -193,49 +229,28 @@ fn lease(
             })
         })?);
     }
-    for turn in &turns {
-        look_again(tx, now, turn, per_host_max)?;
-    }
-    Ok(owed)
+    Ok((owed, served))
 }
 
-/// One to each host in turn, until nothing is left to serve or the limit is reached.
-fn deal(turns: &mut [Turn], limit: u32) -> Vec<WebhookId> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+/// One to each host in turn, until nothing is left to serve or the limit is reached; all that was
+/// dealt, and each host with its part of it.
+fn deal(found: Vec<Found>, limit: usize) -> (Vec<WebhookId>, Vec<(Found, Vec<WebhookId>)>) {
+    let mut hosts: Vec<_> = found.into_iter().map(|host| (host, Vec::new())).collect();
     let mut dealt = Vec::new();
     loop {
         let before = dealt.len();
-        for turn in turns.iter_mut() {
+        for (host, served) in &mut hosts {
             if dealt.len() < limit
-                && let Some(webhook) = turn.due.next()
+                && let Some((webhook, _)) = host.due.next()
             {
                 dealt.push(webhook);
-                turn.served += 1;
+                served.push(webhook);
             }
         }
         if dealt.len() == before {
-            return dealt;
+            return (dealt, hosts);
         }
     }
-}
-
-/// Sets when a host has something to serve again: its next webhook, if it has a place for one, or
-/// the end of a lease.
-fn look_again(
-    tx: &Tx<'_>,
-    now: Timestamp,
-    turn: &Turn,
-    per_host_max: u32,
-) -> Result<(), StoreError> {
-    let host = turn.host.as_str();
-    let next = if turn.leased + turn.served < per_host_max {
-        tx.one(NEXT_OF_HOST, values![host, now], |row| row.int())?
-    } else {
-        None
-    };
-    let lease_end = tx.the(FIRST_LEASE_END, values![host], |row| row.maybe_int())?;
-    let due_at = next.into_iter().chain(lease_end).min();
-    tx.run(SET_HOST, values![due_at, turn.served > 0, now, host]).map(drop)
 }
 
 fn settle(
@@ -257,12 +272,13 @@ fn settle(
         tx.count_webhook(WebhookState::Owed, -1);
         tx.count_webhook(state, 1);
     }
-    // A place has become free for whatever waits next at this host.
-    let values = values![host.as_str(), at];
-    if let Some(next) = tx.one(NEXT_OF_HOST, values, |row| row.time())? {
-        tx.run(LOOK_EARLIER, values![host.as_str(), next])?;
-    }
+    tx.outbox(Change::Settle { host, webhook, next_at });
     Ok(())
+}
+
+fn locked<T>(outbox: &Mutex<Outbox>, look: impl FnOnce(&mut Outbox) -> T) -> T {
+    // A panic leaves no change half done that matters: a due time too early, a lease too many.
+    look(&mut outbox.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The host and port that a URL leads to, by which deliveries take turns.

@@ -7,18 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::inbox::{Haste, Inbox, Limits, Op, Work};
+use crate::inbox::{Inbox, Limits, Manner, Op, Work};
+use crate::outbox::Outbox;
 use crate::sqlite::{Checkpoints, FileLock, Surety, Writer};
-use crate::tx::{Applications, Counts, Tx};
+use crate::tx::{Done, Memory, Tx};
 use crate::value::queries;
-use crate::{StoreConfig, StoreError, migrate, uploads};
+use crate::{StoreConfig, StoreError, migrate, uploads, webhooks};
 
 queries! {
-    FORGET_LEASES = "UPDATE webhooks SET leased_until = NULL WHERE leased_until IS NOT NULL";
     FORGET_UPLOADS = "UPDATE uploads SET state = 'aborted' WHERE state = 'open'";
-    // What was leased is due again at once.
-    LOOK_AT_HOSTS = "UPDATE webhook_hosts SET due_at = 0 WHERE host IN \
-        (SELECT host FROM webhooks WHERE leased_until IS NOT NULL)";
 }
 
 /// The name under which openings are counted.
@@ -27,6 +24,7 @@ const EPOCH: &str = "epoch";
 /// The thread that writes, as its callers see it.
 pub(crate) struct WriterThread {
     inbox: Arc<Inbox>,
+    outbox: Arc<Mutex<Outbox>>,
     epoch: i64,
     ended: watch::Receiver<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -36,7 +34,8 @@ pub(crate) struct WriterThread {
 struct Desk {
     writer: Writer,
     inbox: Arc<Inbox>,
-    applications: Applications,
+    outbox: Arc<Mutex<Outbox>>,
+    memory: Memory,
     epoch: i64,
     chores: bool,
     tide: Arc<Tide>,
@@ -65,15 +64,17 @@ impl WriterThread {
     pub(crate) async fn start(config: StoreConfig) -> Result<Self, StoreError> {
         let inbox = Arc::new(Inbox::new(Limits {
             window: config.group_window,
+            soon_window: config.dial_window,
             ops_max: config.group_ops_max.max(1),
             note_delay_max: config.note_delay_max,
             places: config.waiting_ops_max.max(1),
         }));
         let (opened, open) = oneshot::channel();
         let (end, ended) = watch::channel(false);
-        let own = Arc::clone(&inbox);
+        let outbox = Arc::new(Mutex::new(Outbox::default()));
+        let own = (Arc::clone(&inbox), Arc::clone(&outbox));
         let thread = spawn("store-writer", move || {
-            match Desk::open(&config, own) {
+            match Desk::open(&config, own.0, own.1) {
                 Ok(desk) => {
                     // Nobody listens any more only where the opening was given up.
                     let _ = opened.send(Ok(desk.epoch));
@@ -84,7 +85,7 @@ impl WriterThread {
             end.send_replace(true);
         })?;
         let epoch = open.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { inbox, epoch, ended, thread: Mutex::new(Some(thread)) })
+        Ok(Self { inbox, outbox, epoch, ended, thread: Mutex::new(Some(thread)) })
     }
 
     /// Number of this opening.
@@ -92,16 +93,21 @@ impl WriterThread {
         self.epoch
     }
 
+    /// Whose turn it is at the outbox.
+    pub(crate) const fn outbox(&self) -> &Arc<Mutex<Outbox>> {
+        &self.outbox
+    }
+
     /// Hands an operation over and waits until it is committed.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
-        haste: Haste,
+        manner: Manner,
         rows: usize,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let ask = Ask { work, done: None, reply };
-        self.inbox.put(haste, rows, Box::new(ask)).await?;
+        self.inbox.put(manner, rows, Box::new(ask)).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -110,7 +116,7 @@ impl WriterThread {
         &self,
         work: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.inbox.put(Haste::Note, 1, Box::new(Tell(work))).await
+        self.inbox.put(Manner::NOTED, 1, Box::new(Tell(work))).await
     }
 
     /// Takes nothing in any more, and waits until all that was taken in is written.
@@ -135,14 +141,19 @@ impl Drop for WriterThread {
 }
 
 impl Desk {
-    fn open(config: &StoreConfig, inbox: Arc<Inbox>) -> Result<Self, StoreError> {
+    fn open(
+        config: &StoreConfig,
+        inbox: Arc<Inbox>,
+        outbox: Arc<Mutex<Outbox>>,
+    ) -> Result<Self, StoreError> {
         let lock = FileLock::take(&config.path)?;
         let mut writer = Writer::open(config)?;
         migrate::migrate(&mut writer)?;
         let mut desk = Self {
             writer,
             inbox,
-            applications: Applications::default(),
+            outbox,
+            memory: Memory::default(),
             epoch: 0,
             chores: true,
             tide: Arc::default(),
@@ -150,10 +161,9 @@ impl Desk {
             _lock: lock,
         };
         desk.epoch = desk.transaction(Surety::Power, |tx| {
-            tx.run(LOOK_AT_HOSTS, &[])?;
-            tx.run(FORGET_LEASES, &[])?;
             tx.run(FORGET_UPLOADS, &[])?;
-            tx.numbers(EPOCH, 1)
+            webhooks::load(tx)?;
+            tx.next(EPOCH)
         })?;
         Ok(desk)
     }
@@ -173,6 +183,10 @@ impl Desk {
             self.chore();
             drop(still);
             self.tide.set(|state| state.dirty = true);
+        }
+        let numbers = self.memory.numbers;
+        if let Err(error) = self.transaction(Surety::Process, |tx| tx.give_back(&numbers)) {
+            tracing::warn!(%error, "some numbers stay unused");
         }
         self.tide.set(|state| state.ended = true);
         if let Some(thread) = checkpointer
@@ -211,33 +225,40 @@ impl Desk {
         if group.is_empty() {
             return Ok(Vec::new());
         }
-        let sure = group.iter().any(|op| op.haste == Haste::Power);
-        self.writer.begin(if sure { Surety::Power } else { Surety::Process })?;
-        let mut counts = Counts::default();
-        let mut failures = Vec::with_capacity(group.len());
-        for op in group {
-            match self.one(op, &mut counts) {
-                Ok(failure) => failures.push(failure),
-                Err(error) => return Err(self.give_up(error)),
-            }
+        let numbers = self.memory.numbers;
+        let together = self.try_together(group);
+        if together.is_err() {
+            self.writer.roll_back();
+            self.memory.applications.clear();
+            self.memory.numbers = numbers;
         }
-        if let Err(error) = counts.write(self.writer.sql()) {
-            return Err(self.give_up(error));
-        }
-        match self.writer.commit() {
-            Ok(()) => Ok(failures),
-            Err(error) => Err(self.give_up(error)),
-        }
+        together
     }
 
-    fn one(&mut self, op: &mut Op, counts: &mut Counts) -> Result<Option<StoreError>, StoreError> {
+    fn try_together(&mut self, group: &mut [Op]) -> Result<Vec<Option<StoreError>>, StoreError> {
+        let surest = group.iter().map(|op| op.manner.surety).max();
+        self.writer.begin(surest.unwrap_or(Surety::Process))?;
+        if let [op] = group {
+            return self.alone(op).map(|failure| vec![failure]);
+        }
+        let mut done = Done::default();
+        let mut failures = Vec::with_capacity(group.len());
+        for op in group {
+            failures.push(self.one(op, &mut done)?);
+        }
+        self.commit(done)?;
+        Ok(failures)
+    }
+
+    /// Runs one operation of several, so that it can be undone without the others.
+    fn one(&mut self, op: &mut Op, done: &mut Done) -> Result<Option<StoreError>, StoreError> {
         let sql = self.writer.sql();
         sql.run("SAVEPOINT op", &[])?;
-        let mut tx = Tx::new(sql, self.epoch, &mut self.applications);
+        let numbers = self.memory.numbers;
+        let mut tx = Tx::new(sql, self.epoch, &mut self.memory);
         match op.work.run(&mut tx) {
             Ok(()) => {
-                self.chores |= tx.chores;
-                counts.add(tx.into_counts());
+                done.add(tx.into_done());
                 sql.run("RELEASE op", &[])?;
                 Ok(None)
             }
@@ -246,16 +267,32 @@ impl Desk {
             Err(error) => {
                 sql.run("ROLLBACK TO op", &[])?;
                 sql.run("RELEASE op", &[])?;
-                self.applications.clear();
+                self.memory.applications.clear();
+                self.memory.numbers = numbers;
                 Ok(Some(error))
             }
         }
     }
 
-    fn give_up(&mut self, error: StoreError) -> StoreError {
-        self.writer.roll_back();
-        self.applications.clear();
-        error
+    /// Runs an operation that has the transaction for itself.
+    fn alone(&mut self, op: &mut Op) -> Result<Option<StoreError>, StoreError> {
+        let mut tx = Tx::new(self.writer.sql(), self.epoch, &mut self.memory);
+        op.work.run(&mut tx)?;
+        let done = tx.into_done();
+        self.commit(done)?;
+        Ok(None)
+    }
+
+    /// Commits, and lets be known what only counts from then on.
+    fn commit(&mut self, done: Done) -> Result<(), StoreError> {
+        done.write(self.writer.sql())?;
+        self.writer.commit()?;
+        self.chores |= done.chores;
+        if !done.outbox.is_empty() {
+            let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+            done.outbox.into_iter().for_each(|change| outbox.apply(change));
+        }
+        Ok(())
     }
 
     /// Does a part of what may wait for idle moments, so that nobody waits long behind it.
@@ -274,22 +311,23 @@ impl Desk {
         }
     }
 
+    /// Runs work of the writer's own in a transaction.
     fn transaction<T>(
         &mut self,
         surety: Surety,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let numbers = self.memory.numbers;
         self.writer.begin(surety)?;
-        let sql = self.writer.sql();
-        let mut tx = Tx::new(sql, self.epoch, &mut self.applications);
-        let done = work(&mut tx).and_then(|done| {
-            tx.into_counts().write(sql)?;
-            Ok(done)
-        });
-        match done {
-            Ok(done) => self.writer.commit().map(|()| done),
-            Err(error) => Err(self.give_up(error)),
+        let mut tx = Tx::new(self.writer.sql(), self.epoch, &mut self.memory);
+        let worked = work(&mut tx).map(|result| (result, tx.into_done()));
+        let committed = worked.and_then(|(result, done)| self.commit(done).map(|()| result));
+        if committed.is_err() {
+            self.writer.roll_back();
+            self.memory.applications.clear();
+            self.memory.numbers = numbers;
         }
+        committed
     }
 
     fn checkpointer(&self, every: Duration) -> Result<JoinHandle<()>, StoreError> {

@@ -51,9 +51,8 @@ CREATE TABLE campaign_counts (
     canceled INTEGER NOT NULL DEFAULT 0 CHECK (canceled >= 0)
 ) STRICT;
 
-CREATE INDEX campaign_counts_ready ON campaign_counts (campaign) WHERE ready > 0;
-
--- Ids come from `counters`, so that a contact has its id while its upload is still under way.
+-- Ids of contacts, attempts, events, webhooks and deliveries are numbers taken from `counters`: a
+-- contact has its id while its upload is still under way, and no number is given out again.
 CREATE TABLE contacts (
     id INTEGER PRIMARY KEY,
     account INTEGER NOT NULL REFERENCES accounts (id),
@@ -98,7 +97,9 @@ WHERE state = 'waiting' AND closes_at IS NOT NULL;
 -- Lists.
 CREATE INDEX contacts_account ON contacts (account, id);
 
-CREATE INDEX contacts_campaign ON contacts (campaign, state, id);
+CREATE INDEX contacts_campaign ON contacts (campaign, id);
+
+CREATE INDEX contacts_ended ON contacts (campaign, state, id) WHERE ended_at IS NOT NULL;
 
 -- An upload holds once what its contacts share; its state is the one flag that commits them all.
 CREATE TABLE uploads (
@@ -128,7 +129,7 @@ CREATE TABLE staged (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE attempts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     contact INTEGER NOT NULL REFERENCES contacts (id),
     number INTEGER NOT NULL CHECK (number >= 1),
     trunk INTEGER NOT NULL,
@@ -149,66 +150,44 @@ CREATE TABLE attempts (
 -- Never two live attempts of one contact; and after a crash, what it left open.
 CREATE UNIQUE INDEX attempts_open ON attempts (contact) WHERE outcome IS NULL;
 
-CREATE TABLE outcome_counts (
-    outcome TEXT NOT NULL PRIMARY KEY,
-    attempts INTEGER NOT NULL CHECK (attempts >= 0)
-) STRICT, WITHOUT ROWID;
-
 -- `attempt` is no foreign key: undoing an attempt would have to search all events for it.
 CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
     contact INTEGER NOT NULL REFERENCES contacts (id),
+    id INTEGER NOT NULL,
     attempt INTEGER,
     at INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    detail TEXT NOT NULL
-) STRICT;
-
-CREATE INDEX events_contact ON events (contact, id);
+    detail TEXT NOT NULL,
+    PRIMARY KEY (contact, id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE webhooks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     contact INTEGER NOT NULL UNIQUE REFERENCES contacts (id),
     state TEXT NOT NULL CHECK (state IN ('delivered', 'given_up', 'owed')),
     dialect INTEGER NOT NULL,
     deliveries INTEGER NOT NULL DEFAULT 0,
     owed_since INTEGER NOT NULL,
     next_at INTEGER NOT NULL,
-    leased_until INTEGER,
     ended_at INTEGER,
     host TEXT NOT NULL,
     url TEXT NOT NULL,
-    CHECK ((ended_at IS NULL) = (state = 'owed')),
-    CHECK (leased_until IS NULL OR state = 'owed')
+    CHECK ((ended_at IS NULL) = (state = 'owed'))
 ) STRICT;
 
 CREATE INDEX webhooks_due ON webhooks (host, next_at, id) WHERE state = 'owed';
 
-CREATE INDEX webhooks_leased ON webhooks (host, leased_until) WHERE leased_until IS NOT NULL;
-
-CREATE INDEX webhooks_over ON webhooks (ended_at, id) WHERE ended_at IS NOT NULL;
-
--- Hosts take turns. `due_at` is never later than the host's next due webhook; a look corrects it.
-CREATE TABLE webhook_hosts (
-    host TEXT NOT NULL PRIMARY KEY,
-    due_at INTEGER,
-    served_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX webhook_hosts_due ON webhook_hosts (due_at) WHERE due_at IS NOT NULL;
-
 CREATE TABLE deliveries (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
     webhook INTEGER NOT NULL REFERENCES webhooks (id),
+    id INTEGER NOT NULL,
     at INTEGER NOT NULL,
     accepted INTEGER NOT NULL CHECK (accepted IN (0, 1)),
     status INTEGER,
-    detail TEXT NOT NULL
-) STRICT;
+    detail TEXT NOT NULL,
+    PRIMARY KEY (webhook, id)
+) STRICT, WITHOUT ROWID;
 
-CREATE INDEX deliveries_webhook ON deliveries (webhook, id);
-
--- Sums and the last number given out, by name.
+-- Sums, and the last numbers taken, by name.
 CREATE TABLE counters (
     name TEXT NOT NULL PRIMARY KEY,
     value INTEGER NOT NULL

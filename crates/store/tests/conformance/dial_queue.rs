@@ -38,7 +38,8 @@ async fn begun_attempt_is_written_down_before_anything_is_sent() {
     assert_eq!(begun.application.spec, rule(home.account).application);
 
     let contact = begun.contact.id;
-    assert_eq!(home.reader.attempts(contact).await.unwrap(), [begun.attempt.clone()]);
+    let attempts = home.reader.attempts(contact).await.unwrap();
+    assert_eq!(attempts, std::slice::from_ref(&begun.attempt));
     let events = home.reader.events(contact).await.unwrap();
     let kinds: Vec<_> = events.iter().map(|event| (event.kind, event.attempt)).collect();
     let dialing = (EventKind::Dialing, Some(begun.attempt.id));

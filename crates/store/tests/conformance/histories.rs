@@ -209,12 +209,7 @@ impl Pair {
                 assert_eq!(found.unwrap(), expected);
             }
             Step::Lease { limit } => self.lease(limit).await,
-            Step::Purge { limit } => {
-                let before = now - Duration::from_secs(20);
-                let purged = store.purge_webhooks(before, limit).await.unwrap();
-                assert_eq!(purged, self.ledger.purge_webhooks(before, limit));
-                self.leased.retain(|id| self.ledger.webhooks.contains_key(id));
-            }
+            Step::Purge { limit } => self.purge(limit).await,
             Step::Record { pick, verdict } => self.record(pick, verdict).await,
             Step::AbortUpload
             | Step::AddToUpload { .. }
@@ -305,6 +300,13 @@ impl Pair {
         let ids: Vec<WebhookId> = leased.iter().map(|owed| owed.webhook).collect();
         assert_eq!(ids, expected);
         self.leased.extend(ids);
+    }
+
+    async fn purge(&mut self, limit: u32) {
+        let before = self.now - Duration::from_secs(20);
+        let purged = self.store().purge_webhooks(before, limit).await.unwrap();
+        assert_eq!(purged, self.ledger.purge_webhooks(before, limit));
+        self.leased.retain(|id| self.ledger.webhooks.contains_key(id));
     }
 
     async fn record(&mut self, pick: usize, verdict: usize) {

@@ -70,6 +70,7 @@ impl Home {
 pub(crate) fn config(dir: &Path) -> StoreConfig {
     StoreConfig {
         group_window: Duration::ZERO,
+        dial_window: Duration::ZERO,
         note_delay_max: Duration::from_millis(1),
         readers: 1,
         ..StoreConfig::new(dir.join("outdial.db"))
