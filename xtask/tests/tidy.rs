@@ -207,7 +207,8 @@ fn every_route_is_in_the_documents() {
         .filter(|file| file.path.starts_with("docs/api/"))
         .map(|file| file.text.as_str())
         .collect();
-    let routes = router.split('"').filter(|text| text.starts_with('/') && text.len() > 1);
+    // What begins with two slashes is the file's own first comment.
+    let routes = router.split('"').filter(|text| text.starts_with('/') && !text.starts_with("//"));
     let broken = routes.filter(|route| !documents.contains(*route)).map(Into::into).collect();
     assert_none(broken, "a route without a document in docs/api");
 }

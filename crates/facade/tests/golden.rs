@@ -25,7 +25,7 @@ use facade::native::request::{ListOf, ListQuery, NewCall, NewCampaign};
 use facade::plum::answer::{self as plum, Failure, Script};
 use facade::plum::list::{ListReader, ListRow};
 use facade::plum::request::{QueueCall, QueueCalls};
-use facade::refusal::Refusal;
+use facade::refusal::{Mistake, Refusal};
 use facade::zone::Zone;
 
 /// 2011-10-12T15:30:20 in New York.
@@ -174,6 +174,59 @@ fn plum_failures_have_documents_and_statuses() {
         let _ = write!(out, "=== {} retry_after={retry:?}\n{document}", failure.status());
     }
     compare("plum/failures.txt", &out);
+}
+
+/// docs/api/plum.md names every code that a document can have, and every field that is read.
+#[test]
+fn document_of_plum_names_every_code_and_field() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api/plum.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let codes = [
+        "body_malformed",
+        "body_too_large",
+        "busy",
+        "credentials",
+        "draining",
+        "internal",
+        "list_empty",
+        "list_malformed",
+        "list_rejected",
+        "media_type",
+        "method_not_allowed",
+        "throttled",
+        "timeout",
+        "unavailable",
+    ];
+    // Unknown fields are ignored and forms have no types.
+    let unheard = [Mistake::Unknown, Mistake::WrongType];
+    let mistakes = Mistake::ALL.iter().filter(|mistake| !unheard.contains(mistake));
+    let fields = [
+        "call_parameters",
+        "callee_type_detection",
+        "campaign",
+        "campaign_name",
+        "campaign_parameters",
+        "contacts",
+        "expiration_time",
+        "expiration_timestamp",
+        "login",
+        "max_retries",
+        "max_retry",
+        "message_reference",
+        "phone_list",
+        "phone_number",
+        "phone_number_list",
+        "pin",
+        "result_url",
+        "retry_interval",
+        "scheduled_time",
+        "scheduled_timestamp",
+        "start_url",
+    ];
+    let names = codes.into_iter().chain(mistakes.map(|mistake| mistake.name())).chain(fields);
+    let missing: Vec<&str> =
+        names.filter(|name| !document.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 fn compare(name: &str, out: &str) {

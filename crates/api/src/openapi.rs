@@ -1,0 +1,125 @@
+//! The OpenAPI 3.1 document of our own API: docs/api/openapi.json.
+
+use facade::native::{answer, callback, problem, request, words};
+use facade::refusal::Mistake;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use crate::{native, status};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Outdial",
+        description = "Outbound calls: make them, follow them, group them in campaigns.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    paths(
+        native::create_call,
+        native::list_calls,
+        native::read_call,
+        native::cancel_call,
+        native::create_campaign,
+        native::list_campaigns,
+        native::read_campaign,
+        native::start_campaign,
+        native::stop_campaign,
+        status::health,
+        status::figures,
+        status::openapi,
+        status::problems,
+        status::problem,
+    ),
+    components(schemas(
+        answer::Problem,
+        callback::ResultEvent,
+        Mistake,
+        problem::ProblemCode,
+        request::CallRequest,
+        request::CampaignRequest,
+        words::CallState,
+    )),
+    tags(
+        (name = "calls", description = "Calls, from their request to their end."),
+        (name = "campaigns", description = "Calls dialed under one rule."),
+        (name = "operation", description = "How the server is doing; no key is needed."),
+    ),
+    modifiers(&Common),
+)]
+struct Native;
+
+/// What all operations have in common.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, document: &mut Document) {
+        if let Some(components) = document.components.as_mut() {
+            let key = HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("od_live_<key id>_<secret>")
+                .build();
+            components.add_security_scheme("key", SecurityScheme::Http(key));
+        }
+        delete_is_cancel(document);
+        for (path, item) in &mut document.paths.paths {
+            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                add_problems(path, operation);
+            }
+        }
+    }
+}
+
+/// `DELETE /v1/calls/{id}` is the cancel by another name; one handler has one path of its own.
+fn delete_is_cancel(document: &mut Document) {
+    let paths = &mut document.paths.paths;
+    let cancel = paths.get("/v1/calls/{id}/cancel").and_then(|item| item.post.clone());
+    if let (Some(mut delete), Some(item)) = (cancel, paths.get_mut("/v1/calls/{id}")) {
+        delete.operation_id = Some("delete_call".to_owned());
+        item.delete = Some(delete);
+    }
+}
+
+/// The problems that an operation can meet, by what it takes.
+fn add_problems(path: &str, operation: &mut Operation) {
+    let mut problems = vec![
+        ("500", "A defect of the server."),
+        ("503", "Busy, shutting down, or without its store."),
+    ];
+    if path.starts_with("/v1/") {
+        operation.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
+        problems.push(("401", "No valid key."));
+        problems.push(("429", "Wrong keys too often."));
+    }
+    if path.contains('{') {
+        problems.push(("404", "Nothing of this name exists for the account."));
+    }
+    if operation.request_body.is_some() {
+        problems.push(("400", "The body is not JSON."));
+        problems.push(("408", "The body did not arrive in time."));
+        problems.push(("413", "The body is too large."));
+        problems.push(("415", "The body is of another kind."));
+    }
+    let is_list =
+        path.starts_with("/v1/") && operation.parameters.as_ref().is_some_and(|all| all.len() > 1);
+    if operation.request_body.is_some() || is_list {
+        problems.push(("422", "Fields or parameters are wrong; `errors` names each."));
+    }
+    for (status, description) in problems {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content(answer::PROBLEM_CONTENT_TYPE, content)
+            .build();
+        operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
+    }
+}
+
+/// The whole document, as it is served.
+pub fn document() -> String {
+    let mut text = Native::openapi().to_pretty_json().expect("texts are always JSON");
+    text.push('\n');
+    text
+}

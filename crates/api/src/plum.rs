@@ -1,0 +1,243 @@
+//! Plum DEV Outbound: `queuecall.php` and `queuecalls.php`. docs/api/plum.md.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use domain::ids::AccountId;
+use engine::control::QueueError;
+use facade::form::Form;
+use facade::native::problem::ProblemCode;
+use facade::plum::answer::{self, Failure, Script};
+use facade::plum::request::{Credentials, QueueCall, QueueCalls};
+use facade::refusal::{Mistake, Refusal};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, StatusCode};
+use store::StoreError;
+
+use crate::auth::Denied;
+use crate::body::{self, BodyError};
+use crate::error::{BUSY_RETRY_S, Fault, log_store, unreachable};
+use crate::server::Peer;
+use crate::upload::{self, SpooledAnswer, UploadedList};
+use crate::{Parts, Shared};
+
+/// Largest form, in bytes: fields of the greatest length, every letter escaped, fit twice.
+pub(crate) const FORM_BYTES_MAX: u64 = 64 * 1024;
+
+/// Why nothing was queued.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The request as a whole.
+    Failed(Failure),
+    /// Fields of it.
+    Fields(Vec<Refusal>),
+}
+
+/// `POST /webservice/queuecall.php`.
+pub(crate) async fn queue_call(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
+    match queue_one(&shared, peer.ip(), request).await {
+        Ok(document) => xml(answer::OK, document),
+        Err(refused) => refused.document(Script::QueueCall),
+    }
+}
+
+/// `POST /webservice/queuecalls.php`.
+pub(crate) async fn queue_calls(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
+    match queue_list(&shared, peer.ip(), request).await {
+        Ok(answer) => list_document(answer),
+        Err(refused) => refused.document(Script::QueueCalls),
+    }
+}
+
+async fn queue_one(shared: &Parts, source: IpAddr, request: Request) -> Result<String, Refused> {
+    let form = upload::read_form(request).await?;
+    let call = QueueCall::parse(&form, shared.control.now(), &shared.zone)?;
+    let account = account(shared, &call.order.credentials, source).await?;
+    let rule = call.order.rule(account);
+    let id = shared.control.queue_contact(rule, call.contact.clone()).await?;
+    Ok(answer::queued(&call, id))
+}
+
+async fn queue_list(
+    shared: &Parts,
+    source: IpAddr,
+    request: Request,
+) -> Result<SpooledAnswer, Refused> {
+    let UploadedList { form, file } = upload::receive(shared, source, request).await?;
+    let calls = QueueCalls::parse(&form, shared.control.now(), &shared.zone);
+    let (calls, file) = match (calls, file) {
+        (Ok(calls), Some(file)) => (calls, file),
+        (Ok(_), None) => return Err(vec![QueueCalls::list_missing()].into()),
+        (Err(refusals), Some(_)) => return Err(refusals.into()),
+        (Err(mut refusals), None) => {
+            refusals.push(QueueCalls::list_missing());
+            return Err(refusals.into());
+        }
+    };
+    let account = account(shared, &calls.order.credentials, source).await?;
+    let _turn = upload::turn(&shared.uploads).await?;
+    let upload = shared.control.begin_upload(calls.order.rule(account)).await?;
+    upload::take_in(upload, &calls, file).await
+}
+
+/// The account of these credentials.
+pub(crate) async fn account(
+    shared: &Parts,
+    credentials: &Credentials,
+    source: IpAddr,
+) -> Result<AccountId, Refused> {
+    Ok(shared.gate.by_pin(&shared.control, credentials, source).await?)
+}
+
+/// Which script an address is; `None` outside Plum's.
+pub(crate) fn script_at(path: &str) -> Option<Script> {
+    let (_, script) = path.split_once("/webservice/")?;
+    match script {
+        "queuecall.php" => Some(Script::QueueCall),
+        "queuecalls.php" => Some(Script::QueueCalls),
+        _ => None,
+    }
+}
+
+/// What stopped a request before its script, in Plum's words.
+pub(crate) fn failure_of(fault: &Fault, method: &Method) -> Failure {
+    match fault.code {
+        ProblemCode::BodyMalformed => Failure::BodyMalformed(fault.detail.clone()),
+        ProblemCode::BodyTooLarge => Failure::BodyTooLarge { limit_bytes: FORM_BYTES_MAX },
+        ProblemCode::Busy => Failure::Busy { retry_after_s: BUSY_RETRY_S },
+        ProblemCode::Draining => Failure::Draining,
+        ProblemCode::MediaType => {
+            Failure::MediaType { found: String::new(), expected: EXPECTED_TYPES }
+        }
+        ProblemCode::MethodNotAllowed => Failure::MethodNotAllowed { found: method.to_string() },
+        ProblemCode::RequestTimeout => Failure::Timeout,
+        ProblemCode::Unavailable => Failure::Unavailable,
+        ProblemCode::AlreadyEnded
+        | ProblemCode::Internal
+        | ProblemCode::InvalidRequest
+        | ProblemCode::NameTaken
+        | ProblemCode::NotFound
+        | ProblemCode::Throttled
+        | ProblemCode::Unauthorized
+        | ProblemCode::UrlRefused
+        | ProblemCode::UrlUnreachable => Failure::Internal,
+    }
+}
+
+/// What both kinds of form are called.
+pub(crate) const EXPECTED_TYPES: &str = "application/x-www-form-urlencoded or multipart/form-data";
+
+/// The document of a failure, with its status.
+pub(crate) fn document(script: Script, failure: &Failure) -> Response {
+    let mut response = xml(failure.status(), answer::failed(script, failure));
+    if let Some(seconds) = failure.retry_after_s() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+impl Refused {
+    fn document(&self, script: Script) -> Response {
+        match self {
+            Self::Failed(failure) => document(script, failure),
+            Self::Fields(refusals) => xml(answer::OK, answer::refused(script, refusals)),
+        }
+    }
+}
+
+fn xml(status: u16, document: impl Into<Body>) -> Response {
+    let mut response = ([(CONTENT_TYPE, answer::CONTENT_TYPE)], document.into()).into_response();
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    response
+}
+
+fn list_document(answer: SpooledAnswer) -> Response {
+    let length = answer.bytes;
+    let mut response = xml(answer::OK, answer.into_body());
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Vec<Refusal>> for Refused {
+    fn from(refusals: Vec<Refusal>) -> Self {
+        Self::Fields(refusals)
+    }
+}
+
+impl From<BodyError> for Refused {
+    fn from(error: BodyError) -> Self {
+        Self::Failed(match error {
+            BodyError::Broken => Failure::BodyMalformed("it broke off before its end".into()),
+            BodyError::Slow => Failure::Timeout,
+            BodyError::TooLarge(limit_bytes) => Failure::BodyTooLarge { limit_bytes },
+        })
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Store(error) => error.into(),
+            Denied::Throttled(wait) => Self::Failed(Failure::Throttled {
+                retry_after_s: u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1),
+            }),
+            Denied::Wrong => Self::Failed(Failure::Credentials),
+        }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(match &error {
+            StoreError::Closed => Failure::Draining,
+            StoreError::Damaged(_)
+            | StoreError::InUse(_)
+            | StoreError::TooNew { .. }
+            | StoreError::Unavailable(_) => {
+                log_store(&error);
+                Failure::Unavailable
+            }
+            StoreError::Unknown { .. } => {
+                log_store(&error);
+                Failure::Internal
+            }
+        })
+    }
+}
+
+impl From<QueueError> for Refused {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Busy { .. } => Self::Failed(Failure::Busy { retry_after_s: BUSY_RETRY_S }),
+            QueueError::Draining => Self::Failed(Failure::Draining),
+            QueueError::Store(error) => error.into(),
+            QueueError::UrlRefused { field, reason } => {
+                Self::Fields(vec![Refusal::blind(field, Mistake::Malformed, reason)])
+            }
+            QueueError::UrlUnreachable { field } => Self::Fields(vec![unreachable(field)]),
+        }
+    }
+}
+
+/// Reads a body as the fields of a form, urlencoded.
+pub(crate) async fn urlencoded(request: Request) -> Result<Form, Refused> {
+    let (head, body) = request.into_parts();
+    let body = body::read(&head.headers, body, FORM_BYTES_MAX).await?;
+    Form::parse(&body).map_err(|error| Failure::BodyMalformed(error.to_string()).into())
+}

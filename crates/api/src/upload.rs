@@ -1,0 +1,351 @@
+//! Forms with files, and the list in them: received onto disk, taken in row by row.
+//!
+//! Fields may come after the file, and each can change what the list means; so nothing is taken in
+//! before all of the request is here. What comes is kept on disk and never whole in memory, and no
+//! transaction of the store waits for a client's network.
+
+use std::io::SeekFrom;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::Bytes;
+use domain::contact::NewContact;
+use engine::control::Upload;
+use facade::form::{self, Form};
+use facade::multipart::{Multipart, MultipartError, Piece};
+use facade::plum::answer::{self, Failure};
+use facade::plum::list::{ListReader, ListRow};
+use facade::plum::request::{Credentials, QueueCalls};
+use futures_util::StreamExt;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::io::ReaderStream;
+
+use crate::Parts;
+use crate::body::{Chunks, content_type, media_type};
+use crate::plum::{EXPECTED_TYPES, FORM_BYTES_MAX, Refused, account, urlencoded};
+
+/// Largest request with a list, in bytes: half a million rows of the usual length.
+const UPLOAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How much of a file is read at once, in bytes.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Most contacts handed to the store at once; others write in between.
+const CONTACTS_MAX: usize = 2_000;
+/// How long a list waits for its turn.
+const TURN_TIME_MAX: Duration = Duration::from_secs(30);
+/// When a list is sent again that did not get its turn, in seconds.
+const TURN_RETRY_S: u32 = 60;
+
+/// A request with a list, all of it here.
+pub(crate) struct UploadedList {
+    /// Its fields.
+    pub(crate) form: Form,
+    /// Its list, from the beginning.
+    pub(crate) file: Option<File>,
+}
+
+/// An answer too long for memory.
+pub(crate) struct SpooledAnswer {
+    /// Its length.
+    pub(crate) bytes: u64,
+    begin: String,
+    rows: File,
+}
+
+/// Waits for a turn; it lasts as long as the permit.
+pub(crate) async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Refused> {
+    match tokio::time::timeout(TURN_TIME_MAX, turns.acquire()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(Failure::Busy { retry_after_s: TURN_RETRY_S }.into()),
+    }
+}
+
+/// Reads a form without files, of either kind.
+pub(crate) async fn read_form(request: Request) -> Result<Form, Refused> {
+    match media_type(content_type(request.headers())).as_str() {
+        // Clients on bare sockets forget the header.
+        "application/x-www-form-urlencoded" | "" => urlencoded(request).await,
+        "multipart/form-data" => {
+            let mut receiver = Receiver::new(&request)?;
+            let (head, body) = request.into_parts();
+            let mut chunks = Chunks::new(&head.headers, body, FORM_BYTES_MAX)?;
+            while let Some(bytes) = chunks.next().await? {
+                receiver.push(&bytes);
+                while receiver.step().await? != Step::NeedsMore {}
+            }
+            Ok(receiver.finish()?.form)
+        }
+        found => {
+            Err(Failure::MediaType { found: found.to_owned(), expected: EXPECTED_TYPES }.into())
+        }
+    }
+}
+
+/// Reads a form with a list.
+///
+/// Credentials that come before the file are checked before it; of lists that come before their
+/// credentials only a few are received at once, so that strangers do not fill the disk.
+pub(crate) async fn receive(
+    shared: &Parts,
+    source: IpAddr,
+    request: Request,
+) -> Result<UploadedList, Refused> {
+    match media_type(content_type(request.headers())).as_str() {
+        "multipart/form-data" => {}
+        // Without a file, but its other mistakes can be named.
+        "application/x-www-form-urlencoded" => {
+            return Ok(UploadedList { form: urlencoded(request).await?, file: None });
+        }
+        found => {
+            let expected = "multipart/form-data";
+            return Err(Failure::MediaType { found: found.to_owned(), expected }.into());
+        }
+    }
+    let mut receiver = Receiver::new(&request)?;
+    let (head, body) = request.into_parts();
+    let mut chunks = Chunks::new(&head.headers, body, UPLOAD_BYTES_MAX)?;
+    let mut stranger = None;
+    while let Some(bytes) = chunks.next().await? {
+        receiver.push(&bytes);
+        loop {
+            match receiver.step().await? {
+                Step::Did => {}
+                Step::FileBegins => match Credentials::early(&receiver.form) {
+                    Some(credentials) => {
+                        account(shared, &credentials, source).await?;
+                    }
+                    None if stranger.is_none() => stranger = Some(turn(&shared.strangers).await?),
+                    None => {}
+                },
+                Step::NeedsMore => break,
+            }
+        }
+    }
+    receiver.finish()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Did,
+    FileBegins,
+    NeedsMore,
+}
+
+/// Where the data of the current part go.
+enum Part {
+    Field {
+        name: String,
+        value: Vec<u8>,
+    },
+    File {
+        file: File,
+        is_named: bool,
+    },
+    /// A file input that was left empty, or nothing.
+    Nowhere,
+}
+
+/// Sorts the parts of a body into fields and one file.
+struct Receiver {
+    multipart: Multipart,
+    form: Form,
+    form_bytes: u64,
+    part: Part,
+    /// The list so far, and whether its field has the list's name.
+    list: Option<(File, bool)>,
+    several: bool,
+}
+
+impl Receiver {
+    fn new(request: &Request) -> Result<Self, Refused> {
+        Ok(Self {
+            multipart: Multipart::new(content_type(request.headers()))?,
+            form: Form::new(),
+            form_bytes: 0,
+            part: Part::Nowhere,
+            list: None,
+            several: false,
+        })
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.multipart.push(bytes);
+    }
+
+    async fn step(&mut self) -> Result<Step, Refused> {
+        match self.multipart.piece()? {
+            None => return Ok(Step::NeedsMore),
+            Some(Piece::Begin { name, file_name }) => {
+                self.part = part(name, file_name).await?;
+                if matches!(self.part, Part::File { .. }) {
+                    return Ok(Step::FileBegins);
+                }
+            }
+            Some(Piece::Data(data)) => self.data(&data).await?,
+            Some(Piece::End) => self.end()?,
+        }
+        Ok(Step::Did)
+    }
+
+    async fn data(&mut self, data: &[u8]) -> Result<(), Refused> {
+        match &mut self.part {
+            Part::Field { value, .. } => {
+                self.form_bytes += data.len() as u64;
+                if self.form_bytes > FORM_BYTES_MAX {
+                    return Err(Failure::BodyTooLarge { limit_bytes: FORM_BYTES_MAX }.into());
+                }
+                value.extend_from_slice(data);
+            }
+            Part::File { file, .. } => file.write_all(data).await.map_err(spool_broke)?,
+            Part::Nowhere => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Refused> {
+        match std::mem::replace(&mut self.part, Part::Nowhere) {
+            Part::Field { name, value } => {
+                let value = form::decode(&value).into_owned();
+                let pushed = self.form.push(name, value);
+                pushed.map_err(|error| Failure::BodyMalformed(error.to_string()).into())
+            }
+            Part::File { file, is_named } => {
+                match self.list {
+                    // A file in the list's own field is the list, whatever else comes.
+                    Some((_, true)) if !is_named => {}
+                    Some((_, was_named)) if was_named == is_named => self.several = true,
+                    Some(_) | None => self.list = Some((file, is_named)),
+                }
+                Ok(())
+            }
+            Part::Nowhere => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<UploadedList, Refused> {
+        self.multipart.finish()?;
+        if self.several {
+            return Err(vec![QueueCalls::list_repeated()].into());
+        }
+        Ok(UploadedList { form: self.form, file: self.list.map(|(file, _)| file) })
+    }
+}
+
+async fn part(name: String, file_name: Option<String>) -> Result<Part, Refused> {
+    let is_named = QueueCalls::is_list_field(&name);
+    Ok(match file_name {
+        Some(file_name) if file_name.is_empty() && !is_named => Part::Nowhere,
+        None if !is_named => Part::Field { name, value: Vec::new() },
+        Some(_) | None => Part::File { file: spool().await?, is_named },
+    })
+}
+
+/// A file without a name, gone when it is closed.
+async fn spool() -> Result<File, Refused> {
+    let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
+    let file = file.map_err(|_| Failure::Internal)?.map_err(spool_broke)?;
+    Ok(File::from_std(file))
+}
+
+fn spool_broke(error: std::io::Error) -> Refused {
+    tracing::error!("a list cannot be kept on disk: {error}");
+    Failure::Unavailable.into()
+}
+
+/// Takes in the rows of a list, and writes the answer as it goes.
+pub(crate) async fn take_in(
+    mut upload: Upload,
+    calls: &QueueCalls,
+    mut list: File,
+) -> Result<SpooledAnswer, Refused> {
+    list.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
+    let mut taking = Taking { answer: spool().await?, queued: 0, rejected: 0 };
+    let (mut reader, mut rows) = (ListReader::new(), Vec::new());
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let read = list.read(&mut chunk).await.map_err(spool_broke)?;
+        if read == 0 {
+            break;
+        }
+        reader.push(&chunk[..read], &mut rows).map_err(Failure::List)?;
+        taking.rows(&mut upload, &mut rows).await?;
+    }
+    reader.finish(&mut rows).map_err(Failure::List)?;
+    taking.rows(&mut upload, &mut rows).await?;
+    let begin = match (taking.queued, taking.rejected) {
+        (0, 0) => return Err(Failure::ListEmpty.into()),
+        // Nothing to commit: the upload is dropped, and forgotten with it.
+        (0, rejected) => answer::list_begin_failed(rejected),
+        (queued, rejected) => {
+            upload.commit().await?;
+            answer::list_begin(&calls.order, queued, rejected)
+        }
+    };
+    SpooledAnswer::new(begin, taking.answer).await
+}
+
+/// A list that is being taken in.
+struct Taking {
+    answer: File,
+    queued: u64,
+    rejected: u64,
+}
+
+impl Taking {
+    /// Takes in the contacts among `rows`, and answers each row.
+    async fn rows(&mut self, upload: &mut Upload, rows: &mut Vec<ListRow>) -> Result<(), Refused> {
+        let contacts: Vec<NewContact> = rows
+            .iter()
+            .filter_map(|row| match row {
+                ListRow::Contact { contact, .. } => Some(contact.clone()),
+                ListRow::Rejected(_) => None,
+            })
+            .collect();
+        let mut ids = Vec::with_capacity(contacts.len());
+        for contacts in contacts.chunks(CONTACTS_MAX) {
+            ids.extend(upload.add(contacts.to_vec()).await?);
+        }
+        let (mut ids, mut text) = (ids.into_iter(), String::new());
+        for row in rows.drain(..) {
+            match row {
+                ListRow::Contact { contact, .. } => {
+                    let id = ids.next().ok_or(Failure::Internal)?;
+                    answer::list_queued(&mut text, &contact, id);
+                    self.queued += 1;
+                }
+                ListRow::Rejected(rejection) => {
+                    answer::list_rejected(&mut text, &rejection);
+                    self.rejected += 1;
+                }
+            }
+        }
+        self.answer.write_all(text.as_bytes()).await.map_err(spool_broke)
+    }
+}
+
+impl SpooledAnswer {
+    async fn new(begin: String, mut rows: File) -> Result<Self, Refused> {
+        rows.flush().await.map_err(spool_broke)?;
+        let length = rows.seek(SeekFrom::Current(0)).await.map_err(spool_broke)?;
+        rows.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
+        let bytes = begin.len() as u64 + length + answer::LIST_END.len() as u64;
+        Ok(Self { bytes, begin, rows })
+    }
+
+    /// The answer as a body that is read from disk as the client takes it.
+    pub(crate) fn into_body(self) -> Body {
+        let text = |text: Bytes| futures_util::stream::iter([Ok::<_, std::io::Error>(text)]);
+        let rows = ReaderStream::with_capacity(self.rows, CHUNK_BYTES);
+        let end = text(Bytes::from_static(answer::LIST_END.as_bytes()));
+        Body::from_stream(text(self.begin.into()).chain(rows).chain(end))
+    }
+}
+
+impl From<MultipartError> for Refused {
+    fn from(error: MultipartError) -> Self {
+        Failure::BodyMalformed(error.to_string()).into()
+    }
+}

@@ -1,0 +1,8 @@
+//! The whole API over real sockets: server, engine, store and a customer's web server.
+
+mod examples;
+mod harness;
+mod limits;
+mod native;
+mod plum;
+mod status;
