@@ -141,7 +141,7 @@ impl CallTask {
         tokio::select! {
             event = next_event(&mut self.leg) => self.hear(event).await,
             done = next_done(&mut self.script) => match done {
-                Done::Input(input) => self.feed(input).await,
+                Done::Input(input) => self.feed(*input).await,
                 Done::Play { play, items } => self.play(play, items),
             },
             Some(reason) = canceled.recv() => self.inputs.push_back(Input::Cancel { reason }),

@@ -15,7 +15,7 @@ use crate::calls::LiveCalls;
 use crate::clock::Clock;
 use crate::health::{Health, HealthBoard};
 use crate::http::{CheckError, HttpClient};
-use crate::wake::Wake;
+use crate::wake::Wakes;
 
 /// The engine's verbs; clones act on the same engine.
 #[derive(Clone)]
@@ -25,13 +25,12 @@ pub struct Control(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) calls: LiveCalls,
     pub(crate) clock: Clock,
-    pub(crate) dialer: Wake,
     pub(crate) draining: AtomicBool,
     pub(crate) health: HealthBoard,
     pub(crate) http: HttpClient,
     pub(crate) reader: Reader,
     pub(crate) store: Store,
-    pub(crate) webhooks: Wake,
+    pub(crate) wakes: Wakes,
 }
 
 /// Why contacts were not taken in.
@@ -109,7 +108,7 @@ impl Control {
     ) -> Result<ContactId, QueueError> {
         self.admit(&rule).await?;
         let ids = self.0.store.add_contacts(self.now(), &rule, vec![contact]).await?;
-        self.0.dialer.wake();
+        self.0.wakes.dialer.wake();
         Ok(*ids.first().expect("the store answers with one id for each contact"))
     }
 
@@ -129,7 +128,7 @@ impl Control {
         let canceled = self.0.store.cancel_contact(self.now(), account, contact).await?;
         match canceled {
             Cancel::Calling(attempt) => self.0.calls.cancel(attempt, "canceled by the client"),
-            Cancel::Canceled => self.0.webhooks.wake(),
+            Cancel::Canceled => self.0.wakes.webhooks.wake(),
             Cancel::AlreadyDone | Cancel::NotFound => {}
         }
         Ok(canceled)
@@ -181,7 +180,7 @@ impl Control {
         state: CampaignState,
     ) -> Result<bool, StoreError> {
         let found = self.0.store.set_campaign_state(account, campaign, state).await?;
-        self.0.dialer.wake();
+        self.0.wakes.dialer.wake();
         Ok(found)
     }
 
@@ -225,7 +224,7 @@ impl Upload {
     pub async fn commit(mut self) -> Result<(), QueueError> {
         self.control.0.store.commit_upload(self.upload).await?;
         self.open = false;
-        self.control.0.dialer.wake();
+        self.control.0.wakes.dialer.wake();
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call_task::{self, CallParts, never_dialed};
 use crate::calls::LiveCalls;
 use crate::health::HealthBoard;
-use crate::wake::Wake;
+use crate::wake::Wakes;
 
 /// Attempts begun in one transaction: few enough that a crash leaves little in doubt, many enough
 /// that one commit serves them all.
@@ -32,21 +32,43 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 
 /// The dialer, which owns all live calls and the gates of all trunks.
 pub(crate) struct Dialer {
-    pub(crate) calls: LiveCalls,
-    pub(crate) gates: Vec<(String, TrunkGate)>,
-    pub(crate) health: HealthBoard,
-    pub(crate) parts: Arc<CallParts>,
-    pub(crate) wake: Wake,
-    pub(crate) webhooks: Wake,
+    calls: LiveCalls,
+    gates: Vec<(String, TrunkGate)>,
+    health: HealthBoard,
+    parts: Arc<CallParts>,
+    wakes: Wakes,
     /// Attempts of the process before that may still be ringing hold their slots until then.
-    pub(crate) held: Vec<(Timestamp, TrunkId)>,
-    pub(crate) live: JoinSet<()>,
-    pub(crate) slots: HashMap<Id, (AttemptId, TrunkId)>,
-    pub(crate) last: Option<CampaignId>,
-    pub(crate) due_at: Timestamp,
+    held: Vec<(Timestamp, TrunkId)>,
+    live: JoinSet<()>,
+    slots: HashMap<Id, (AttemptId, TrunkId)>,
+    last: Option<CampaignId>,
+    due_at: Timestamp,
 }
 
 impl Dialer {
+    /// A dialer that has not begun.
+    pub(crate) fn new(
+        calls: LiveCalls,
+        gates: Vec<(String, TrunkGate)>,
+        health: HealthBoard,
+        parts: Arc<CallParts>,
+        held: Vec<(Timestamp, TrunkId)>,
+        wakes: Wakes,
+    ) -> Self {
+        Self {
+            calls,
+            due_at: Timestamp::default(),
+            gates,
+            health,
+            held,
+            last: None,
+            live: JoinSet::new(),
+            parts,
+            slots: HashMap::new(),
+            wakes,
+        }
+    }
+
     /// Dials until `stop`, then waits for the live calls, at most `drain_time_max`.
     pub(crate) async fn run(mut self, stop: CancellationToken, drain_time_max: Duration) {
         while !stop.is_cancelled() {
@@ -63,7 +85,7 @@ impl Dialer {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.wake.woken() => self.due_at = Timestamp::default(),
+                () = self.wakes.dialer.woken() => self.due_at = Timestamp::default(),
                 Some(ended) = self.live.join_next_with_id() => self.end(ended).await,
                 () = tokio::time::sleep(pause) => {}
             }
@@ -82,7 +104,7 @@ impl Dialer {
             let promoted = store.promote_due(now, DUE_BATCH).await?;
             let expired = store.expire(now, DUE_BATCH).await?;
             if expired > 0 {
-                self.webhooks.wake();
+                self.wakes.webhooks.wake();
             }
             if promoted == DUE_BATCH || expired == DUE_BATCH {
                 return self.dial(now).await.map(|_| Duration::ZERO);
@@ -148,7 +170,7 @@ impl Dialer {
         }
         let canceled = self.calls.begin(attempt);
         let (parts, calls) = (Arc::clone(&self.parts), self.calls.clone());
-        let (dialer, webhooks) = (self.wake.clone(), self.webhooks.clone());
+        let wakes = self.wakes.clone();
         let task = self.live.spawn(async move {
             let contact = begun.contact.id;
             let end = call_task::run(Arc::clone(&parts), begun, canceled).await;
@@ -158,8 +180,8 @@ impl Dialer {
             );
             finish(&parts.store, attempt, &end).await;
             calls.end(attempt);
-            webhooks.wake();
-            dialer.wake();
+            wakes.webhooks.wake();
+            wakes.dialer.wake();
         });
         self.slots.insert(task.id(), (attempt, trunk));
         self.show();

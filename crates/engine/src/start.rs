@@ -1,6 +1,5 @@
 //! Starts every loop there is, in one screenful, and ends them in order.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,7 +15,7 @@ use proto::sip::ua::{ProbeResult, TrunkKey};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use store::{Reader, Store, StoreError};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::call_task::CallParts;
@@ -34,7 +33,7 @@ use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
 use crate::sip_io::{self, Sip, Sockets};
 use crate::speech::{Adapter, EspeakNg, Speech, SpeechConfig};
 use crate::switch::native::NativeSwitch;
-use crate::wake::Wake;
+use crate::wake::Wakes;
 use crate::webhooks::Webhooks;
 
 /// Answers of start pages kept in memory.
@@ -109,21 +108,9 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let past = recover(&store, &journal_path, clock.now(), ring_time_max).await?;
 
     let (stop, stop_dialing) = (CancellationToken::new(), CancellationToken::new());
-    let tls = tls(&config)?;
-    let (sip, sip_loop) = sip_io::start(
-        sockets,
-        sip_io::Start {
-            clock: clock.clone(),
-            config: config.sip.clone(),
-            health: health.clone(),
-            identity_key,
-            seed: config.seed("sip"),
-            stop: stop.clone(),
-            tls: Arc::new(tls),
-            trunks: config.trunks.clone(),
-        },
-    )
-    .map_err(|source| port("the SIP port".into(), source))?;
+    let sip_start = sip_start(&config, &clock, &health, identity_key, &stop)?;
+    let (sip, sip_loop) =
+        sip_io::start(sockets, sip_start).map_err(|source| port("the SIP port".into(), source))?;
     let media = MediaEngine::start(media_config(&config), clock.clone())?;
     let http = http_client(&config.fetch, &clock)?;
     let cache = sound_cache(&config)?;
@@ -151,19 +138,8 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         store: store.clone(),
         switch,
     });
-    let dialer = Dialer {
-        calls: calls.clone(),
-        due_at: Timestamp::default(),
-        gates: gates(&config, &past.held),
-        health: health.clone(),
-        held: past.held,
-        last: None,
-        live: JoinSet::new(),
-        parts,
-        slots: HashMap::new(),
-        wake: wakes.dialer.clone(),
-        webhooks: wakes.webhooks.clone(),
-    };
+    let gates = gates(&config, &past.held);
+    let dialer = Dialer::new(calls.clone(), gates, health.clone(), parts, past.held, wakes.clone());
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
     let time = clock.clone();
@@ -179,22 +155,15 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let parts = Arc::new(Parts {
         calls,
         clock,
-        dialer: wakes.dialer,
         draining: AtomicBool::new(false),
         health,
         http,
         reader,
         store,
-        webhooks: wakes.webhooks,
+        wakes,
     });
     let control = Control::new(Arc::clone(&parts));
     Ok(Engine { control, sip_address, draining: parts, stop_dialing, stop, dialer, loops })
-}
-
-#[derive(Default)]
-struct Wakes {
-    dialer: Wake,
-    webhooks: Wake,
 }
 
 impl Engine {
@@ -230,30 +199,41 @@ pub async fn probe_trunks(
 ) -> Result<Vec<(String, Result<String, String>)>, StartError> {
     let sockets = Sockets::open(config.sip.bind)
         .map_err(|source| port(format!("sip.bind {}", config.sip.bind), source))?;
-    let tls = tls(&config)?;
     let stop = CancellationToken::new();
     let mut trunks = config.trunks.clone();
     // Who only asks does not register: that would take the calls of a running server.
     trunks.iter_mut().for_each(|trunk| trunk.register = false);
-    let start = sip_io::Start {
-        clock: Clock::new(),
-        config: config.sip.clone(),
-        health: HealthBoard::default(),
-        identity_key: config.secret,
-        seed: config.seed("sip"),
-        stop: stop.clone(),
-        tls: Arc::new(tls),
-        trunks: trunks.clone(),
-    };
+    let config = Config { trunks, ..config };
+    let (clock, health) = (Clock::new(), HealthBoard::default());
+    let start = sip_start(&config, &clock, &health, config.secret, &stop)?;
     let (sip, task) =
         sip_io::start(sockets, start).map_err(|source| port("the SIP port".into(), source))?;
     let mut found = Vec::new();
-    for trunk in &trunks {
+    for trunk in &config.trunks {
         found.push((trunk.name.clone(), told(&probe(&sip, trunk.id).await)));
     }
     stop.cancel();
     task.await.ok();
     Ok(found)
+}
+
+fn sip_start(
+    config: &Config,
+    clock: &Clock,
+    health: &HealthBoard,
+    identity_key: [u8; 32],
+    stop: &CancellationToken,
+) -> Result<sip_io::Start, StartError> {
+    Ok(sip_io::Start {
+        clock: clock.clone(),
+        config: config.sip.clone(),
+        health: health.clone(),
+        identity_key,
+        seed: config.seed("sip"),
+        stop: stop.clone(),
+        tls: Arc::new(tls(config)?),
+        trunks: config.trunks.clone(),
+    })
 }
 
 async fn probe(sip: &Sip, trunk: TrunkId) -> Vec<(Target, ProbeResult)> {

@@ -19,3 +19,10 @@ impl Wake {
         self.0.notified().await;
     }
 }
+
+/// The wakes of all loops that can be woken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wakes {
+    pub(crate) dialer: Wake,
+    pub(crate) webhooks: Wake,
+}

@@ -32,10 +32,13 @@ pub(super) enum Wish {
 /// What came of a script's own work.
 pub(super) enum Done {
     /// To be fed back.
-    Input(Input),
+    Input(Box<Input>),
     /// Prompts are ready.
     Play { play: PlayId, items: Vec<PlayItem> },
 }
+
+/// Largest page that is read in place: some hundred microseconds of work.
+const IN_PLACE_BYTES_MAX: usize = 16 * 1_024;
 
 type Prepared = (PlayId, Result<Vec<PlayItem>, PlayError>);
 
@@ -46,6 +49,8 @@ pub(super) struct ScriptHost {
     machine: Option<Box<Vxml>>,
     cookies: CookieJar,
     codec: Codec,
+    /// Whether a page of this call has ECMAScript, or is large.
+    computes: bool,
     fetches: FuturesUnordered<BoxFuture<'static, Input>>,
     /// Prompts that are being made ready; one after the other, so that they are heard in order.
     preparing: Option<BoxFuture<'static, Prepared>>,
@@ -74,6 +79,7 @@ impl ScriptHost {
             machine: Some(Box::new(Vxml::new(parts.script_limits.clone(), seed))),
             cookies: CookieJar::default(),
             codec: Codec::Pcmu,
+            computes: false,
             fetches: FuturesUnordered::new(),
             preparing: None,
             prompts: VecDeque::new(),
@@ -98,13 +104,19 @@ impl ScriptHost {
         let Some(mut machine) = self.machine.take() else {
             return Vec::new();
         };
-        // A customer's script may compute for a while; the runtime's workers serve other calls.
-        let evaluated = tokio::task::spawn_blocking(move || {
+        self.computes |= brings_script(&input);
+        let evaluate = move || {
             machine.handle(now, input);
             let steps: Vec<Step> = std::iter::from_fn(|| machine.poll()).collect();
             (machine, steps)
-        });
-        match evaluated.await {
+        };
+        // A customer's script may compute for a while; the runtime's workers serve other calls.
+        let evaluated = if self.computes {
+            tokio::task::spawn_blocking(evaluate).await
+        } else {
+            Ok(evaluate())
+        };
+        match evaluated {
             Ok((machine, steps)) => {
                 self.machine = Some(machine);
                 steps.into_iter().filter_map(|step| self.take(step)).collect()
@@ -120,12 +132,12 @@ impl ScriptHost {
     pub(super) async fn next(&mut self) -> Done {
         self.prepare();
         tokio::select! {
-            Some(input) = self.fetches.next(), if !self.fetches.is_empty() => Done::Input(input),
+            Some(input) = self.fetches.next(), if !self.fetches.is_empty() => Done::Input(Box::new(input)),
             (play, prepared) = ready(&mut self.preparing) => {
                 self.preparing = None;
                 match prepared {
                     Ok(items) => Done::Play { play, items },
-                    Err(error) => Done::Input(Input::PlayFailed { play, error }),
+                    Err(error) => Done::Input(Box::new(Input::PlayFailed { play, error })),
                 }
             }
             else => std::future::pending().await,
@@ -188,6 +200,26 @@ impl ScriptHost {
     }
 }
 
+/// Whether a page comes in that may keep a thread busy: one with ECMAScript in it, or a large one.
+///
+/// It is enough to look for the words: a page that only seems to have some is none the worse.
+fn brings_script(input: &Input) -> bool {
+    let page = match input {
+        Input::Start { page: StartPage::Document(text), .. } => text,
+        Input::Fetched { result: Ok(page), .. } => &page.text,
+        _ => return false,
+    };
+    let element =
+        |name: &str| page.match_indices(name).any(|(at, _)| page[..at].ends_with(['<', ':']));
+    let attribute = |name: &str| {
+        page.match_indices(name)
+            .any(|(at, _)| page[at + name.len()..].trim_start().starts_with('='))
+    };
+    page.len() > IN_PLACE_BYTES_MAX
+        || ["expr", "cond", "array", "expritem", "namelist"].into_iter().any(attribute)
+        || ["script", "var", "assign"].into_iter().any(element)
+}
+
 async fn ready(preparing: &mut Option<BoxFuture<'static, Prepared>>) -> Prepared {
     match preparing {
         Some(preparing) => preparing.await,
@@ -205,5 +237,33 @@ fn session(destination: &Destination, facade: Facade) -> Session {
         // Nobody listens for the callee's type yet, so it is unknown from the start.
         callee_type: facade.session_callee_type(Some(domain::outcome::CalleeType::Unknown)).into(),
         parameters: std::collections::BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn starts(text: &str) -> Input {
+        Input::Start { session: Session::default(), page: StartPage::Document(text.into()) }
+    }
+
+    #[test]
+    fn page_without_ecmascript_is_run_in_place() {
+        let page = "<vxml><form><field type='digits'><prompt>One second, there are various.</prompt></field></form></vxml>";
+        assert!(!brings_script(&starts(page)));
+    }
+
+    #[test]
+    fn page_that_may_compute_is_not() {
+        for page in [
+            "<if cond\n= 'true'/>",
+            "<data srcexpr='1'/>",
+            "<v:script>for(;;);</v:script>",
+            "<var name='a'/>",
+        ] {
+            assert!(brings_script(&starts(page)), "{page}");
+        }
+        assert!(brings_script(&starts(&"x".repeat(IN_PLACE_BYTES_MAX + 1))));
     }
 }
