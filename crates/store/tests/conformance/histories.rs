@@ -22,7 +22,7 @@ use crate::support::{account, config, contacts, end, rule};
 /// Histories in a run.
 const CASES: u32 = 150;
 /// Longest history.
-const STEPS_MAX: usize = 60;
+const STEPS_MAX: usize = 90;
 /// Deliveries to one host at once.
 const PER_HOST_MAX: u32 = 2;
 /// Contacts counted for a campaign.
@@ -65,7 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         10 => (0_i64..90).prop_map(|seconds| Step::Advance { seconds }),
         12 => (1_u32..5).prop_map(|slots| Step::Begin { slots }),
         2 => (0_usize..6).prop_map(|rule| Step::BeginUpload { rule }),
-        3 => (any::<usize>(), prop::bool::weighted(0.1))
+        5 => (any::<usize>(), prop::bool::weighted(0.1))
             .prop_map(|(pick, stranger)| Step::Cancel { pick, stranger }),
         1 => campaign.clone().prop_map(|campaign| Step::CancelWaiting { campaign }),
         2 => Just(Step::CommitUpload),
@@ -126,6 +126,7 @@ impl Pair {
         rule.campaign = format!("campaign {}", nth % 3);
         rule.application.parameters = format!("parameters {}", nth % 2);
         rule.retry.attempts_max = 1 + (nth as u32 % 3);
+        rule.retry.wait = Duration::from_secs(if nth == 5 { 0 } else { 60 });
         rule.result_url = match nth {
             0 => None,
             nth => Some(format!("http://{}.example/result", nth % 3)),
@@ -151,6 +152,16 @@ impl Pair {
         all.get((pick / 8).checked_rem(all.len())?).copied()
     }
 
+    /// Half of the time one in a call, else any, now and then one that does not exist.
+    fn contact(&self, pick: usize) -> ContactId {
+        let open = self.ledger.open_attempts();
+        let (half, pick) = (pick % 2, pick / 2);
+        match pick.checked_rem(open.len()) {
+            Some(nth) if half == 0 => open[nth].contact,
+            _ => ContactId((pick % (self.ledger.contacts.len() + 2)) as i64),
+        }
+    }
+
     async fn apply(&mut self, step: &Step) {
         let (store, now, account) = (self.store(), self.now, self.account);
         match *step {
@@ -164,8 +175,7 @@ impl Pair {
             }
             Step::Begin { slots } => self.begin(slots).await,
             Step::Cancel { pick, stranger } => {
-                let many = self.ledger.contacts.len() as i64;
-                let contact = ContactId(1 + (pick as i64 & 0xff_ffff) % (many + 1));
+                let contact = self.contact(pick);
                 let account = AccountId(account.0 + i64::from(stranger));
                 let met = store.cancel_contact(now, account, contact).await.unwrap();
                 let expected = self.ledger.cancel_contact(now, account, contact);
