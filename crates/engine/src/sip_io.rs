@@ -40,6 +40,8 @@ const READ_BATCH: usize = 64;
 const COMMANDS_MAX: usize = 4_096;
 /// Events that may wait for a call; a far end that sends more has most of them dropped.
 const EVENTS_MAX: usize = 64;
+/// Ports that are tried where any will do.
+const FREE_PORT_TRIES: u32 = 16;
 /// How often trunks are looked up and asked whether they live.
 const PROBE_PERIOD: Duration = Duration::from_secs(30);
 /// Registrations asked for, in seconds.
@@ -109,14 +111,27 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Opens UDP and TCP at the same address.
+    /// Opens UDP and TCP at the same address; with port 0, at one that is free for both.
     pub(crate) fn open(bind: SocketAddr) -> io::Result<Self> {
+        let mut opened = Self::open_both(bind);
+        for _ in 1..FREE_PORT_TRIES {
+            match &opened {
+                // The port that UDP was given may be taken in TCP.
+                Err(error) if bind.port() == 0 && error.kind() == io::ErrorKind::AddrInUse => {
+                    opened = Self::open_both(bind);
+                }
+                _ => break,
+            }
+        }
+        opened
+    }
+
+    fn open_both(bind: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(bind), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         socket.set_nonblocking(true)?;
         socket.bind(&bind.into())?;
         let udp = UdpSocket::from_std(socket.into())?;
-        // With port 0 both share the one that UDP was given.
         let bind = udp.local_addr()?;
         let socket = Socket::new(Domain::for_address(bind), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;

@@ -19,15 +19,17 @@ pub(super) fn load(file: Option<&Path>) -> Result<Config, Mistakes> {
     if let Some(file) = file.filter(|file| !file.is_file()) {
         return Err(Mistakes(vec![format!("there is no file {}", file.display())]));
     }
-    let figment = Figment::new().merge(Toml::file_exact(file.unwrap_or(Path::new(FILE)))).merge(
-        Env::prefixed("OUTDIAL_")
-            .ignore(&["api_key", "server", "config"])
-            .filter(
-                // Passwords of trunks are read beside their trunk.
-                |key| !key.as_str().to_ascii_lowercase().starts_with("trunk_"),
-            )
-            .split("__"),
-    );
+    let mut figment = Figment::new();
+    // The usual file need not be there; one that is named must.
+    if let Some(file) = file.or(Some(Path::new(FILE))).filter(|file| file.is_file()) {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    let environment = Env::prefixed("OUTDIAL_")
+        .ignore(&["api_key", "server", "config"])
+        // Passwords of trunks are read beside their trunk.
+        .filter(|key| !key.as_str().to_ascii_lowercase().starts_with("trunk_"))
+        .split("__");
+    let figment = figment.merge(environment);
     let values: Dict = figment
         .extract()
         .map_err(|error| Mistakes(error.into_iter().map(|error| error.to_string()).collect()))?;
@@ -87,7 +89,7 @@ impl Reader {
             self.mistakes
                 .push("sip.session_expires_s must be 0 or at least 90 (RFC 4028 §4)".into());
         }
-        if jiff::tz::TimeZone::get(&config.time_zone).is_err() {
+        if facade::zone::Zone::named(&config.time_zone).is_none() {
             let zone = &config.time_zone;
             self.mistakes.push(format!(
                 "calls.time_zone is {zone:?}, use an IANA name such as \"America/New_York\""

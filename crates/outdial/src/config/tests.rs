@@ -60,6 +60,12 @@ fn broken_toml_is_told_with_its_place() {
 }
 
 #[test]
+fn without_the_usual_file_the_defaults_hold() {
+    assert!(!Path::new("outdial.toml").exists(), "tests run in a directory without settings");
+    assert_eq!(Config::load(None).unwrap().rtp_ports, (20_000, 39_999));
+}
+
+#[test]
 fn missing_file_is_named() {
     let mistakes = Config::load(Some(Path::new("/nonexistent/outdial.toml"))).unwrap_err();
     assert_eq!(mistakes.0, ["there is no file /nonexistent/outdial.toml"]);
