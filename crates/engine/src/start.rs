@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use domain::ids::TrunkId;
 use domain::time::Timestamp;
@@ -38,6 +39,9 @@ use crate::webhooks::Webhooks;
 
 /// Answers of start pages kept in memory.
 const PAGE_CACHE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+
+/// Longest wait at the end for deliveries and registrations under way.
+const LOOP_END_MAX: Duration = Duration::from_secs(20);
 
 /// A running engine.
 pub struct Engine {
@@ -186,8 +190,11 @@ impl Engine {
         }
         self.stop.cancel();
         for task in self.loops {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a loop broke");
+            // Nothing is lost by not waiting: what is owed is on disk.
+            match tokio::time::timeout(LOOP_END_MAX, task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a loop broke"),
+                Err(_) => tracing::warn!("a loop did not end in time, not waiting for it"),
             }
         }
     }
