@@ -91,7 +91,10 @@ impl Answer {
         let text = |name: &str| json.get(name).and_then(|v| v.as_str()).unwrap_or_default();
         match (text("title"), text("detail")) {
             ("", "") => bail!("the server answered {}: {}", self.status, self.body.trim()),
-            (title, detail) => bail!("{title}: {detail}{}", pointers(&json)),
+            (title, detail) => match pointers(&json) {
+                pointers if pointers.is_empty() => bail!("{title}: {detail}"),
+                pointers => bail!("{title}:{pointers}"),
+            },
         }
     }
 }
