@@ -1,8 +1,10 @@
 //! How many calls the media threads carry: plays to a counting far end and prints figures as JSON.
 //!
-//! `media_load STREAMS SECONDS [--echo] [--threads N]`: the far end is a process of its own, so
-//! that only our CPU is counted (loopback charges us the far end's receiving all the same). With
-//! `--echo` it sends every packet back, as a callee who speaks all the time.
+//! `media_load STREAMS SECONDS [--echo] [--pin] [--threads N]`: the far end is a process of its own,
+//! so that only our CPU is counted (loopback charges us the far end's receiving all the same). With
+//! `--echo` it sends every packet back, as a callee who speaks all the time. With `--pin` we have
+//! the first core and the far end the second; else the scheduler may put both on one, where each
+//! packet that arrives takes the core from the thread that paces the next.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read};
@@ -31,25 +33,43 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let mut words = Vec::new();
-    let (mut echo, mut threads) = (false, 1);
+    let (mut echo, mut pin, mut threads) = (false, false, 1);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--echo" => echo = true,
+            "--pin" => pin = true,
             "--threads" => threads = arguments.next().ok_or("--threads N")?.parse()?,
             _ => words.push(argument),
         }
     }
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["far-end"] => far_end(echo),
-        [streams, seconds] => play(streams.parse()?, seconds.parse()?, threads, echo),
-        _ => Err("usage: media_load STREAMS SECONDS [--echo] [--threads N]".into()),
+        [streams, seconds] => {
+            let (streams, seconds) = (streams.parse()?, seconds.parse()?);
+            play(&Load { streams, seconds, threads, echo, pin })
+        }
+        _ => Err("usage: media_load STREAMS SECONDS [--echo] [--pin] [--threads N]".into()),
     }
 }
 
+/// What is to be carried, and how.
+struct Load {
+    streams: usize,
+    seconds: u64,
+    threads: usize,
+    echo: bool,
+    pin: bool,
+}
+
 /// Plays a prompt in so many streams for so long, and prints the figures of both sides.
-fn play(count: usize, seconds: u64, threads: usize, echo: bool) -> Result<(), Failure> {
+fn play(load: &Load) -> Result<(), Failure> {
+    let Load { streams: count, seconds, threads, echo, pin } = *load;
     let mut far_end = start_far_end(echo)?;
+    if pin {
+        pin_to(std::process::id(), "0")?;
+        pin_to(far_end.id(), "1")?;
+    }
     let mut told = BufReader::new(far_end.stdout.take().ok_or("far end has no output")?);
     let mut line = String::new();
     told.read_line(&mut line)?;
@@ -86,7 +106,7 @@ fn play(count: usize, seconds: u64, threads: usize, echo: bool) -> Result<(), Fa
     told.read_to_string(&mut far_figures)?;
     far_end.wait()?;
     println!(
-        "{{\"streams\":{count},\"threads\":{threads},\"echo\":{echo},\"ended\":{ended},\
+        "{{\"streams\":{count},\"threads\":{threads},\"echo\":{echo},\"pin\":{pin},\"ended\":{ended},\
          \"wall_s\":{:.2},\"cpu_s\":{:.3},\"cpu_s_per_1000_stream_s\":{:.4},\
          \"open_us_per_stream\":{:.1},\"slot_late_max_ms\":{:.2},\"slots_late_percent\":{:.2},\
          {}}}",
@@ -139,6 +159,13 @@ fn start_far_end(echo: bool) -> Result<Child, Failure> {
         command.arg("--echo");
     }
     Ok(command.spawn()?)
+}
+
+/// Lets a process run on one core only; by util-linux's own program, since the call is unsafe.
+fn pin_to(process: u32, core: &str) -> Result<(), Failure> {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-acp", core, &process.to_string()]).stdout(Stdio::null());
+    if taskset.status()?.success() { Ok(()) } else { Err("taskset failed".into()) }
 }
 
 /// Counts what comes, by stream, until nothing more does; prints its port first and figures last.

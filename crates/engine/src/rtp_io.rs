@@ -14,6 +14,7 @@ mod listener;
 mod mailbox;
 mod player;
 mod ports;
+mod precedence;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::endpoint::{Endpoint, Options, Reserved};
 use self::lease::{PortLease, SharedPorts};
 pub use self::listener::{Heard, Listener};
+pub use self::precedence::stand_back;
 use self::mailbox::{Command, Mailbox};
 use self::ports::{Chance, PortPool};
 use self::sockets::SocketPair;
@@ -192,7 +194,10 @@ impl MediaEngine {
             // Where a later one cannot be started, dropping `inner` ends those that run.
             std::thread::Builder::new()
                 .name(format!("media-{number}"))
-                .spawn(move || worker.run(&clock))
+                .spawn(move || {
+                    precedence::go_first();
+                    worker.run(&clock);
+                })
                 .map_err(MediaError::Thread)?;
         }
         Ok(Self(Arc::new(inner)))
