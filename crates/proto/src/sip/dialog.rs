@@ -93,6 +93,24 @@ impl Dialog {
         Ok(())
     }
 
+    /// A 2xx that opens this dialog again, as far as our requests need it.
+    ///
+    /// `ahead` is how many requests of ours it may be behind; the far end takes gaps (§12.2.2).
+    pub fn to_response(&self, ahead: u32) -> Response {
+        let mut response = Response::new(200, "OK");
+        let headers = &mut response.headers;
+        headers.push(Name::From, &self.local);
+        headers.push(Name::To, &self.remote);
+        headers.push(Name::CallId, &self.call_id);
+        let cseq = self.local_cseq.saturating_add(ahead);
+        headers.push(Name::CSeq, format_args!("{cseq} INVITE"));
+        headers.push(Name::Contact, format_args!("<{}>", self.target));
+        for route in self.routes.iter().rev() {
+            headers.push(Name::RecordRoute, route);
+        }
+        response
+    }
+
     /// Where the next request goes first: the nearest proxy, else the far end itself.
     pub fn next_hop(&self) -> &Uri {
         self.routes.first().map_or(&self.target, |route| &route.uri)
@@ -226,6 +244,29 @@ mod tests {
         assert_eq!(dialog.check_order(5), Err(OutOfOrder));
         assert_eq!(dialog.check_order(4), Err(OutOfOrder));
         assert_eq!(dialog.check_order(u32::MAX), Ok(()));
+    }
+
+    #[test]
+    fn dialog_that_is_opened_again_goes_on_where_it_was() {
+        for extra in [
+            vec![],
+            vec![
+                (Name::Contact, "<sip:bo@198.51.100.4;transport=tcp>;expires=60"),
+                (Name::RecordRoute, "<sip:far.example;lr>, \"M\" <sip:middle.example;lr>;x=1"),
+                (Name::RecordRoute, "<sip:near.example>"),
+            ],
+        ] {
+            let mut dialog = dialog(&extra);
+            dialog.request(Method::Update);
+            let written = dialog.to_response(100);
+            let mut again = Dialog::open(&written, &uri("sip:nobody@192.0.2.9")).unwrap();
+            let (one, two) = (dialog.request(Method::Bye), again.request(Method::Bye));
+            assert_eq!(story(&one), story(&two));
+            for name in [Name::From, Name::To, Name::CallId] {
+                assert_eq!(one.headers.get(name), two.headers.get(name));
+            }
+            assert_eq!(two.headers.get(Name::CSeq), Some("109 BYE"));
+        }
     }
 
     #[test]

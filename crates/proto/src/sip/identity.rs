@@ -1,8 +1,9 @@
 //! Names of a call that follow from its attempt on disk, so that a restart knows its own calls.
 
 use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
+use super::flow::Flow;
 use super::value::BRANCH_COOKIE;
 
 /// Octets of a MAC that a name carries: 96 bits, which nobody guesses (RFC 3261 §19.3 asks 32).
@@ -18,8 +19,8 @@ pub struct CallIdentity {
     pub call_id: String,
     /// Our tag of the dialog.
     pub from_tag: String,
-    /// The branch of the first INVITE.
-    pub branch: String,
+    /// What the branches of its INVITEs are made of; never on the wire.
+    branch_seed: String,
 }
 
 impl CallIdentity {
@@ -35,8 +36,18 @@ impl CallIdentity {
         Self {
             call_id: if host.is_empty() { name } else { format!("{name}@{host}") },
             from_tag: mac("from tag"),
-            branch: format!("{BRANCH_COOKIE}{}", mac("branch")),
+            branch_seed: mac("branch"),
         }
+    }
+
+    /// The branch of the INVITE that goes with this CSeq to this address; no two tries of a call
+    /// have both in common.
+    ///
+    /// A later life can so name each INVITE that may have been sent, to cancel it. One address
+    /// does not learn the branch of another from its own.
+    pub fn branch(&self, cseq: u32, flow: Flow) -> String {
+        let name = Sha256::digest(format!("{} {cseq} {flow}", self.branch_seed));
+        format!("{BRANCH_COOKIE}{}", hex(&name))
     }
 
     /// The attempt whose call has this Call-ID, or `None` where it is not one of ours.
@@ -78,12 +89,22 @@ fn hex(mac: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
     use super::*;
+    use crate::sip::flow::Transport;
     use crate::sip::header::Headers;
     use crate::sip::name::Name;
     use proptest::prelude::*;
 
     const KEY: [u8; 32] = [7; 32];
+    const AT: Flow = at(1);
+
+    const fn at(n: u8) -> Flow {
+        let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)), 5060);
+        Flow { transport: Transport::Udp, peer }
+    }
 
     #[test]
     fn same_attempt_has_the_same_names_and_another_has_others() {
@@ -92,7 +113,7 @@ mod tests {
         let other = CallIdentity::derive(&KEY, 43, "dialer.example.com");
         assert_ne!(identity.call_id, other.call_id);
         assert_ne!(identity.from_tag, other.from_tag);
-        assert_ne!(identity.branch, other.branch);
+        assert_ne!(identity.branch(1, AT), other.branch(1, AT));
         assert_ne!(identity, CallIdentity::derive(&[8; 32], 42, "dialer.example.com"));
     }
 
@@ -103,8 +124,19 @@ mod tests {
         headers.push(Name::CallId, &identity.call_id);
         assert!(headers.call_id().unwrap().ends_with("@a-b----c"));
         assert!(crate::sip::Token::new(&identity.from_tag).is_some());
-        assert!(identity.branch.starts_with("z9hG4bK"));
+        assert!(identity.branch(1, AT).starts_with("z9hG4bK"));
         assert_eq!(identity.from_tag.len(), 24);
+    }
+
+    #[test]
+    fn each_try_has_a_branch_of_its_own_and_always_the_same() {
+        let branch = |cseq, flow| CallIdentity::derive(&KEY, 42, "h").branch(cseq, flow);
+        let over_tcp = Flow { transport: Transport::Tcp, ..AT };
+        let tries = [(1, AT), (2, AT), (1, at(2)), (2, at(2)), (1, over_tcp)];
+        let branches: BTreeSet<_> = tries.iter().map(|(cseq, to)| branch(*cseq, *to)).collect();
+        assert_eq!(branches.len(), tries.len());
+        assert_eq!(branch(2, AT), CallIdentity::derive(&KEY, 42, "elsewhere").branch(2, AT));
+        assert_eq!(branch(1, AT).len(), "z9hG4bK".len() + 24);
     }
 
     #[test]

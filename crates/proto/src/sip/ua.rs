@@ -3,6 +3,7 @@
 //! `handle` takes messages, timers and the engine's wishes; `poll` gives what to send and what
 //! happened; `deadline` says when it wants to be woken. Feed one, drain all.
 
+mod abandon;
 mod admission;
 mod api;
 mod body;
@@ -27,6 +28,7 @@ pub use super::auth::Credentials;
 pub use super::flow::{Flow, Target, Transport};
 pub use super::register::RegisterResult;
 pub use super::timers::Timer;
+pub use abandon::DialogSeed;
 pub use api::{
     CallKey, CallerId, Contacts, Counters, Effect, End, EndedBy, FlowFailure, HostPort, Input,
     Invite, Limits, ProbeResult, TrunkKey, UaConfig,
@@ -66,6 +68,8 @@ impl Ua {
     /// One thing happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
         match input {
+            Input::Abandon(invite) => self.abandon(now, &invite),
+            Input::AbandonDialog { trunk, seed } => self.abandon_dialog(now, trunk, &seed),
             Input::Answer { call, sdp } => self.tell(now, call, Event::Answer(sdp)),
             Input::Expired(_) => self.fire(now),
             Input::FlowFailed { flow, failure } => self.flow_failed(now, flow, failure),

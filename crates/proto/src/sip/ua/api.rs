@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::abandon::DialogSeed;
 use crate::sip::auth::Credentials;
 use crate::sip::flow::{Flow, Target, Transport};
 use crate::sip::framer::Frame;
@@ -104,6 +105,16 @@ impl Default for Limits {
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Input {
+    /// Cancels what an earlier life may have dialed and nobody answered: every INVITE that it may
+    /// have sent. None is sent now, and nothing is told of it.
+    Abandon(Box<Invite>),
+    /// Hangs up what was answered in an earlier life; nothing is told of it.
+    AbandonDialog {
+        /// By which trunk.
+        trunk: TrunkKey,
+        /// As [`Effect::Answered`] had it.
+        seed: DialogSeed,
+    },
     /// Accepts what was [`Effect::Offered`].
     Answer {
         /// Which call.
@@ -238,6 +249,8 @@ pub enum Effect {
         call: CallKey,
         /// The far end's answer; without one in the 2xx, the one that came before it.
         sdp: Option<Bytes>,
+        /// What a later life needs to hang up, should this one end before the call does.
+        seed: Option<DialogSeed>,
     },
     /// The call is over: exactly one per [`Input::Invite`], and the last of that call.
     Ended {

@@ -252,7 +252,7 @@ impl Core {
     }
 
     /// Our Via; `None` where we cannot be reached by that transport.
-    fn via(&self, transport: Transport, branch: &str) -> Option<Via> {
+    pub(super) fn via(&self, transport: Transport, branch: &str) -> Option<Via> {
         let HostPort { host, port } = self.config.contacts.of(transport)?;
         Some(Via::ours(transport.into(), host.clone(), Some(*port), branch))
     }

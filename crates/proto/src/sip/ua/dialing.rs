@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::abandon::DialogSeed;
 use super::api::{CallerId, Effect, End, EndedBy, Invite};
 use super::body::Body;
 use super::call::{Call, Phase};
@@ -104,27 +105,14 @@ impl Invite {
 impl Call {
     /// Sends the first INVITE, or says why not.
     pub(super) fn dial(&mut self, now: Instant, core: &mut Core) {
-        let branch = self.dialing.as_ref().map(|dialing| dialing.invite.identity.branch.clone());
-        let branch = branch.unwrap_or_else(|| core.tokens.branch());
-        if !self.send_invite(now, &branch, None, core) {
+        if !self.send_invite(now, None, core) {
             let end = End::found(EndedBy::NotSent, None, "no room for another transaction");
             self.end(now, end, core);
         }
     }
 
-    /// Sends the INVITE again, changed, as a transaction of its own.
-    fn dial_again(&mut self, now: Instant, challenge: Option<&Response>, core: &mut Core) -> bool {
-        let branch = core.tokens.branch();
-        self.send_invite(now, &branch, challenge, core)
-    }
-
-    fn send_invite(
-        &mut self,
-        now: Instant,
-        branch: &str,
-        challenge: Option<&Response>,
-        core: &mut Core,
-    ) -> bool {
+    /// Sends the INVITE as a transaction of its own: first, changed, or to another address.
+    fn send_invite(&mut self, now: Instant, challenge: Option<&Response>, core: &mut Core) -> bool {
         let Some(mut request) = self.build_invite(core) else { return false };
         let Some(dialing) = self.dialing.as_mut() else { return false };
         if !core.authorize(self.trunk, &self.way, &mut self.proofs, challenge, &mut request) {
@@ -139,7 +127,8 @@ impl Call {
             dialing.tried.push(self.way.flow);
         }
         let owner = (self.trunk, Owner::Call(self.key, Role::Invite));
-        let sent = core.request_as(now, request, &self.way, owner, branch);
+        let branch = dialing.invite.identity.branch(dialing.cseq, self.way.flow);
+        let sent = core.request_as(now, request, &self.way, owner, &branch);
         dialing.transaction = sent;
         if sent.is_some() && !dialing.is_sent {
             dialing.is_sent = true;
@@ -151,14 +140,8 @@ impl Call {
     fn build_invite(&self, core: &Core) -> Option<Request> {
         let dialing = self.dialing.as_ref()?;
         let Dialing { invite, cseq, .. } = dialing.as_ref();
-        let to = invite.to.for_request_line().into_owned();
-        let mut request = Request::new(Method::Invite, to);
+        let mut request = begin_invite(invite, *cseq);
         let headers = &mut request.headers;
-        headers.push(Name::MaxForwards, MAX_FORWARDS);
-        headers.push(Name::From, from(invite));
-        headers.push(Name::To, format_args!("<{}>", invite.to));
-        headers.push(Name::CallId, &invite.identity.call_id);
-        headers.push(Name::CSeq, format_args!("{cseq} INVITE"));
         self.push_contact(headers, &self.way, core);
         headers.push(Name::Allow, ALLOW);
         headers.push(Name::Supported, if dialing.is_reliable { "timer, 100rel" } else { "timer" });
@@ -281,7 +264,8 @@ impl Call {
         self.q850 = None;
         self.agree(now, response);
         let sdp = Body::of(&response.headers, &response.body).sdp().or(early_sdp);
-        core.effects.push_back(Effect::Answered { call: self.key, sdp });
+        let seed = self.dialog.as_ref().map(|dialog| DialogSeed::of(dialog, self.way.flow));
+        core.effects.push_back(Effect::Answered { call: self.key, sdp, seed });
     }
 
     /// The 2xx crossed our CANCEL: ACK, then BYE (RFC 3261 §9.1, §15).
@@ -433,7 +417,7 @@ impl Call {
         if let Some(dialing) = self.dialing.as_mut() {
             dialing.cseq += 1;
         }
-        self.dial_again(now, challenge, core)
+        self.send_invite(now, challenge, core)
     }
 
     /// The same INVITE to the next address, as a transaction of its own (RFC 3263 §4.3).
@@ -444,7 +428,7 @@ impl Call {
         }
         let Some(target) = core.choose(self.trunk, now, &dialing.tried) else { return false };
         self.way = target;
-        self.dial_again(now, None, core)
+        self.send_invite(now, None, core)
     }
 }
 
@@ -477,6 +461,19 @@ fn open_early(early: &mut Vec<Early>, response: &Response, request_uri: &Uri) ->
     let dialog = Dialog::open(response, request_uri)?;
     early.push(Early { dialog, rseq: None, is_agreed: false, sdp: None });
     Some(early.len() - 1)
+}
+
+/// An INVITE with what it is known by, and without the rest.
+pub(super) fn begin_invite(invite: &Invite, cseq: u32) -> Request {
+    let to = invite.to.for_request_line().into_owned();
+    let mut request = Request::new(Method::Invite, to);
+    let headers = &mut request.headers;
+    headers.push(Name::MaxForwards, MAX_FORWARDS);
+    headers.push(Name::From, from(invite));
+    headers.push(Name::To, format_args!("<{}>", invite.to));
+    headers.push(Name::CallId, &invite.identity.call_id);
+    headers.push(Name::CSeq, format_args!("{cseq} INVITE"));
+    request
 }
 
 fn from(invite: &Invite) -> NameAddr {
@@ -531,7 +528,7 @@ const REST_MIN: Duration = Duration::from_secs(30);
 const REST_MAX: Duration = Duration::from_secs(600);
 
 /// Most addresses that one call tries.
-const ADDRESSES_MAX: usize = 8;
+pub(super) const ADDRESSES_MAX: usize = 8;
 
 /// Most forks whose early dialogs are kept apart.
 const EARLY_MAX: usize = 8;

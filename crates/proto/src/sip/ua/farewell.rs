@@ -39,6 +39,18 @@ impl Core {
         let cseq = headers.cseq().map_or(1, |(cseq, _)| cseq);
         let target = next_target(&dialog, &way);
         self.acknowledge(id, to.tag().unwrap_or_default(), dialog.ack(cseq), target);
+        self.leave_dialog(now, trunk, dialog, way, reason);
+    }
+
+    /// Ends a dialog with BYE; `way` is how its INVITE went.
+    pub(super) fn leave_dialog(
+        &mut self,
+        now: Instant,
+        trunk: TrunkKey,
+        dialog: Dialog,
+        way: Target,
+        reason: &Reason,
+    ) {
         let farewell = Box::new(Farewell { dialog, way, proofs: Proofs::default() });
         self.say_farewell(now, trunk, farewell, Some(reason), None);
     }
@@ -106,7 +118,7 @@ impl Core {
         self.drain_client(now, id);
         let reason = match is_live {
             true => Reason::sip(200, "Call completed elsewhere"),
-            false => Reason::q850(CAUSE_TEMPORARY_FAILURE, "Caller gone"),
+            false => caller_gone(),
         };
         self.dismiss(now, (trunk, id), response, way, &reason);
         if !is_live {
@@ -114,6 +126,11 @@ impl Core {
         }
         true
     }
+}
+
+/// Why a call of an earlier life ends.
+pub(super) fn caller_gone() -> Reason {
+    Reason::q850(CAUSE_TEMPORARY_FAILURE, "Caller gone")
 }
 
 /// Q.850 cause 41: temporary failure.

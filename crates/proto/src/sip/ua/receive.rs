@@ -324,8 +324,11 @@ impl Ua {
     fn unmatched(&mut self, now: Instant, flow: Flow, response: &Response) {
         let is_invite = matches!(response.headers.cseq(), Ok((_, Method::Invite)));
         let trunk = self.core.trunk_at(flow);
-        let is_handled = match trunk.filter(|_| is_invite && response.is_success()) {
-            Some((trunk, way)) => self.late_success(now, trunk, way, response),
+        let is_handled = match trunk.filter(|_| is_invite && !response.is_provisional()) {
+            Some((trunk, way)) if response.is_success() => {
+                self.late_success(now, trunk, way, response)
+            }
+            Some((_, way)) => self.late_refusal(&way, response),
             None => false,
         };
         self.core.counters.unmatched += u64::from(!is_handled);

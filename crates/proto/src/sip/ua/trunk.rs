@@ -117,6 +117,12 @@ impl Core {
 
     /// The trunk that has this address, and its way there.
     pub(super) fn trunk_at(&self, flow: Flow) -> Option<(TrunkKey, Target)> {
+        // Two trunks, or two addresses of one, may differ by nothing but the port.
+        for (key, trunk) in &self.trunks {
+            if let Some(target) = trunk.targets.iter().find(|target| target.flow == flow) {
+                return Some((*key, target.clone()));
+            }
+        }
         let address = flow.peer.ip();
         let (key, trunk) = self.trunks.iter().find(|(_, trunk)| trunk.is_source(address))?;
         let way = trunk.targets.iter().find(|target| {

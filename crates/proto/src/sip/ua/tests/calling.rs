@@ -41,8 +41,9 @@ fn invite_says_who_we_are_and_what_we_can() {
     ];
     lab.feed(Input::Invite(Box::new(invite)));
     let text = String::from_utf8(lab.last(&Method::Invite).to_bytes()).unwrap();
-    let CallIdentity { branch, call_id, from_tag } =
-        CallIdentity::derive(&KEY, CALL.0, "dialer.example");
+    let identity = CallIdentity::derive(&KEY, CALL.0, "dialer.example");
+    let branch = identity.branch(1, udp(1));
+    let CallIdentity { call_id, from_tag, .. } = identity;
     let expected = format!(
         "INVITE sip:+16175550101@sip.example SIP/2.0\n\
          Via: SIP/2.0/UDP 198.51.100.1:5060;branch={branch};rport\n\

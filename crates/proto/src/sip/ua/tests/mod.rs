@@ -1,5 +1,6 @@
 //! The user agent against far ends of every kind, in virtual time.
 
+mod abandon;
 mod calling;
 mod freshness;
 mod lab;

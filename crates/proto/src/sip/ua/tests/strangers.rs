@@ -240,7 +240,7 @@ fn orphan(lab: &mut Lab, attempt: i64, tag: &str) -> crate::sip::Response {
     let identity = CallIdentity::derive(&KEY, attempt, "dialer.example");
     let mut invite = outside("INVITE", &[]);
     let headers = &mut invite.headers;
-    let via = format!("SIP/2.0/UDP 198.51.100.1:5060;branch={}", identity.branch);
+    let via = format!("SIP/2.0/UDP 198.51.100.1:5060;branch={}", identity.branch(1, udp(1)));
     headers.set(Name::Via, via);
     headers.set(Name::From, format_args!("<sip:us@198.51.100.1>;tag={}", identity.from_tag));
     headers.set(Name::CallId, &identity.call_id);
