@@ -84,18 +84,17 @@ async fn upload(store: &Store, account: AccountId, rows: usize) -> Result<()> {
         let store = store.clone();
         async move { store.flush().await }
     });
-    let (mut longest, mut singles) = (Duration::ZERO, 0);
+    let mut waits = Vec::new();
     while !published.is_finished() {
         let asked = Clock::start()?;
-        let single = vec![contact(singles)];
+        let single = vec![contact(waits.len())];
         store.add_contacts(at(1), &self::rule(account, "single"), single).await?;
-        longest = longest.max(asked.started.elapsed());
-        singles += 1;
+        waits.push(asked.started.elapsed());
         most = most.max(resident_kib()?);
     }
     published.await??;
     clock.stop("rows made dialable", rows)?;
-    println!("  beside it {singles} single contacts, the slowest in {longest:?}");
+    println!("  beside it {}", Waits(waits));
     println!("  at most {most} KiB resident");
     Ok(())
 }
@@ -103,14 +102,14 @@ async fn upload(store: &Store, account: AccountId, rows: usize) -> Result<()> {
 /// Begins attempts fifty at a time, each fifty durable before the next.
 async fn begin(store: &Store, campaign: CampaignId) -> Result<()> {
     let clock = Clock::start()?;
-    let (mut begun, mut slowest) = (0, Duration::ZERO);
+    let (mut begun, mut waits) = (0, Vec::new());
     for _ in 0..200 {
         let asked = Clock::start()?;
         begun += take(store, campaign, 50).await?.len();
-        slowest = slowest.max(asked.started.elapsed());
+        waits.push(asked.started.elapsed());
     }
     clock.stop("attempts begun by fifty", begun)?;
-    println!("  slowest fifty {slowest:?}");
+    println!("  {}", Waits(waits));
     for (attempt, _) in store.open_attempts().await? {
         store.finish_attempt(attempt.id, &end()).await?;
     }
@@ -123,6 +122,12 @@ async fn cycles(store: &Store, campaign: CampaignId) -> Result<()> {
     let clock = Clock::start()?;
     let mut calls = JoinSet::new();
     let mut left = CYCLES;
+    let store_of_posts = store.clone();
+    let posts = tokio::spawn(async move {
+        while post(&store_of_posts).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
     while left > 0 || !calls.is_empty() {
         let free = CALLS.saturating_sub(u32::try_from(calls.len())?).min(left);
         if free >= 50.min(left) && left > 0 {
@@ -130,11 +135,11 @@ async fn cycles(store: &Store, campaign: CampaignId) -> Result<()> {
                 calls.spawn(call(store.clone(), begun));
                 left -= 1;
             }
-            deliver(store).await?;
         } else if let Some(ended) = calls.join_next().await {
             ended??;
         }
     }
+    posts.abort();
     deliver(store).await?;
     clock.stop("cycles at full speed", usize::try_from(CYCLES)?)?;
     Ok(())
@@ -239,6 +244,20 @@ fn contact(nth: usize) -> NewContact {
         destination: number.parse().expect("digits are a destination"),
         reference: format!("reference {nth}"),
         parameters: "name=Somebody".into(),
+    }
+}
+
+/// How long callers waited.
+struct Waits(Vec<Duration>);
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let of = |part| sorted.get(sorted.len() * part / 1_000).copied().unwrap_or_default();
+        let most = sorted.last().copied().unwrap_or_default();
+        let many = sorted.len();
+        write!(f, "{many} asked: half within {:?}, 99 % {:?}, all {most:?}", of(500), of(990))
     }
 }
 

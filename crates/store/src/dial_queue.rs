@@ -45,6 +45,9 @@ queries! {
 /// closing of a long list its contacts stand there until they are expired.
 const HEAD_MAX: u32 = 1_000;
 
+/// Attempts begun together that wait for no others.
+const COMPANY: usize = 8;
+
 impl Store {
     /// Running campaigns with contacts that may be dialed now, at most `limit` said for each.
     ///
@@ -86,7 +89,9 @@ impl Store {
         trunks: &[TrunkId],
     ) -> Result<Vec<Begun>, StoreError> {
         let (shares, trunks) = (shares.to_vec(), trunks.to_vec());
-        self.write_with(Manner::DIALED, 3 * trunks.len(), move |tx| {
+        // Many are company enough for each other.
+        let manner = if trunks.len() < COMPANY { Manner::DIALED } else { Manner::ASKED };
+        self.write_with(manner, 3 * trunks.len(), move |tx| {
             let mut free = trunks.iter().copied();
             let mut begun = Vec::with_capacity(trunks.len());
             for share in &shares {
