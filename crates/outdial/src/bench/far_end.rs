@@ -89,8 +89,10 @@ impl FarEnd {
         };
         let scenario = dir.join("callee.xml");
         std::fs::write(&scenario, CALLEE.replace("EAR", &ear.to_string()))?;
-        let port = free_port().await?;
+        let (port, media_port) = (free_port().await?, free_port().await?);
         let sipp = sipp(dir)
+            // Its usual port for audio may be taken by another sipp.
+            .args(["-mp", &media_port.to_string()])
             .arg("-sf")
             .arg(&scenario)
             .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-nostdin"])
@@ -119,7 +121,9 @@ impl Caller {
     pub(super) async fn run(&self, dir: &Path, far_end: &FarEnd) -> Result<f64> {
         // What children have used is added to ours when they have been waited for.
         let before = cpu_s("/proc/self/stat", &[15, 16]);
+        let media_port = free_port().await?;
         let status = sipp(dir)
+            .args(["-mp", &media_port.to_string()])
             .args(["-sn", "uac", &far_end.address(), "-i", "127.0.0.1", "-nostdin"])
             .args(["-r", &self.rate.to_string(), "-m", &self.calls.to_string()])
             .args(["-l", &(self.rate * 20).to_string()])
