@@ -122,6 +122,8 @@ fn refuse(mistakes: &Mistakes) -> ExitCode {
 fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Audio goes before all that can wait.
+        .on_thread_start(engine::rtp_io::stand_back)
         .build()
         .context("cannot start the runtime")?;
     runtime.block_on(work)
