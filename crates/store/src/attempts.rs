@@ -165,6 +165,7 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
     if attempt.outcome.is_some() {
         return Ok(repeated(contact));
     }
+    debug_assert_eq!(contact.state, ContactState::Calling, "its attempt is open");
     tx.run(
         END,
         values![

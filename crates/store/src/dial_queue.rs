@@ -80,7 +80,8 @@ impl Store {
     ///
     /// In a campaign the contact goes first that has been due longest, then the one taken in first.
     /// The nth attempt of the answer takes the nth trunk; fewer attempts than asked for come back
-    /// where campaigns have been stopped or contacts ended since, or trunks are too few. Do not
+    /// where campaigns have been stopped or contacts ended since, trunks are too few, or more than
+    /// 1,000 are asked of one campaign. Do not
     /// drop the future halfway: its attempts would stay open until the next start.
     pub async fn begin_attempts(
         &self,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -65,7 +66,11 @@ impl Reader {
             let looks = Arc::clone(&looks);
             spawn("store-reader", move || {
                 while let Some(look) = looks.next() {
-                    look(connection.sql());
+                    // Whoever asked hears that nobody answers; the next one is served.
+                    if catch_unwind(AssertUnwindSafe(|| look(connection.sql()))).is_err() {
+                        tracing::error!("a look at the store ended by a panic");
+                        connection.end_snapshot();
+                    }
                 }
             })?;
         }

@@ -158,6 +158,15 @@ impl ReadOnly {
     pub(crate) fn sql(&self) -> Sql<'_> {
         Sql(&self.0)
     }
+
+    /// Ends a snapshot that was left open.
+    pub(crate) fn end_snapshot(&self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = self.sql().run("ROLLBACK", &[])
+        {
+            tracing::error!(%error, "a reader cannot end its snapshot");
+        }
+    }
 }
 
 /// A connection that moves what was written ahead into the database file.

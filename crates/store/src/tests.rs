@@ -7,10 +7,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use domain::time::Timestamp;
+
 use crate::sqlite::Writer;
 use crate::{
-    StoreConfig, accounts, attempts, campaigns, contacts, dial_queue, dialect, migrate, reader,
-    store, tx, uploads, webhooks, writer,
+    Store, StoreConfig, StoreError, accounts, attempts, campaigns, contacts, dial_queue, dialect,
+    migrate, reader, store, tx, uploads, webhooks, writer,
 };
 
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
@@ -122,6 +124,35 @@ fn rows_come_from_an_index_in_order_without_sorting() {
         let sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
         assert!(found && !sorted, "{file} {name}: {steps:?}");
     }
+}
+
+#[tokio::test]
+async fn operation_that_panics_is_undone_and_the_writer_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = StoreConfig::new(dir.path().join("outdial.db"));
+    let (store, reader) = Store::open(config).await.unwrap();
+    let now = Timestamp::from_seconds(1);
+    store.create_account(now, "first", None).await.unwrap();
+    let panicking = store.write(1, |tx| -> Result<(), StoreError> {
+        tx.run("DELETE FROM accounts", &[])?;
+        panic!("as this test wants it");
+    });
+    let (panicked, added) = tokio::join!(panicking, store.create_account(now, "second", None));
+    assert!(matches!(panicked, Err(StoreError::Damaged(_))));
+    added.unwrap();
+    assert_eq!(reader.accounts().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn look_that_panics_ends_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = StoreConfig { readers: 1, ..StoreConfig::new(dir.path().join("outdial.db")) };
+    let (_store, reader) = Store::open(one).await.unwrap();
+    let panicked = reader.look(|sql| -> Result<(), StoreError> {
+        sql.snapshot(|_| panic!("as this test wants it"))
+    });
+    assert!(matches!(panicked.await, Err(StoreError::Closed)));
+    assert_eq!(reader.totals().await.unwrap().webhooks_owed, 0);
 }
 
 #[test]

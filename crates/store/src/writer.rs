@@ -1,5 +1,6 @@
 //! The writer's thread: groups of operations share a commit, and idle moments do the chores.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -75,11 +76,11 @@ impl WriterThread {
         let own = (Arc::clone(&inbox), Arc::clone(&outbox));
         let thread = spawn("store-writer", move || {
             match Desk::open(&config, own.0, own.1) {
-                Ok(desk) => {
-                    // Nobody listens any more only where the opening was given up.
-                    let _ = opened.send(Ok(desk.epoch));
-                    desk.work(config.checkpoint_every);
-                }
+                // Nobody listens where the opening was given up; then nobody would close it either.
+                Ok(desk) => match opened.send(Ok(desk.epoch)) {
+                    Ok(()) => desk.work(config.checkpoint_every),
+                    Err(_) => drop(desk),
+                },
                 Err(error) => drop(opened.send(Err(error))),
             }
             end.send_replace(true);
@@ -256,7 +257,7 @@ impl Desk {
         sql.run("SAVEPOINT op", &[])?;
         let numbers = self.memory.numbers;
         let mut tx = Tx::new(sql, self.epoch, &mut self.memory);
-        match op.work.run(&mut tx) {
+        match run(op, &mut tx) {
             Ok(()) => {
                 done.add(tx.into_done());
                 sql.run("RELEASE op", &[])?;
@@ -277,7 +278,7 @@ impl Desk {
     /// Runs an operation that has the transaction for itself.
     fn alone(&mut self, op: &mut Op) -> Result<Option<StoreError>, StoreError> {
         let mut tx = Tx::new(self.writer.sql(), self.epoch, &mut self.memory);
-        op.work.run(&mut tx)?;
+        run(op, &mut tx)?;
         let done = tx.into_done();
         self.commit(done)?;
         Ok(None)
@@ -424,6 +425,12 @@ where
             tracing::warn!(%error, "a note was lost");
         }
     }
+}
+
+/// Runs an operation; one that panics has failed, and nobody else with it.
+fn run(op: &mut Op, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    catch_unwind(AssertUnwindSafe(|| op.work.run(tx)))
+        .unwrap_or_else(|_| Err(StoreError::Damaged("what made an operation panic".into())))
 }
 
 /// Starts a thread of the store.
