@@ -53,6 +53,7 @@ const UNREGISTER_TIME_MAX: Duration = Duration::from_secs(2);
 pub(crate) type CallEvents = mpsc::Receiver<Effect>;
 
 enum Command {
+    Abandon { trunk: TrunkKey, input: Input, done: oneshot::Sender<()> },
     Dial { invite: Box<Invite>, events: mpsc::Sender<Effect> },
     Input(Input),
     Probe { trunk: TrunkKey, found: oneshot::Sender<Vec<(Target, ProbeResult)>> },
@@ -80,6 +81,14 @@ impl Sip {
             let commands = self.commands.clone();
             self.runtime.spawn(async move { commands.send(command).await });
         }
+    }
+
+    /// Tells the user agent to take down a call of an earlier life, and waits until it has; it has
+    /// to wait until the trunk's addresses are known. `false`: the loop is gone.
+    pub(crate) async fn abandon(&self, trunk: TrunkKey, input: Input) -> bool {
+        let (done, taken_down) = oneshot::channel();
+        let command = Command::Abandon { trunk, input, done };
+        self.commands.send(command).await.is_ok() && taken_down.await.is_ok()
     }
 
     /// Asks every address of a trunk whether it lives; waits for all answers.
@@ -171,6 +180,7 @@ pub(crate) fn start(
         connections: Connections::new(start.tls, heard),
         calls: HashMap::new(),
         probes: HashMap::new(),
+        abandoned: HashMap::new(),
         sources: HashSet::new(),
         alive: HashMap::new(),
         runtime: runtime.clone(),
@@ -214,6 +224,8 @@ struct Loop {
     connections: Connections,
     calls: HashMap<CallKey, mpsc::Sender<Effect>>,
     probes: HashMap<TrunkKey, Asked>,
+    /// Calls to take down of trunks whose addresses are not known yet.
+    abandoned: HashMap<TrunkKey, Vec<(Input, oneshot::Sender<()>)>>,
     /// Addresses that may open connections to us.
     sources: HashSet<IpAddr>,
     /// Which addresses of which trunk answered last.
@@ -279,6 +291,12 @@ impl Loop {
 
     fn command(&mut self, command: Command) {
         match command {
+            Command::Abandon { trunk, input, done } => {
+                self.abandoned.entry(trunk).or_default().push((input, done));
+                if self.alive.contains_key(&trunk) {
+                    self.take_down(trunk);
+                }
+            }
             Command::Dial { invite, events } => {
                 self.calls.insert(invite.call, events);
                 self.handle(Input::Invite(invite));
@@ -351,9 +369,18 @@ impl Loop {
             if first && trunk.register {
                 self.register(&trunk);
             }
+            self.take_down(key);
             self.show(key);
         }
         self.handle(Input::Probe { trunk: key });
+    }
+
+    fn take_down(&mut self, trunk: TrunkKey) {
+        for (input, done) in self.abandoned.remove(&trunk).unwrap_or_default() {
+            self.handle(input);
+            // Who asked may be gone; it is done all the same.
+            done.send(()).ok();
+        }
     }
 
     fn register(&mut self, trunk: &TrunkConfig) {

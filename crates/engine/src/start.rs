@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::attempt::Attempt;
+use domain::contact::Contact;
 use domain::ids::TrunkId;
 use domain::time::Timestamp;
 use domain::trunk::TrunkGate;
@@ -19,6 +21,7 @@ use store::{Reader, Store, StoreError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::answered::AnsweredCalls;
 use crate::call_task::CallParts;
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
@@ -29,6 +32,7 @@ use crate::fetch::Fetcher;
 use crate::files::{AudioFiles, CacheConfig, SoundCache};
 use crate::health::HealthBoard;
 use crate::http::{HttpClient, HttpPolicy, tls_config};
+use crate::journal::Journal;
 use crate::recovery::{RecoveryError, recover};
 use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
 use crate::sip_io::{self, Sip, Sockets};
@@ -120,14 +124,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let cache = sound_cache(&config)?;
     let speech = speech(&config.speech, cache.clone());
     check_speech(&speech, &health).await;
-    let switch = NativeSwitch::new(
-        sip,
-        media,
-        past.journal,
-        config.trunks.clone(),
-        identity_key,
-        config.sip.advertise,
-    );
+    let switch = switch(&config, (sip, media), past.journal, &past.in_doubt, identity_key)?;
 
     let wakes = Wakes::default();
     let calls = LiveCalls::default();
@@ -269,6 +266,24 @@ fn told(found: &[(Target, ProbeResult)]) -> Result<String, String> {
     let is_alive = |result: &ProbeResult| matches!(result, ProbeResult::Alive { .. });
     let lines = lines.join("; ");
     if found.iter().any(|(_, result)| is_alive(result)) { Ok(lines) } else { Err(lines) }
+}
+
+/// The embedded engine, which ends what the process before has left at the far ends.
+fn switch(
+    config: &Config,
+    (sip, media): (Sip, MediaEngine),
+    journal: Journal,
+    in_doubt: &[(Attempt, Contact)],
+    identity_key: [u8; 32],
+) -> Result<NativeSwitch, StartError> {
+    let path = config.data_dir.join("outdial.answered");
+    let what = format!("cannot use {}", path.display());
+    let (answered, kept) =
+        AnsweredCalls::open(&path).map_err(|source| StartError::Files { what, source })?;
+    let (trunks, host) = (config.trunks.clone(), config.sip.advertise);
+    let switch = NativeSwitch::new(sip, media, journal, answered, trunks, identity_key, host);
+    switch.take_down(&tokio::runtime::Handle::current(), in_doubt, kept);
+    Ok(switch)
 }
 
 fn gates(config: &Config, held: &[(Timestamp, TrunkId)]) -> Vec<(String, TrunkGate)> {

@@ -1,9 +1,12 @@
 //! The embedded engine: one leg is one SIP call and one audio stream, wired to each other.
 
+mod take_down;
+
 use std::sync::Arc;
 
 use domain::attempt::Attempt;
 use domain::cause::Cause;
+use domain::ids::{AttemptId, TrunkId};
 use domain::number::Destination;
 use domain::time::Timestamp;
 use proto::rtp::Codec;
@@ -15,6 +18,7 @@ use proto::sip::uri::Uri;
 use proto::sip::value::NameAddr;
 use script::step::PlayId;
 
+use crate::answered::{AnsweredCalls, Slot};
 use crate::config::TrunkConfig;
 use crate::journal::Journal;
 use crate::rtp_io::{MediaEngine, MediaEvent, PlayItem, Stream};
@@ -28,6 +32,7 @@ const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 pub(crate) struct NativeSwitch(Arc<Inner>);
 
 struct Inner {
+    answered: AnsweredCalls,
     /// Who we are in Call-IDs.
     host: String,
     identity_key: [u8; 32],
@@ -56,13 +61,17 @@ pub(crate) enum LegEvent {
 
 /// One leg.
 pub(crate) struct Leg {
+    answered: AnsweredCalls,
     call: CallKey,
     events: CallEvents,
     negotiation: Negotiation,
     sip: Sip,
+    /// Where it is kept for a later process while it is answered.
+    slot: Option<Slot>,
     /// `None` once the leg is over.
     stream: Option<Stream>,
     learning: Learning,
+    trunk: TrunkId,
     is_ringing: bool,
     /// Why we ended it, where that is not the call machine's wish.
     failure: Option<String>,
@@ -75,12 +84,13 @@ impl NativeSwitch {
         sip: Sip,
         media: MediaEngine,
         journal: Journal,
+        answered: AnsweredCalls,
         trunks: Vec<TrunkConfig>,
         identity_key: [u8; 32],
         host: std::net::IpAddr,
     ) -> Self {
         let host = host.to_string();
-        Self(Arc::new(Inner { host, identity_key, journal, media, sip, trunks }))
+        Self(Arc::new(Inner { answered, host, identity_key, journal, media, sip, trunks }))
     }
 
     /// Sends the INVITE of an attempt that is on disk. An error means that nothing was sent.
@@ -114,6 +124,7 @@ impl NativeSwitch {
         let events = inner.sip.dial(invite);
         let events = events.ok_or_else(|| failed("SIP is overloaded".into()))?;
         Ok(Leg {
+            answered: inner.answered.clone(),
             call: CallKey(attempt.id.0),
             events,
             failure: None,
@@ -122,7 +133,9 @@ impl NativeSwitch {
             negotiation,
             q850: None,
             sip: inner.sip.clone(),
+            slot: None,
             stream: Some(stream),
+            trunk: attempt.trunk,
         })
     }
 
@@ -222,7 +235,9 @@ impl Leg {
                 self.is_ringing |= rings;
                 rings.then_some(LegEvent::Ringing)
             }
-            Effect::Answered { sdp, .. } => {
+            Effect::Answered { sdp, seed, .. } => {
+                let attempt = AttemptId(self.call.0);
+                self.slot = seed.and_then(|seed| self.answered.keep(attempt, self.trunk, &seed));
                 let agreed = match sdp {
                     Some(sdp) => self.agree(&sdp).map_err(|error| chain(&error)),
                     None => Err("the answer has no session description".into()),
@@ -246,6 +261,9 @@ impl Leg {
                 None
             }
             Effect::Ended { end, .. } => {
+                if let Some(slot) = self.slot.take() {
+                    slot.forget();
+                }
                 self.close().await;
                 Some(LegEvent::Ended(self.cause(end)))
             }
