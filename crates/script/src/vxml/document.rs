@@ -241,9 +241,10 @@ pub(crate) struct Filled {
     /// The item it stands in; `None` for one of the form.
     pub(crate) item: Option<usize>,
     pub(crate) mode: FilledMode,
-    /// What it waits for; `None`: every input item of the form.
-    pub(crate) names: Option<Vec<String>>,
+    /// The items it waits for; `None`: every input item of the form.
+    pub(crate) awaited: Option<Vec<usize>>,
     pub(crate) content: Block,
+    pub(crate) place: Place,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

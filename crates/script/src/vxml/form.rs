@@ -168,6 +168,7 @@ impl Vxml {
     /// The first item without a value whose condition holds.
     fn first_open_item(&mut self, dialog: &Dialog) -> Result<Option<usize>, Fault> {
         for (at, item) in dialog.items.iter().enumerate() {
+            self.usage.statement(&self.limits)?;
             let open = self.scopes.get(Level::Dialog, &item.name)?.is_undefined();
             if open && self.scopes.holds(item.cond.as_ref())? {
                 return Ok(Some(at));
@@ -409,6 +410,7 @@ impl Vxml {
         };
         while let Some(at) = rest.pop_front() {
             let filled = &dialog.filled[at];
+            self.usage.statement(&self.limits)?;
             if self.is_due(&dialog, filled, just)? {
                 if let Some(visit) = &mut self.visit {
                     visit.item = filled.item;
@@ -424,10 +426,9 @@ impl Vxml {
     }
 
     fn is_due(&self, dialog: &Dialog, filled: &Filled, just: &[usize]) -> Result<bool, Fault> {
-        let awaited: Vec<usize> = match (&filled.names, filled.item) {
-            (_, Some(item)) => vec![item],
-            (Some(names), None) => names.iter().filter_map(|name| dialog.item(name)).collect(),
-            (None, None) => {
+        let awaited: Vec<usize> = match &filled.awaited {
+            Some(awaited) => awaited.clone(),
+            None => {
                 let inputs = dialog.items.iter().enumerate();
                 inputs.filter(|(_, item)| is_input(item)).map(|(at, _)| at).collect()
             }

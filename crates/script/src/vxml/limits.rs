@@ -13,6 +13,8 @@ pub struct Limits {
     pub jumps_max: u32,
     /// Statements executed without input in between.
     pub statements_max: u32,
+    /// Expressions evaluated without input in between.
+    pub evaluations_max: u32,
     /// Events handled without input in between; a handler that throws what it catches ends here.
     pub events_max: u32,
     /// Scripts and grammars fetched.
@@ -29,8 +31,10 @@ pub struct Limits {
     pub keys_max: usize,
     /// Bytes of one document, grammar or script.
     pub document_bytes_max: usize,
-    /// States of one compiled grammar; repeats multiply.
+    /// States of all grammars of one page, compiled; repeats multiply.
     pub grammar_states_max: usize,
+    /// Bytes of all values of one `<submit>` or `<exit>`.
+    pub submit_bytes_max: usize,
     /// Bytes that the ECMAScript engine may hold.
     pub script_memory_max_bytes: usize,
     /// Bytes of stack for the ECMAScript engine; the thread must have twice that free.
@@ -54,6 +58,7 @@ impl Default for Limits {
             documents_max: 50,
             jumps_max: 1_000,
             statements_max: 20_000,
+            evaluations_max: 20_000,
             events_max: 100,
             resources_max: 100,
             log_bytes_max: 64 * 1024,
@@ -62,7 +67,8 @@ impl Default for Limits {
             variable_bytes_max: 1024 * 1024,
             keys_max: 100,
             document_bytes_max: 1024 * 1024,
-            grammar_states_max: 5_000,
+            grammar_states_max: 20_000,
+            submit_bytes_max: 1024 * 1024,
             script_memory_max_bytes: 16 * 1024 * 1024,
             script_stack_max_bytes: 256 * 1024,
             // Measured: an empty loop makes 50 ticks in a millisecond, a busy one 5.

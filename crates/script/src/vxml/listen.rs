@@ -49,6 +49,9 @@ impl Drop for Keys {
     }
 }
 
+/// Most states that the rivals may keep together; grammars that people write need hundreds.
+const WORK_MAX: usize = 200_000;
+
 /// What a key, or the lack of one, has decided.
 enum Decision {
     /// The answer of this rival.
@@ -126,6 +129,7 @@ impl Vxml {
 
     fn take_key(&mut self, key: char) {
         self.usage.input();
+        self.scopes.input();
         let Phase::Listening(listening) = &mut self.phase else {
             return;
         };
@@ -273,7 +277,8 @@ impl Listening {
     fn press(&mut self, key: char, keys_max: usize) -> Result<Decision, Fault> {
         let token = key.to_string();
         let taken = self.rivals.iter().any(|(_, matcher)| matcher.takes(&token));
-        if !taken && self.rule.term_char == Some(key) && !self.keys.0.is_empty() {
+        let something = !self.keys.0.is_empty() || self.best().is_some();
+        if !taken && self.rule.term_char == Some(key) && something {
             // The terminating key is no part of what it ends.
             return Ok(self.give_up());
         }
@@ -283,8 +288,14 @@ impl Listening {
         }
         self.keys.0.push(token.clone());
         let mut more = false;
+        let mut work = 0;
         for (_, matcher) in &mut self.rivals {
             more |= matcher.feed(&token)?.more;
+            work += matcher.work();
+            if work > WORK_MAX {
+                let message = "the grammars that are active together are too ambiguous";
+                return Err(Fault::semantic(message));
+            }
         }
         let full = self.keys.0.len() >= keys_max;
         Ok(match (self.best(), more && !full) {

@@ -183,6 +183,7 @@ impl Vxml {
         let mut url = resolve(base.as_ref(), &address)?;
         let names = names.map_or_else(|| self.input_names(), <[String]>::to_vec);
         let mut fields = Vec::new();
+        let mut bytes = 0;
         for name in names {
             let value = self.scopes.read(&name)?;
             if value.is_object() {
@@ -192,7 +193,10 @@ impl Vxml {
                 );
                 return Err(Fault::semantic(message));
             }
-            fields.push((name, value.to_text()));
+            let text = value.to_text();
+            bytes += name.len() + text.len();
+            self.check_submit(bytes)?;
+            fields.push((name, text));
         }
         let method = match how {
             SubmitHow::Get => {
@@ -423,6 +427,10 @@ impl Vxml {
             Trouble::Fault(fault) => fault,
             Trouble::Mistakes(mistakes) => mistakes_fault(&name, &mistakes),
         })?;
+        let states = self.grammars.values().map(|grammar| grammar.states()).sum::<usize>();
+        if states + compiled.states() > self.limits.grammar_states_max {
+            return Err(Fault::bad_fetch("the grammars of the page are too large together"));
+        }
         self.grammars.insert(url.as_str().to_owned(), Arc::new(compiled));
         self.pages.fetched_grammar = Some(address);
         self.task = Task::Collect;

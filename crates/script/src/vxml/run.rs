@@ -15,6 +15,7 @@ use super::load::Loading;
 use super::place::Place;
 use super::prompt::{Surroundings, not_built, render, resolve};
 use super::read::squeeze;
+use super::schema::shorten;
 use super::scope::Level;
 use super::value::Value;
 use crate::step::{Method, Step};
@@ -123,6 +124,7 @@ impl Vxml {
             return Ok(());
         };
         for name in names {
+            self.usage.statement(&self.limits)?;
             let own = name.strip_prefix("dialog.").unwrap_or(name);
             if let Some(at) = dialog.as_ref().and_then(|dialog| dialog.item(own)) {
                 self.reset(at);
@@ -190,11 +192,24 @@ impl Vxml {
 
     fn named_values(&mut self, names: &[String]) -> Result<BTreeMap<String, String>, Fault> {
         let mut values = BTreeMap::new();
+        let mut bytes = 0;
         for name in names {
-            let value = self.scopes.read(name)?;
-            values.insert(name.clone(), given_back(&value));
+            let value = given_back(&self.scopes.read(name)?);
+            bytes += value.len();
+            self.check_submit(bytes)?;
+            values.insert(name.clone(), value);
         }
         Ok(values)
+    }
+
+    /// Bytes of values that leave the script at once have a limit.
+    pub(super) fn check_submit(&self, bytes: usize) -> Result<(), Fault> {
+        let max = self.limits.submit_bytes_max;
+        if bytes > max {
+            let message = format_args!("values of more than {max} bytes at once");
+            return Err(Fault::limit("submit_bytes_max", message));
+        }
+        Ok(())
     }
 
     fn goto(&mut self, to: &Target, fetch: &FetchRule, place: &Place) -> Result<(), Fault> {
@@ -237,7 +252,8 @@ impl Vxml {
             Some(message) => Some(self.given(message)?),
             None => None,
         };
-        if name.is_empty() || name.contains(char::is_whitespace) {
+        if name.is_empty() || name.len() > EVENT_MAX_BYTES || name.contains(char::is_whitespace) {
+            let name = shorten(&name);
             return Err(Fault::semantic(format!("\"{name}\" is no name of an event")));
         }
         Ok(Event { name, message })
@@ -340,6 +356,9 @@ fn choices_at_hand(visit: Option<&Visit>) -> Option<Vec<(String, String)>> {
     let pairs = choices.into_iter().map(|choice| (choice.text.clone(), choice.keys.clone()));
     Some(pairs.collect())
 }
+
+/// Longest name of an event; counting goes by every prefix of it.
+const EVENT_MAX_BYTES: usize = 200;
 
 /// The name of an exit's `expr` among the values given back.
 const EXIT_VALUE: &str = "exit";

@@ -3,10 +3,12 @@
 //! Until an expression needs ECMAScript, variables live here; then they move into the engine,
 //! which keeps them from there on. Whoever asks does not see the difference.
 
+use std::collections::HashMap;
+
 use domain::time::Timestamp;
 
 use super::document::Expr;
-use super::expr::{Argument, Engine};
+use super::expr::Engine;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::simple;
@@ -24,6 +26,10 @@ pub(crate) struct Scopes {
     limits: Limits,
     seed: u64,
     now: Timestamp,
+    /// The time the engine was last told.
+    told: Option<Timestamp>,
+    /// Expressions evaluated since the last input.
+    evaluations: u32,
 }
 
 const LEVELS: usize = 5;
@@ -41,14 +47,14 @@ const INWARD_OUT: [Level; LEVELS] =
     [Level::Anonymous, Level::Dialog, Level::Document, Level::Application, Level::Session];
 
 enum Store {
-    Here(Here),
+    Here(Box<Here>),
     Engine(Box<Engine>),
 }
 
-/// Variables by level, in order of declaration.
+/// Variables by level.
 #[derive(Default)]
 struct Here {
-    variables: [Vec<(String, Value)>; LEVELS],
+    variables: [HashMap<String, Value>; LEVELS],
     bytes: usize,
 }
 
@@ -57,13 +63,20 @@ impl Scopes {
         let mut open = [false; LEVELS];
         open[Level::Session as usize] = true;
         Self {
-            store: Store::Here(Here::default()),
+            store: Store::Here(Box::default()),
             open,
             own_root: false,
             limits: limits.clone(),
             seed,
             now: Timestamp::default(),
+            told: None,
+            evaluations: 0,
         }
+    }
+
+    /// The callee did something: evaluations are counted anew.
+    pub(crate) fn input(&mut self) {
+        self.evaluations = 0;
     }
 
     /// What expressions take for the time.
@@ -90,7 +103,7 @@ impl Scopes {
                 here.clear(level);
                 Ok(())
             }
-            Store::Engine(engine) => engine.tell("open", &[Argument::Level(level)]),
+            Store::Engine(engine) => engine.open(level),
         }
     }
 
@@ -103,7 +116,7 @@ impl Scopes {
                 here.clear(Level::Document);
                 Ok(())
             }
-            Store::Engine(engine) => engine.tell("share", &[]),
+            Store::Engine(engine) => engine.share(),
         }
     }
 
@@ -116,7 +129,7 @@ impl Scopes {
                 here.clear(level);
                 Ok(())
             }
-            Store::Engine(engine) => engine.tell("close", &[Argument::Level(level)]),
+            Store::Engine(engine) => engine.close(level),
         }
     }
 
@@ -157,6 +170,7 @@ impl Scopes {
         expr: &Expr,
     ) -> Result<(), Fault> {
         check_name(name)?;
+        self.count()?;
         if let Some(value) = self.simple(&expr.text) {
             return self.set(level, name, value);
         }
@@ -170,10 +184,7 @@ impl Scopes {
         let level = self.actual(level);
         match &mut self.store {
             Store::Here(here) => here.set(level, name, value, self.limits.variable_bytes_max),
-            Store::Engine(engine) => {
-                use Argument::{Level, Name, Value};
-                engine.tell("set", &[Level(level), Name(name), Value(&value)])
-            }
+            Store::Engine(engine) => engine.set(level, name, &value),
         }
     }
 
@@ -182,9 +193,7 @@ impl Scopes {
         let level = self.actual(level);
         match &self.store {
             Store::Here(here) => Ok(here.get(level, name).cloned().unwrap_or_default()),
-            Store::Engine(engine) => {
-                engine.ask("get", &[Argument::Level(level), Argument::Name(name)])
-            }
+            Store::Engine(engine) => engine.get(level, name),
         }
     }
 
@@ -192,10 +201,7 @@ impl Scopes {
         let level = self.actual(level);
         match &self.store {
             Store::Here(here) => Ok(here.get(level, name).is_some()),
-            Store::Engine(engine) => {
-                let answer = engine.ask("owns", &[Argument::Level(level), Argument::Name(name)])?;
-                Ok(answer.truth())
-            }
+            Store::Engine(engine) => engine.owns(level, name),
         }
     }
 
@@ -211,6 +217,7 @@ impl Scopes {
 
     /// `<assign>`: sets a declared variable, or a property below one.
     pub(crate) fn assign(&mut self, name: &str, expr: &Expr) -> Result<(), Fault> {
+        self.count()?;
         let wrong = |fault: Fault| fault.at(&expr.place);
         let path: Vec<&str> = name.split('.').collect();
         if path.iter().any(|part| !simple::is_identifier(part)) {
@@ -254,6 +261,7 @@ impl Scopes {
     /// The declared variable of this name, for what is submitted or given back: its value, taken
     /// apart if it is an object.
     pub(crate) fn read(&mut self, name: &str) -> Result<Value, Fault> {
+        self.count()?;
         let root = name.split('.').next().unwrap_or_default();
         let scope = NAMES.iter().any(|(scope, _)| *scope == root);
         if !scope && self.find(root)?.is_none() {
@@ -284,8 +292,7 @@ impl Scopes {
                 }
             }
             Store::Engine(engine) => {
-                use Argument::{Name, Value};
-                let told = engine.tell("session", &[Name(group), Name(key), Value(&value)]);
+                let told = engine.update_session(group, key, &value);
                 if let Err(fault) = told {
                     tracing::debug!(reason = fault.message, "session variable not updated");
                 }
@@ -297,7 +304,7 @@ impl Scopes {
     pub(crate) fn set_last_result(&mut self, result: Value) -> Result<(), Fault> {
         match &mut self.store {
             Store::Here(_) => self.set(Level::Application, LAST_RESULT, result),
-            Store::Engine(engine) => engine.tell("results", &[Argument::Value(&result)]),
+            Store::Engine(engine) => engine.set_results(&result),
         }
     }
 
@@ -305,6 +312,7 @@ impl Scopes {
 
     /// The value of an expression; an object comes as what it prints.
     pub(crate) fn evaluate(&mut self, expr: &Expr) -> Result<Value, Fault> {
+        self.count()?;
         if let Some(value) = self.simple(&expr.text) {
             return Ok(value);
         }
@@ -314,6 +322,7 @@ impl Scopes {
 
     /// The value of an expression, taken apart if it is an object.
     pub(crate) fn evaluate_data(&mut self, expr: &Expr) -> Result<Value, Fault> {
+        self.count()?;
         if let Some(value) = self.simple(&expr.text) {
             return Ok(value);
         }
@@ -328,6 +337,7 @@ impl Scopes {
 
     /// Runs a script in a scope.
     pub(crate) fn script(&mut self, level: Level, code: &Expr) -> Result<(), Fault> {
+        self.count()?;
         let level = self.actual(level);
         let ran = self.engine()?.script(level, &code.text);
         ran.map_err(|fault| fault.at(&code.place))
@@ -336,6 +346,17 @@ impl Scopes {
     /// What the tags of a grammar compute.
     pub(crate) fn interpret(&mut self, program: &str) -> Result<Value, Fault> {
         self.engine()?.evaluate_apart(program)
+    }
+
+    /// Counts an evaluation, whoever does it.
+    fn count(&mut self) -> Result<(), Fault> {
+        self.evaluations = self.evaluations.saturating_add(1);
+        let max = self.limits.evaluations_max;
+        if self.evaluations > max {
+            let message = format_args!("more than {max} expressions evaluated without input");
+            return Err(Fault::limit("evaluations_max", message));
+        }
+        Ok(())
     }
 
     fn simple(&self, text: &str) -> Option<Value> {
@@ -370,13 +391,15 @@ impl Scopes {
     fn engine(&mut self) -> Result<&mut Engine, Fault> {
         if let Store::Here(here) = &mut self.store {
             let here = std::mem::take(here);
-            let engine = self.start_engine(here)?;
+            let engine = self.start_engine(*here)?;
             self.store = Store::Engine(Box::new(engine));
         }
-        let now = self.now;
+        let late = self.told.replace(self.now) != Some(self.now);
         match &mut self.store {
             Store::Engine(engine) => {
-                engine.set_time(now)?;
+                if late {
+                    engine.set_time(self.now)?;
+                }
                 Ok(engine)
             }
             Store::Here(_) => Err(Fault::semantic("the ECMAScript engine did not start")),
@@ -385,20 +408,20 @@ impl Scopes {
 
     fn start_engine(&self, mut here: Here) -> Result<Engine, Fault> {
         let session = std::mem::take(&mut here.variables[Level::Session as usize]);
-        let engine = Engine::new(&self.limits, self.seed, &Value::Record(session))?;
+        let session = Value::Record(session.into_iter().collect());
+        let engine = Engine::new(&self.limits, self.seed, &session)?;
         let levels = [Level::Application, Level::Document, Level::Dialog, Level::Anonymous];
         for level in levels.into_iter().filter(|level| self.is_open(*level)) {
             if self.actual(level) != level {
-                engine.tell("share", &[])?;
+                engine.share()?;
                 continue;
             }
-            engine.tell("open", &[Argument::Level(level)])?;
+            engine.open(level)?;
             for (name, value) in &here.variables[level as usize] {
                 if name == LAST_RESULT && level == Level::Application {
-                    engine.tell("results", &[Argument::Value(value)])?;
+                    engine.set_results(value)?;
                 } else {
-                    use Argument::{Level as At, Name, Value};
-                    engine.tell("set", &[At(level), Name(name), Value(value)])?;
+                    engine.set(level, name, value)?;
                 }
             }
         }
@@ -424,13 +447,11 @@ fn check_name(name: &str) -> Result<(), Fault> {
 
 impl Here {
     fn get(&self, level: Level, name: &str) -> Option<&Value> {
-        let found = self.variables[level as usize].iter().find(|(own, _)| own == name);
-        found.map(|(_, value)| value)
+        self.variables[level as usize].get(name)
     }
 
     fn get_mut(&mut self, level: Level, name: &str) -> Option<&mut Value> {
-        let found = self.variables[level as usize].iter_mut().find(|(own, _)| own == name);
-        found.map(|(_, value)| value)
+        self.variables[level as usize].get_mut(name)
     }
 
     fn set(
@@ -447,19 +468,15 @@ impl Here {
             return Err(Fault::limit("variable_bytes_max", message));
         }
         self.bytes = bytes;
-        match self.get_mut(level, name) {
-            Some(old) => *old = value,
-            None => self.variables[level as usize].push((name.to_owned(), value)),
-        }
+        self.variables[level as usize].insert(name.to_owned(), value);
         Ok(())
     }
 
     fn clear(&mut self, level: Level) {
-        let gone = self.variables[level as usize].drain(..).map(|(_, value)| value.bytes());
+        let gone = self.variables[level as usize].drain().map(|(_, value)| value.bytes());
         self.bytes = self.bytes.saturating_sub(gone.sum());
     }
 }
 
 #[cfg(test)]
-#[path = "scope_tests.rs"]
 mod tests;

@@ -284,6 +284,16 @@ fn document_without_an_address_cannot_go_to_relative_ones() {
 }
 
 #[test]
+fn nothing_is_an_answer_where_the_grammar_says_so() {
+    let text = "<vxml version='2.1'><form><field name='x' type='digits?minlength=0;maxlength=3'/>\
+                <block><exit expr=\"'[' + x + ']'\"/></block></form></vxml>";
+    let mut world = World::new(Limits::default(), &serve, dialogue("#"));
+    world.start(StartPage::Document(text.to_owned()));
+    world.run();
+    assert_eq!(world.values, [("exit".to_owned(), "[]".to_owned())]);
+}
+
+#[test]
 fn first_page_that_cannot_be_had_ends_the_call() {
     check("no_page", "status/404", &[""]);
     check("broken_page", "broken.vxml", &[""]);

@@ -120,6 +120,11 @@ impl Matcher {
         }
     }
 
+    /// How much there is to keep of what was read.
+    pub(crate) fn work(&self) -> usize {
+        self.items
+    }
+
     /// Whether this token may come next.
     pub(crate) fn takes(&self, token: &str) -> bool {
         let network = &self.grammar.network;

@@ -59,6 +59,11 @@ impl Grammar {
         Self { mode: Mode::Dtmf, network, meaning: Interpretation::Plain }
     }
 
+    /// How large it is, for the limit.
+    pub(crate) fn states(&self) -> usize {
+        self.network.states()
+    }
+
     /// A grammar that only a recognizer can match; without one it never matches.
     pub(crate) fn voice() -> Self {
         Self { mode: Mode::Voice, network: Network::default(), meaning: Interpretation::Plain }

@@ -95,14 +95,14 @@ fn compile_rule(
     for node in &rules {
         compiler.rule(*node);
     }
-    let named = rule.or_else(|| grammar.attribute("root"));
-    let root = match named {
-        Some(name) => compiler.rules.get(name).copied(),
-        None if rules.len() == 1 => Some(0),
-        None => return wrong("<grammar> needs root, the id of the rule to match".to_owned()),
+    let root = match rule.or_else(|| grammar.attribute("root")) {
+        Some(name) => compiler.rules.get(name).copied().ok_or(name),
+        None => compiler.any_public(&rules).ok_or(""),
     };
-    let Some(root) = root else {
-        return wrong(format!("there is no rule {}", named.unwrap_or_default()));
+    let root = match root {
+        Ok(root) => root,
+        Err("") => return wrong("<grammar> needs root, or a rule with scope=\"public\"".into()),
+        Err(name) => return wrong(format!("there is no rule {name}")),
     };
     if let Some(fault) = compiler.fault {
         return Err(Trouble::Fault(fault));
@@ -151,6 +151,26 @@ impl Compiler<'_> {
                 self.mistake(*node, format!("a second rule has the id {id}"));
             }
         }
+    }
+
+    /// Without a root, any public rule may match (SRGS 1.0 §4.7); where there is but one rule,
+    /// that one.
+    fn any_public(&mut self, rules: &[Node<'_, '_>]) -> Option<u32> {
+        let public = |node: &Node<'_, '_>| node.attribute("scope") == Some("public");
+        let ids = rules.iter().filter(|node| public(node) || rules.len() == 1);
+        let ids = ids.filter_map(|node| node.attribute("id"));
+        let choices: Vec<u32> = ids.filter_map(|id| self.rules.get(id).copied()).collect();
+        if choices.len() < 2 {
+            return choices.first().copied();
+        }
+        let root = self.network.add_rule("");
+        let start = self.network.start(root);
+        let end = self.network.state();
+        for rule in choices {
+            self.network.join(start, Over::Call(rule), end);
+        }
+        self.network.finish(root, end);
+        Some(root)
     }
 
     fn rule(&mut self, node: Node<'_, '_>) {
@@ -305,7 +325,7 @@ impl Compiler<'_> {
         let full = self.network.states() > self.states_max;
         if full && self.mistakes.is_empty() {
             let max = self.states_max;
-            self.mistake(node, format!("the grammar is too large: over {max} states"));
+            self.mistake(node, format!("too large: the page has {max} states left for grammars"));
         }
         full
     }

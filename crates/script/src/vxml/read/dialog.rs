@@ -1,5 +1,6 @@
 //! Reads forms, menus, their items, links and grammars (VoiceXML 2.0 §2, §3).
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use roxmltree::Node;
@@ -17,6 +18,7 @@ impl Reader<'_> {
     pub(super) fn form(&mut self, node: Node<'_, '_>) -> Dialog {
         let mut dialog = self.dialog(node);
         let mut init = Vec::new();
+        let mut named = Vec::new();
         for child in node.children().filter(Node::is_element) {
             match child.tag_name().name() {
                 "var" | "script" | "data" => init.extend(self.statement(child)),
@@ -26,7 +28,12 @@ impl Reader<'_> {
                 "property" => dialog.properties.push(self.property(child)),
                 "link" => dialog.links.push(Arc::new(self.link(child))),
                 "grammar" => dialog.grammars.push(self.grammar(child)),
-                "filled" => dialog.filled.push(self.filled(child, None)),
+                "filled" => {
+                    let filled = self.filled(child, None);
+                    dialog.filled.push(filled);
+                    let names = self.names(child, "namelist");
+                    named.extend(names.map(|names| (dialog.filled.len() - 1, names)));
+                }
                 name => {
                     if let Some(item) = self.item(child, name, &mut dialog) {
                         init.push(Statement {
@@ -39,7 +46,8 @@ impl Reader<'_> {
             }
         }
         dialog.init = init.into();
-        self.unique_items(node, &dialog);
+        self.unique_items(&dialog);
+        self.settle_filled(&mut dialog, named);
         dialog
     }
 
@@ -63,23 +71,39 @@ impl Reader<'_> {
     }
 
     /// Two items of one name are a mistake of the page (VoiceXML 2.0 §2.1.3).
-    fn unique_items(&mut self, node: Node<'_, '_>, dialog: &Dialog) {
-        for (at, item) in dialog.items.iter().enumerate() {
-            if item.named && dialog.item(&item.name) != Some(at) {
+    fn unique_items(&mut self, dialog: &Dialog) {
+        let mut seen = HashSet::new();
+        for item in dialog.items.iter().filter(|item| item.named) {
+            if !seen.insert(item.name.as_str()) {
                 let message = format!("a second form item has the name {}", item.name);
-                self.mistakes.push(super::Mistake {
-                    row: item.place.row,
-                    column: item.place.column,
-                    message,
-                });
+                self.mistake_at(&item.place, message);
             }
         }
-        for filled in &dialog.filled {
-            for name in filled.names.iter().flatten() {
-                if dialog.item(name).is_none() {
-                    self.mistake(node, format!("<filled> waits for {name}, which is no form item"));
+    }
+
+    /// What each `<filled>` of the form waits for, now that its items are known.
+    fn settle_filled(&mut self, dialog: &mut Dialog, named: Vec<(usize, Vec<String>)>) {
+        let items: HashMap<&str, usize> = dialog
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.named)
+            .map(|(at, item)| (item.name.as_str(), at))
+            .collect();
+        for (filled, names) in named {
+            let mut awaited = BTreeSet::new();
+            for name in names {
+                match items.get(name.as_str()) {
+                    Some(item) => {
+                        awaited.insert(*item);
+                    }
+                    None => {
+                        let message = format!("<filled> waits for {name}, which is no form item");
+                        self.mistake_at(&dialog.filled[filled].place, message);
+                    }
                 }
             }
+            dialog.filled[filled].awaited = Some(awaited.into_iter().collect());
         }
     }
 
@@ -169,8 +193,8 @@ impl Reader<'_> {
     }
 
     fn filled(&mut self, node: Node<'_, '_>, item: Option<usize>) -> Filled {
-        let names = self.names(node, "namelist");
-        if item.is_some() && (names.is_some() || node.has_attribute("mode")) {
+        let chosen = node.has_attribute("namelist") || node.has_attribute("mode");
+        if item.is_some() && chosen {
             let message = "<filled> inside an input item has no mode and no namelist; those are \
                            for a <filled> of the form";
             self.mistake(node, message);
@@ -179,7 +203,13 @@ impl Reader<'_> {
             "any" => FilledMode::Any,
             _ => FilledMode::All,
         };
-        Filled { item, mode, names, content: self.content(node) }
+        Filled {
+            item,
+            mode,
+            awaited: item.map(|item| vec![item]),
+            content: self.content(node),
+            place: self.place(node),
+        }
     }
 
     // Menus.
@@ -225,7 +255,7 @@ impl Reader<'_> {
                 }
             } else if numbered && !matches!(choosable.keys.as_str(), "0" | "*" | "#") {
                 let message = format!(
-                    "dtmf=\"{}\" in a menu that numbers its choices itself; only 0, * and # are free",
+                    "dtmf=\"{}\" in a menu that numbers its choices; only 0, * and # are free",
                     choosable.keys
                 );
                 self.mistake(child, message);
@@ -267,7 +297,7 @@ impl Reader<'_> {
             return None;
         };
         Some(Arc::new(GrammarRef {
-            source: GrammarSource::Inline(Arc::new(grammar)),
+            source: self.compiled(Ok(grammar)),
             scope: None,
             base: None,
             fetch: super::FetchRule::default(),
@@ -372,8 +402,8 @@ impl Reader<'_> {
                            elements";
             return GrammarSource::Refused(Fault::unsupported("format", message));
         }
-        match grammar::compile(node, self.rows, self.limits.grammar_states_max) {
-            Ok(grammar) => GrammarSource::Inline(Arc::new(grammar)),
+        match grammar::compile(node, self.rows, self.states_left) {
+            Ok(grammar) => self.compiled(Ok(grammar)),
             Err(grammar::Trouble::Mistakes(mistakes)) => {
                 self.mistakes.extend(mistakes);
                 GrammarSource::Refused(Fault::new(BAD_FETCH, "the grammar has mistakes"))
@@ -394,7 +424,14 @@ impl Reader<'_> {
 
     fn compiled(&mut self, built: Result<Grammar, Fault>) -> GrammarSource {
         match built {
-            Ok(grammar) => GrammarSource::Inline(Arc::new(grammar)),
+            Ok(grammar) if grammar.states() > self.states_left => {
+                let message = "the grammars of the page are too large together";
+                GrammarSource::Refused(Fault::new(BAD_FETCH, message))
+            }
+            Ok(grammar) => {
+                self.states_left -= grammar.states();
+                GrammarSource::Inline(Arc::new(grammar))
+            }
             Err(fault) => GrammarSource::Refused(fault),
         }
     }

@@ -37,8 +37,13 @@ pub(crate) fn read(
     let rows = Rows::new(name, text);
     let xml =
         xml::parse(text, &rows, limits.document_bytes_max).map_err(|mistake| vec![mistake])?;
-    let mut reader =
-        Reader { rows: &rows, limits, base: url.cloned(), mistakes: Vec::new(), made_up_names: 0 };
+    let mut reader = Reader {
+        rows: &rows,
+        base: url.cloned(),
+        mistakes: Vec::new(),
+        made_up_names: 0,
+        states_left: limits.grammar_states_max,
+    };
     let document = reader.document(xml.root_element(), url);
     let mut mistakes = reader.mistakes;
     if mistakes.is_empty() {
@@ -52,12 +57,13 @@ pub(crate) fn read(
 /// What is being read, and what was found wrong so far.
 struct Reader<'r> {
     rows: &'r Rows<'r>,
-    limits: &'r Limits,
     /// What relative addresses resolve against at this place.
     base: Option<Url>,
     mistakes: Vec<Mistake>,
     /// Names given to form items that have none.
     made_up_names: u32,
+    /// States that grammars may yet have.
+    states_left: usize,
 }
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -328,6 +334,10 @@ impl Reader<'_> {
             Some(attribute) => self.rows.place(attribute.range_value().start),
             None => self.place(node),
         }
+    }
+
+    fn mistake_at(&mut self, place: &Place, message: String) {
+        self.mistakes.push(Mistake { row: place.row, column: place.column, message });
     }
 
     fn mistake(&mut self, node: Node<'_, '_>, message: impl Into<String>) {

@@ -1,3 +1,5 @@
+//! Variables and who sees them.
+
 use std::sync::Arc;
 
 use super::super::place::Place;
