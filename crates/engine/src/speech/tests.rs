@@ -1,3 +1,5 @@
+//! Speaking, with the real synthesizer and with programs that misbehave.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
