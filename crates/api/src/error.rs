@@ -148,8 +148,7 @@ impl From<QueueError> for Fault {
             }
             QueueError::Store(error) => return error.into(),
             QueueError::UrlRefused { field, reason } => {
-                let refusal = Refusal::blind(pointer(field), Mistake::Malformed, reason);
-                (ProblemCode::UrlRefused, refusal)
+                (ProblemCode::UrlRefused, not_permitted(pointer(field), &reason))
             }
             QueueError::UrlUnreachable { field } => {
                 (ProblemCode::UrlUnreachable, unreachable(pointer(field)))
@@ -164,6 +163,12 @@ impl From<QueueError> for Fault {
 pub(crate) fn unreachable(field: &str) -> Refusal {
     let expected = "did not answer a GET request with status 200 in time";
     Refusal::blind(field, Mistake::Unreachable, expected)
+}
+
+/// What is said of an address that may not be asked; `reason` is what is wrong with it.
+pub(crate) fn not_permitted(field: &str, reason: &str) -> Refusal {
+    let expected = format!("an address that may be asked: {reason}");
+    Refusal::blind(field, Mistake::Malformed, expected)
 }
 
 /// Our own name for what the engine calls as Plum does.

@@ -11,14 +11,14 @@ use facade::form::Form;
 use facade::native::problem::ProblemCode;
 use facade::plum::answer::{self, Failure, Script};
 use facade::plum::request::{Credentials, QueueCall, QueueCalls};
-use facade::refusal::{Mistake, Refusal};
+use facade::refusal::Refusal;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, StatusCode};
 use store::StoreError;
 
 use crate::auth::Denied;
 use crate::body::{self, BodyError};
-use crate::error::{BUSY_RETRY_S, Fault, log_store, unreachable};
+use crate::error::{BUSY_RETRY_S, Fault, log_store, not_permitted, unreachable};
 use crate::server::Peer;
 use crate::upload::{self, SpooledAnswer, UploadedList};
 use crate::{Parts, Shared};
@@ -228,7 +228,7 @@ impl From<QueueError> for Refused {
             QueueError::Draining => Self::Failed(Failure::Draining),
             QueueError::Store(error) => error.into(),
             QueueError::UrlRefused { field, reason } => {
-                Self::Fields(vec![Refusal::blind(field, Mistake::Malformed, reason)])
+                Self::Fields(vec![not_permitted(field, &reason)])
             }
             QueueError::UrlUnreachable { field } => Self::Fields(vec![unreachable(field)]),
         }

@@ -351,6 +351,7 @@ impl Loop {
         let Some(trunk) = self.trunks.iter().find(|trunk| trunk.id.0 == key.0).cloned() else {
             return;
         };
+        let targets = self.within_reach(targets);
         // A name that cannot be found for a moment does not take a working trunk away.
         if !targets.is_empty() {
             let first = !self.alive.contains_key(&key);
@@ -373,6 +374,20 @@ impl Loop {
             self.show(key);
         }
         self.handle(Input::Probe { trunk: key });
+    }
+
+    /// The addresses that our socket can send to: a name with addresses of both families has some
+    /// that one bound to the other never reaches.
+    fn within_reach(&self, mut targets: Vec<Target>) -> Vec<Target> {
+        let is_v4 = self.udp.local_addr().is_ok_and(|own| own.is_ipv4());
+        targets.retain(|Target { flow, .. }| {
+            let reaches = flow.transport != Transport::Udp || flow.peer.is_ipv4() == is_v4;
+            if !reaches {
+                tracing::debug!(%flow, "trunk address of the other family left out");
+            }
+            reaches
+        });
+        targets
     }
 
     fn take_down(&mut self, trunk: TrunkKey) {

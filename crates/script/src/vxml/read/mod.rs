@@ -4,6 +4,7 @@ mod content;
 mod dialog;
 mod prompt;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,16 +131,15 @@ impl Reader<'_> {
     }
 
     fn unique_ids(&mut self, root: Node<'_, '_>) {
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen = HashSet::new();
         for dialog in root.children().filter(Node::is_element) {
             let named = matches!(dialog.tag_name().name(), "form" | "menu");
             let Some(id) = dialog.attribute("id").filter(|_| named) else {
                 continue;
             };
-            if seen.contains(&id) {
+            if !seen.insert(id) {
                 self.mistake(dialog, format!("a second dialog has the id {id}"));
             }
-            seen.push(id);
         }
     }
 

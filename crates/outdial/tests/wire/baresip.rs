@@ -1,0 +1,96 @@
+//! `baresip` as a callee: answers by itself, writes down what it hears, presses keys when told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use crate::harness::{Process, Stage, at, installed, port, ports, until, until_open};
+use crate::sound::wav;
+
+/// Where Debian has its modules.
+const MODULES: &str = "/usr/lib/baresip/modules";
+/// How long a key is held.
+const PRESS: Duration = Duration::from_millis(120);
+/// Lets a key go, in the language of its console.
+const RELEASE: &[u8] = b"\x04";
+
+/// A running `baresip`.
+pub(crate) struct Baresip {
+    /// Where it is called.
+    pub(crate) address: SocketAddr,
+    console: TcpStream,
+    heard: PathBuf,
+    _process: Process,
+}
+
+impl Baresip {
+    /// Starts one that answers calls to `number`.
+    pub(crate) async fn start(stage: &Stage, number: &str) -> Self {
+        let home = stage.file("baresip");
+        let heard = home.join("heard");
+        std::fs::create_dir_all(&heard).unwrap();
+        let silence = stage.write("silence.wav", wav(&vec![0; 8_000 * 60]));
+        // The port after that of SIP is its TLS port.
+        let (sip, console, rtp) = (ports(2), port(), ports(20));
+        let settings = format!(
+            "poll_method epoll\nsip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\n\
+             dns_server 127.0.0.1:53\nrtp_ports {rtp}-{}\njitter_buffer_delay 5-10\n\
+             audio_player aubridge,heard\naudio_source aufile,{}\naudio_alert aubridge,alert\n\
+             ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
+             ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
+             module_path {MODULES}\nmodule cons.so\nmodule g711.so\nmodule aubridge.so\n\
+             module aufile.so\nmodule sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\n\
+             cons_listen 127.0.0.1:{console}\nsnd_path {}\ncall_max_calls 4\n",
+            rtp + 19,
+            silence.display(),
+            heard.display(),
+        );
+        let account = format!(
+            "<sip:{number}@127.0.0.1:{sip}>;regint=0;answermode=auto;\
+             audio_codecs=pcmu/8000/1,pcma/8000/1;dtmfmode=rtpevent\n"
+        );
+        std::fs::write(home.join("config"), settings).unwrap();
+        std::fs::write(home.join("accounts"), account).unwrap();
+        std::fs::write(home.join("contacts"), "").unwrap();
+        let home = home.display().to_string();
+        let process =
+            Process::start(stage, "baresip", &installed("baresip"), &["-f", &home, "-v", "-s"]);
+        until_open(sip).await;
+        let console =
+            until("its console is open", async || TcpStream::connect(at(console)).await.ok()).await;
+        Self { address: at(sip), console, heard, _process: process }
+    }
+
+    /// What it has heard in its only call so far, 8 kHz.
+    pub(crate) fn heard(&self) -> Vec<i16> {
+        let entries = std::fs::read_dir(&self.heard).unwrap().flatten().map(|entry| entry.path());
+        let mut recordings = entries.filter(|path| path.to_string_lossy().ends_with("-dec.wav"));
+        let Some(recording) = recordings.next() else {
+            return Vec::new();
+        };
+        // While it records, the lengths in the header are not yet true: all behind it is sound.
+        let bytes = std::fs::read(recording).unwrap_or_default();
+        let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
+        samples.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+    }
+
+    /// Waits until it has heard so much sound, in samples.
+    pub(crate) async fn until_heard(&self, samples: usize) {
+        until("it has heard the prompt", async || (self.heard().len() >= samples).then_some(()))
+            .await;
+    }
+
+    /// Presses keys, one after the other, as a person does.
+    pub(crate) async fn press(&mut self, keys: &str) {
+        for key in keys.bytes() {
+            self.console.write_all(&[key]).await.unwrap();
+            sleep(PRESS).await;
+            self.console.write_all(RELEASE).await.unwrap();
+            sleep(PRESS).await;
+        }
+    }
+}
