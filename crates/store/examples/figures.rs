@@ -110,8 +110,13 @@ async fn begin(store: &Store, campaign: CampaignId) -> Result<()> {
     }
     clock.stop("attempts begun by fifty", begun)?;
     println!("  {}", Waits(waits));
+    let mut calls = JoinSet::new();
     for (attempt, _) in store.open_attempts().await? {
-        store.finish_attempt(attempt.id, &end()).await?;
+        let store = store.clone();
+        calls.spawn(async move { store.finish_attempt(attempt.id, &end()).await });
+    }
+    for finished in calls.join_all().await {
+        finished?;
     }
     deliver(store).await?;
     Ok(())

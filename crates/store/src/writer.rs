@@ -22,6 +22,9 @@ queries! {
 /// The name under which openings are counted.
 const EPOCH: &str = "epoch";
 
+/// Checkpoints beside the writer's work before one for which it stands still.
+const PASSES_BEFORE_STANDING: usize = 2;
+
 /// The thread that writes, as its callers see it.
 pub(crate) struct WriterThread {
     inbox: Arc<Inbox>,
@@ -336,12 +339,9 @@ impl Desk {
         let tide = Arc::clone(&self.tide);
         spawn("store-checkpoint", move || {
             while tide.wait(every) {
-                let passed = checkpoints.pass().and_then(|long| {
-                    if long {
-                        let _still = tide.gate.lock().unwrap_or_else(PoisonError::into_inner);
-                        checkpoints.empty()?;
-                    }
-                    Ok(())
+                let passed = checkpoints.pass().and_then(|long| match long {
+                    true => tide.empty(&checkpoints),
+                    false => Ok(()),
                 });
                 if let Err(error) = passed {
                     tracing::warn!(%error, "a checkpoint failed");
@@ -352,6 +352,16 @@ impl Desk {
 }
 
 impl Tide {
+    /// Empties a write-ahead file that has grown long.
+    fn empty(&self, checkpoints: &Checkpoints) -> Result<(), StoreError> {
+        // Each pass leaves what was written during it, so the writer stands still for little.
+        for _ in 0..PASSES_BEFORE_STANDING {
+            checkpoints.pass()?;
+        }
+        let _still = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        checkpoints.empty()
+    }
+
     fn set(&self, change: impl FnOnce(&mut TideState)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let was = state.dirty || state.ended;
