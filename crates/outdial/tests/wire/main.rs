@@ -25,6 +25,7 @@ mod server;
 mod sip;
 mod sipp;
 mod sound;
+mod streams;
 mod take_down;
 mod torture;
 mod undisturbed;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::harness::{at, port, within};
-use crate::relay::in_dialog;
+use crate::relay::{Weather, in_dialog};
 use crate::sip::{Message, audio_port};
 
 /// A phone, or a switch with many of them.
@@ -214,10 +214,15 @@ impl Ear {
 
     /// Speaks silence from now on, as phones do.
     pub(crate) fn speak(&self, invite: &Message) -> Voice {
+        self.speak_in(invite, Weather::default())
+    }
+
+    /// The same over a network that loses and repeats packets.
+    pub(crate) fn speak_in(&self, invite: &Message, weather: Weather) -> Voice {
         let port = audio_port(&invite.body).expect("the offer has audio");
         let (socket, keys) = (Arc::clone(&self.socket), Arc::new(Mutex::new(Vec::new())));
         let waiting = Arc::clone(&keys);
-        let task = tokio::spawn(speak(socket, at(port), waiting));
+        let task = tokio::spawn(speak(socket, at(port), waiting, weather));
         Voice { keys, task }
     }
 }
@@ -256,7 +261,12 @@ impl Drop for Voice {
 const KEY_PACKETS: u16 = 8;
 const KEY_PAUSE_PACKETS: u16 = 6;
 
-async fn speak(socket: Arc<UdpSocket>, to: SocketAddr, keys: Arc<Mutex<Vec<u8>>>) {
+async fn speak(
+    socket: Arc<UdpSocket>,
+    to: SocketAddr,
+    keys: Arc<Mutex<Vec<u8>>>,
+    weather: Weather,
+) {
     let (mut sequence, mut timestamp) = (1_000_u16, 160_u32);
     let mut pressed: Option<(u8, u16, u32)> = None;
     loop {
@@ -280,7 +290,9 @@ async fn speak(socket: Arc<UdpSocket>, to: SocketAddr, keys: Arc<Mutex<Vec<u8>>>
                 datagram.extend([0xFF; 160]);
             }
         }
-        socket.send_to(&datagram, to).await.ok();
+        for _ in 0..weather.copies(sequence) {
+            socket.send_to(&datagram, to).await.ok();
+        }
         pressed = match pressed {
             Some((_, nth, _)) if nth >= KEY_PACKETS + KEY_PAUSE_PACKETS => None,
             Some((key, nth, begun)) => Some((key, nth + 1, begun)),

@@ -36,6 +36,17 @@ impl Weather {
     pub(crate) const fn is_good(&self) -> bool {
         self.lost == 0 && self.repeated == 0 && self.delayed == 0
     }
+
+    /// How often the packet of this number goes on.
+    pub(crate) fn copies(&self, packet: u16) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, packet).hash(&mut hasher);
+        match hasher.finish() % 100 {
+            chance if chance < self.lost => 0,
+            chance if chance < self.lost + self.repeated => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// Who sent a message.

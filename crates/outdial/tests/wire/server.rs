@@ -23,8 +23,8 @@ pub(crate) struct Settings {
     pub(crate) host: Option<&'static str>,
     /// Further lines of the trunk's settings.
     pub(crate) trunk: String,
-    /// Further sections.
-    pub(crate) more: String,
+    /// Further lines of the settings of SIP.
+    pub(crate) sip: &'static str,
     pub(crate) log: &'static str,
 }
 
@@ -36,7 +36,7 @@ impl Default for Settings {
             calls_per_second: 50,
             host: None,
             trunk: String::new(),
-            more: String::new(),
+            sip: "",
             log: "info,outdial_engine=debug,outdial_proto=debug,outdial_script=debug",
         }
     }
@@ -252,7 +252,7 @@ impl Document {
 }
 
 fn configuration(far_end: SocketAddr, settings: &Settings) -> String {
-    let Settings { ring_time_max_s, slots, calls_per_second, host, trunk, more, log } = settings;
+    let Settings { ring_time_max_s, slots, calls_per_second, host, trunk, sip, log } = settings;
     let far_end = match host {
         Some(name) => format!("{name}:{}", far_end.port()),
         None => far_end.to_string(),
@@ -267,8 +267,7 @@ fn configuration(far_end: SocketAddr, settings: &Settings) -> String {
          [fetch]\nallow_private = [\"127.0.0.0/8\"]\n\
          [log]\nfilter = {log:?}\n\
          [rtp]\nbind = \"127.0.0.1\"\nport_min = {rtp}\nport_max = {}\n\
-         [sip]\nbind = \"127.0.0.1:{}\"\n\
-         {more}\n\
+         [sip]\nbind = \"127.0.0.1:{}\"\n{sip}\n\
          [[trunk]]\nname = \"carrier\"\nhosts = [\"{far_end}\"]\nallow_loopback = true\n\
          slots = {slots}\ncalls_per_second = {calls_per_second}\n{trunk}\n",
         rtp + rtp_ports - 1,

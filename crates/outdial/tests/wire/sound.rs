@@ -12,8 +12,9 @@ use tokio::process::Command;
 
 use crate::baresip::Baresip;
 use crate::customer::{Customer, PLAYS_A_PROMPT, PLAYS_A_PROMPT_AND_STAYS, Reply};
-use crate::harness::{Stage, installed};
+use crate::harness::{Stage, installed, until};
 use crate::phone::{Ear, PCMU, Packet, Phone};
+use crate::relay::Weather;
 use crate::scene::{Expected, NUMBER, queue};
 use crate::server::{Server, Settings};
 
@@ -203,8 +204,8 @@ async fn prompt_leaves_as_packets_without_hole_or_hurry() {
     assert!(drift <= PAUSE_MAX, "the prompt took {whole:?} instead of {due:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_as_telephone_events_arrive_in_the_submitted_field() {
+/// Keys that a phone of our own presses in the middle of a prompt must arrive as they are.
+async fn keys_arrive(keys: &str, weather: Weather) {
     let stage = Stage::new();
     let (phone, ear) = (Phone::open().await, Ear::open().await);
     let customer = Customer::open(ASKS).await;
@@ -213,17 +214,26 @@ async fn keys_as_telephone_events_arrive_in_the_submitted_field() {
     let server = Server::start(&stage, phone.address, &Settings::default()).await;
     queue(&server, &customer, NUMBER).await;
     let invite = phone.request("INVITE").await;
-    let voice = ear.speak(&invite.message);
+    let voice = ear.speak_in(&invite.message, weather);
     phone.accept(&invite, "ear", &ear.sdp()).await;
     phone.request("ACK").await;
-    crate::harness::until("the prompt begins", async || (ear.packets().len() > 10).then_some(()))
-        .await;
-    // In the middle of the prompt: the first key ends it.
-    voice.press("9305");
+    until("the prompt begins", async || (ear.packets().len() > 10).then_some(())).await;
+    voice.press(keys);
     let answer = customer.posted("/answer").await;
-    assert_eq!(answer.field("choice"), "9305");
+    assert_eq!(answer.field("choice"), keys);
     let bye = phone.request("BYE").await;
     phone.answer(&bye, 200, "OK", "ear").await;
     Expected::ANSWERED.check(&customer.result().await, NUMBER);
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_as_telephone_events_arrive_in_the_submitted_field() {
+    keys_arrive("9305", Weather::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_key_arrives_once_when_packets_are_lost_and_repeated() {
+    let weather = Weather { seed: 5, lost: 20, repeated: 20, delayed: 0 };
+    keys_arrive("4477", weather).await;
 }
