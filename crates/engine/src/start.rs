@@ -134,10 +134,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         limits: config.call_limits,
         files: AudioFiles::new(cache),
         speech,
-        script_limits: script::vxml::Limits {
-            stopwatch: Some(crate::clock::thread_time),
-            ..script::vxml::Limits::default()
-        },
+        script_limits: script::vxml::Limits::default(),
         seed: config.seed("scripts"),
         store: store.clone(),
         switch,
