@@ -341,3 +341,27 @@ async fn number_whose_campaign_wants_it_is_rung_again_but_not_twice_at_once() {
     assert_eq!(outcomes, [json!("in_doubt"), json!("answered")]);
     crash.server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_that_is_asked_to_end_takes_no_calls_and_lets_the_live_one_end() {
+    let crash = Crash::new(PLAYS_A_PROMPT).await;
+    let sent = prompt(6, 3);
+    crash.customer.reply("GET", "/prompt.wav", [Reply::wav(wav(&sent))]);
+    let (_, ear) = crash.answer("answered").await;
+    until("the prompt plays", async || (ear.packets().len() > 25).then_some(())).await;
+    let Crash { server, phone, customer, stage: _stage, .. } = crash;
+    server.begin_to_end().await;
+    until("it says that it is shutting down", async || {
+        (server.health().await["draining"] == json!(true)).then_some(())
+    })
+    .await;
+    let fields = [("phone_number", NUMBER), ("start_url", &customer.url("/start"))];
+    let refused = server.queue_call(&fields).await;
+    let errors = refused.errors();
+    assert!(errors[0].starts_with("- draining: server is shutting down"), "{errors:?}");
+    let bye = phone.request("BYE").await;
+    phone.answer(&bye, 200, "OK", "answered").await;
+    Expected::ANSWERED.check(&customer.result().await, NUMBER);
+    assert!(ear.packets().len() >= sent.len() / 160, "the prompt was cut off");
+    server.ends_well().await;
+}

@@ -94,8 +94,18 @@ impl Server {
     }
 
     /// Asks it to end; it must, and well.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        self.begin_to_end().await;
+        self.ends_well().await;
+    }
+
+    /// Asks it to end.
+    pub(crate) async fn begin_to_end(&self) {
         self.process.signal("TERM").await;
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub(crate) async fn ends_well(mut self) {
         let status = self.process.end().await;
         assert!(status.success(), "the server ended with {status}");
     }
