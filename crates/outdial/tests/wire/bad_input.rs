@@ -1,5 +1,5 @@
-//! `queuecall.php` with every parameter missing, too long, malformed and of the wrong type, and with
-//! addresses of every bad kind, while another call goes on.
+//! `queuecall.php` with every parameter missing, too long, malformed and of the wrong type, and
+//! with addresses of every bad kind, while another call goes on.
 
 use expect_test::expect_file;
 

@@ -241,7 +241,9 @@ async fn send(reply: Reply) -> Response {
 
 /// A page that hangs up at once.
 pub(crate) const SAYS_NOTHING: &str = r#"<?xml version="1.0"?>
-<vxml version="2.0" xmlns="http://www.w3.org/2001/vxml"><form><block><exit/></block></form></vxml>"#;
+<vxml version="2.0" xmlns="http://www.w3.org/2001/vxml">
+  <form><block><exit/></block></form>
+</vxml>"#;
 
 /// A page that plays `/prompt.wav`.
 pub(crate) const PLAYS_A_PROMPT: &str = r#"<?xml version="1.0"?>

@@ -1,4 +1,4 @@
-//! Far ends that want a password: 401 and 407, MD5 and SHA-256, each judged by a checker of its own.
+//! Far ends that want a password: 401 and 407, MD5 and SHA-256, judged by checkers of their own.
 
 use md5::Md5;
 use sha2::{Digest, Sha256};

@@ -261,7 +261,7 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// The far end's message with our address in the place of its own, so that answers come by here.
+    /// The far end's message with our address for its own, so that answers come by here.
     fn renamed(&self, datagram: &[u8]) -> Vec<u8> {
         let front = self.front.local_addr().unwrap().to_string();
         let text = String::from_utf8_lossy(datagram);

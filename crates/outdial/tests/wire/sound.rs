@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::baresip::Baresip;
-use crate::customer::{Customer, PLAYS_A_PROMPT, PLAYS_A_PROMPT_AND_STAYS, Reply};
+use crate::customer::{Customer, PLAYS_A_PROMPT, PLAYS_A_PROMPT_AND_STAYS, Reply, SAYS_NOTHING};
 use crate::harness::{Stage, installed, until};
 use crate::phone::{Ear, PCMU, Packet, Phone};
 use crate::relay::Weather;
@@ -128,16 +128,12 @@ const ASKS: &str = r#"<?xml version="1.0"?>
   </field></form>
 </vxml>"#;
 
-/// Says good bye and ends.
-const THANKS: &str = r#"<?xml version="1.0"?>
-<vxml version="2.0" xmlns="http://www.w3.org/2001/vxml"><form><block><exit/></block></form></vxml>"#;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_pressed_on_a_phone_arrive_in_the_submitted_field() {
     let sent = prompt(2, 1);
     let (server, mut baresip, customer, _stage) = with_baresip(ASKS).await;
     customer.reply("GET", "/prompt.wav", [Reply::wav(wav(&sent))]);
-    customer.reply("POST", "/answer", [Reply::page(THANKS)]);
+    customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
     queue(&server, &customer, NUMBER).await;
     baresip.until_heard(RATE_HZ * 9 / 10).await;
     baresip.press("2501").await;
@@ -210,7 +206,7 @@ async fn keys_arrive(keys: &str, weather: Weather) {
     let (phone, ear) = (Phone::open().await, Ear::open().await);
     let customer = Customer::open(ASKS).await;
     customer.reply("GET", "/prompt.wav", [Reply::wav(wav(&prompt(4, 1)))]);
-    customer.reply("POST", "/answer", [Reply::page(THANKS)]);
+    customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
     let server = Server::start(&stage, phone.address, &Settings::default()).await;
     queue(&server, &customer, NUMBER).await;
     let invite = phone.request("INVITE").await;

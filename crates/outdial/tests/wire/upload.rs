@@ -75,8 +75,8 @@ async fn every_line_of_a_long_list_is_queued_or_named_with_its_reason() {
     let took = begun.elapsed();
     let after = server.memory_kib("VmHWM");
     println!(
-        "{LINES} lines, {:.1} MB: {took:?}, {:.0} lines a second, answer {:.1} MB; memory {before} kB \
-         before, {after} kB at most",
+        "{LINES} lines, {:.1} MB: {took:?}, {:.0} lines a second, answer {:.1} MB; memory {before} \
+         kB before, {after} kB at most",
         text.len() as f64 / 1e6,
         LINES as f64 / took.as_secs_f64(),
         document.text.len() as f64 / 1e6,
