@@ -5,6 +5,7 @@ use crate::ids::{AccountId, ApplicationId, CampaignId, ContactId};
 use crate::number::Destination;
 use crate::outcome::{Disposition, Outcome};
 use crate::retry::RetryRule;
+use crate::terms::{Place, Priority, Terms, Variables};
 use crate::time::{DialWindow, Timestamp};
 
 /// Longest reference and parameters, in characters (Plum: 255).
@@ -58,6 +59,12 @@ pub struct Contact {
     pub reference: String,
     /// Opaque text for the application.
     pub parameters: String,
+    /// Named values for the script.
+    pub variables: Variables,
+    /// What its client says of where it is.
+    pub place: Place,
+    /// Urgency and ringing time.
+    pub terms: Terms,
     /// When it may be dialed.
     pub window: DialWindow,
     /// How often it may be dialed.
@@ -97,6 +104,8 @@ pub struct ContactRule {
     pub window: DialWindow,
     /// How often they may be dialed; whether a doubtful attempt is repeated is the campaign's say.
     pub retry: RetryRule,
+    /// Urgency and ringing time.
+    pub terms: Terms,
     /// Where each result is owed.
     pub result_url: Option<String>,
     /// The facade through which they came.
@@ -112,4 +121,24 @@ pub struct NewContact {
     pub reference: String,
     /// Opaque text for the application; at most [`TEXT_MAX`] characters.
     pub parameters: String,
+    /// Named values for the script.
+    pub variables: Variables,
+    /// What its client says of where it is.
+    pub place: Place,
+    /// Its own priority; `None`: that of its rule.
+    pub priority: Option<Priority>,
+}
+
+impl NewContact {
+    /// A contact of which nothing is known but whom to call.
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination,
+            reference: String::new(),
+            parameters: String::new(),
+            variables: Variables::default(),
+            place: Place::default(),
+            priority: None,
+        }
+    }
 }

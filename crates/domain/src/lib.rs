@@ -1,6 +1,7 @@
 //! What outbound calling is: types and decisions, in reading order below; no IO, no clock, no chance.
 
 pub mod ids;
+pub mod terms;
 pub mod time;
 
 pub mod number;

@@ -16,6 +16,7 @@ use domain::event::{Event, EventKind};
 use domain::ids::{AccountId, ApplicationId, AttemptId, CampaignId, ContactId, EventId, TrunkId};
 use domain::outcome::{CalleeType, Disposition, Outcome};
 use domain::retry::RetryRule;
+use domain::terms::{Place, Terms, Variables};
 use domain::time::{DialWindow, Timestamp};
 use facade::Facade;
 use facade::form::Form;
@@ -251,11 +252,10 @@ fn contact(dialect: Dialect, state: ContactState, outcome: Option<Outcome>) -> C
             opens_at: None,
             closes_at: Some(Timestamp::from_seconds(1_318_500_000)),
         },
-        retry: RetryRule {
-            attempts_max: 3,
-            wait: Duration::from_secs(300),
-            redial_in_doubt: false,
-        },
+        retry: RetryRule { attempts_max: 3, wait: Duration::from_secs(300), ..RetryRule::ONCE },
+        terms: Terms::default(),
+        variables: Variables::default(),
+        place: Place::default(),
         result_url: Some("https://app.example/result".into()),
         dialect,
         state,

@@ -16,6 +16,7 @@ use domain::event::EventKind;
 use domain::ids::{AccountId, ApplicationId, AttemptId, CampaignId, ContactId, TrunkId, WebhookId};
 use domain::outcome::Disposition;
 use domain::retry::Verdict;
+use domain::terms::Terms;
 use domain::time::Timestamp;
 
 pub use outbox::Hook;
@@ -440,6 +441,9 @@ impl Ledger {
             parameters: new.parameters,
             window: rule.window,
             retry: rule.retry,
+            terms: Terms { priority: new.priority.unwrap_or(rule.terms.priority), ..rule.terms },
+            variables: new.variables.clone(),
+            place: new.place.clone(),
             result_url: rule.result_url.clone(),
             dialect: rule.dialect,
             state: ContactState::Waiting,
@@ -532,7 +536,7 @@ impl Ledger {
         let waiting = self.waiting().filter(|entry| !entry.parked);
         let mut ready: Vec<_> = waiting.map(|entry| &entry.contact).collect();
         ready.retain(|contact| contact.campaign == campaign && contact.window.is_open(now));
-        ready.sort_by_key(|contact| (contact.next_at, contact.id));
+        ready.sort_by_key(|contact| (contact.terms.priority.rank_at(contact.next_at), contact.id));
         ready.iter().map(|contact| contact.id).collect()
     }
 

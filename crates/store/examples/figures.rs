@@ -14,6 +14,7 @@ use domain::event::EventKind;
 use domain::ids::{AccountId, CampaignId, TrunkId};
 use domain::outcome::{CalleeType, Outcome};
 use domain::retry::RetryRule;
+use domain::terms::Terms;
 use domain::time::{DialWindow, Timestamp};
 use domain::webhook::DeliveryVerdict;
 use store::{Begun, Store, StoreConfig, StoreError};
@@ -238,6 +239,7 @@ fn rule(account: AccountId, campaign: &str) -> ContactRule {
         },
         window: DialWindow::ALWAYS,
         retry: RetryRule::ONCE,
+        terms: Terms::default(),
         result_url: Some("http://customer.example/result".into()),
         dialect: Dialect(1),
     }
@@ -246,9 +248,9 @@ fn rule(account: AccountId, campaign: &str) -> ContactRule {
 fn contact(nth: usize) -> NewContact {
     let number = format!("+1555{nth:07}");
     NewContact {
-        destination: number.parse().expect("digits are a destination"),
         reference: format!("reference {nth}"),
         parameters: "name=Somebody".into(),
+        ..NewContact::new(number.parse().expect("digits are a destination"))
     }
 }
 

@@ -16,8 +16,9 @@ use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, campaigns, u
 queries! {
     ADD = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
         opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, destination, reference, \
-        parameters, result_url) VALUES ($1, $2, $3, $4, 'waiting', $5, $6, $7, $8, $9, $10, $11, \
-        $12, $13, $14, $15, $16)";
+        parameters, result_url, priority, rank_at, ring_ms, waits, variables, place) \
+        VALUES ($1, $2, $3, $4, 'waiting', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+        $17, $18, $19, $20, $21, $22)";
     APPLICATION = "SELECT id, account, source, script, parameters, dialect \
         FROM applications WHERE id = $1";
     CONTACT = concat!(
@@ -60,7 +61,8 @@ queries! {
          AND id < $3 AND id >= $4 ORDER BY id DESC LIMIT $5"
     );
     MOVE = "UPDATE contacts SET state = $1, parked = $2, next_at = $3, attempts = $4, \
-        last_outcome = $5, last_attempt_at = $6, duration_s = $7, ended_at = $8 WHERE id = $9";
+        last_outcome = $5, last_attempt_at = $6, duration_s = $7, ended_at = $8, rank_at = $9 \
+        WHERE id = $10";
     LOOK_END = "SELECT id FROM contacts WHERE account = $1 AND id < $2 \
         ORDER BY id DESC LIMIT 1 OFFSET $3";
     LOOK_END_OF_CAMPAIGN = "SELECT id FROM contacts WHERE campaign = $1 AND id < $2 \
@@ -226,6 +228,7 @@ pub(crate) fn move_on(
             contact.last_attempt_at,
             contact.duration_s,
             contact.ended_at,
+            contact.terms.priority.rank_at(contact.next_at),
             contact.id,
         ],
     )?;
@@ -276,6 +279,7 @@ fn add(
     let DialWindow { opens_at, closes_at } = rule.window;
     for (id, contact) in ids.iter().zip(contacts) {
         let destination = contact.destination.to_string();
+        let priority = contact.priority.unwrap_or(rule.terms.priority);
         tx.run(
             ADD,
             values![
@@ -295,6 +299,12 @@ fn add(
                 contact.reference.as_str(),
                 contact.parameters.as_str(),
                 rule.result_url.as_deref(),
+                priority,
+                priority.rank_at(shared.next_at),
+                rule.terms.ring_time_max,
+                rule.retry.waits.to_string().as_str(),
+                contact.variables.to_string().as_str(),
+                contact.place.to_string().as_str(),
             ],
         )?;
         tell(tx, *id, None, now, EventKind::Queued, "")?;

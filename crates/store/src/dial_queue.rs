@@ -33,7 +33,7 @@ queries! {
         WHERE n.ready > 0 AND campaigns.state = 'running' ORDER BY n.campaign";
     OPEN_ONES = "SELECT count(*) FROM (SELECT closes_at FROM (SELECT closes_at FROM contacts \
         WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
-        ORDER BY next_at, id LIMIT $3) AS head \
+        ORDER BY rank_at, id LIMIT $3) AS head \
         WHERE closes_at IS NULL OR closes_at > $2 LIMIT $4) AS open_ones";
     NEXT_CLOSING = "SELECT closes_at FROM contacts \
         WHERE state = 'waiting' AND closes_at IS NOT NULL ORDER BY closes_at, id LIMIT 1";
@@ -78,7 +78,8 @@ impl Store {
     /// Takes contacts and writes their attempts down, in one durable transaction; only then may
     /// anything be sent.
     ///
-    /// In a campaign the contact goes first that has been due longest, then the one taken in first.
+    /// In a campaign the contact goes first that ranks first (`Priority::rank_at`), then the one
+    /// taken in first.
     /// The nth attempt of the answer takes the nth trunk; fewer attempts than asked for come back
     /// where campaigns have been stopped or contacts ended since, trunks are too few, or more than
     /// 1,000 are asked of one campaign. Do not

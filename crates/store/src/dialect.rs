@@ -6,7 +6,7 @@
 /// Contacts that are ready in a campaign, in their order: campaign, now, most.
 pub(crate) const READY: &str = "SELECT id, opens_at, closes_at FROM contacts \
     WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
-    ORDER BY next_at, id LIMIT $3";
+    ORDER BY rank_at, id LIMIT $3";
 
 /// Makes parked contacts ready whose time has come: now, most.
 pub(crate) const PROMOTE_DUE: &str = "UPDATE contacts SET parked = 0 WHERE id IN \
@@ -19,7 +19,7 @@ pub(crate) mod postgres {
     /// As [`super::READY`].
     pub(crate) const READY: &str = "SELECT id, opens_at, closes_at FROM contacts \
         WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
-        ORDER BY next_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
+        ORDER BY rank_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
 
     /// As [`super::PROMOTE_DUE`].
     pub(crate) const PROMOTE_DUE: &str = "UPDATE contacts SET parked = 0 WHERE id IN \

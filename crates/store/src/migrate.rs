@@ -11,21 +11,47 @@ queries! {
     RECORD_VERSION = "INSERT INTO schema_versions (version, name) VALUES ($1, $2)";
 }
 
-/// The SQLite migrations by number, without a gap; a released one is never edited.
-const SQLITE: &[(i64, &str, &str)] =
-    &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
+/// A step of the schema, in the words of each database.
+pub(crate) struct Migration {
+    /// Its number.
+    version: i64,
+    /// What it is about.
+    name: &'static str,
+    /// For SQLite.
+    sqlite: &'static str,
+    /// For PostgreSQL.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only SQLite is opened so far"))]
+    pub postgres: &'static str,
+}
+
+/// Names a migration's two files.
+macro_rules! migration {
+    ($version:literal, $name:literal, $file:literal) => {
+        Migration {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(concat!("../migrations/sqlite/", $file)),
+            postgres: include_str!(concat!("../migrations/postgres/", $file)),
+        }
+    };
+}
+
+/// The migrations by number, without a gap; a released one is never edited.
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[migration!(1, "first", "0001_first.sql"), migration!(2, "terms", "0002_terms.sql")];
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.
 pub(crate) fn migrate(writer: &mut Writer) -> Result<(), StoreError> {
     writer.sql().run(CREATE_VERSIONS, &[])?;
     let latest = writer.sql().one(LATEST_VERSION, &[], |row| row.int())?;
-    let (found, known) = (latest.unwrap_or(0), SQLITE.last().map_or(0, |last| last.0));
+    let (found, known) = (latest.unwrap_or(0), MIGRATIONS.last().map_or(0, |last| last.version));
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
-    for (version, name, script) in SQLITE.iter().filter(|migration| migration.0 > found) {
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
+        let Migration { version, name, sqlite, .. } = migration;
         writer.begin(Surety::Power)?;
-        let applied = writer.script(script).and_then(|()| {
+        let applied = writer.script(sqlite).and_then(|()| {
             let recorded = values![*version, *name];
             writer.sql().run(RECORD_VERSION, recorded)
         });

@@ -19,7 +19,8 @@ macro_rules! staged_contact {
              u.opens_at, u.closes_at, 0, u.attempts_max, u.wait_ms, NULL, NULL, 0, u.created_at, \
              NULL, u.dialect, staged.destination, staged.reference, staged.parameters, \
              u.result_url, \
-             (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = u.campaign) \
+             (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = u.campaign), \
+             staged.priority, u.ring_ms, u.waits, staged.variables, staged.place \
              FROM uploads u JOIN staged ON staged.upload = u.id WHERE u.state = 'committed' AND ",
             $where
         )
@@ -29,13 +30,14 @@ macro_rules! staged_contact {
 queries! {
     ABORT = "UPDATE uploads SET state = 'aborted' WHERE id = $1 AND state = 'open'";
     BEGIN = "INSERT INTO uploads (state, account, campaign, application, parked, next_at, \
-        opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, result_url) \
-        VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id";
+        opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, result_url, priority, ring_ms, \
+        waits) VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+        RETURNING id";
     COMMIT = "UPDATE uploads SET state = 'committed' WHERE id = $1 AND state = 'open'";
     COMMITTED = staged_contact!("u.account = $1 AND staged.id = $2");
     FORGET = "DELETE FROM uploads WHERE id = $1";
     FORGET_PART = "DELETE FROM staged WHERE upload = $1 AND id <= $2";
-    IS_OPEN = "SELECT id FROM uploads WHERE id = $1 AND state = 'open'";
+    IS_OPEN = "SELECT next_at, priority FROM uploads WHERE id = $1 AND state = 'open'";
     NEXT_CHORE = "SELECT id, campaign, parked, CASE WHEN state = 'committed' THEN 1 ELSE 0 END \
         FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1";
     NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1 FROM uploads \
@@ -44,10 +46,11 @@ queries! {
         (SELECT id FROM staged WHERE upload = $1 ORDER BY id LIMIT $2) AS part";
     PUBLISH = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
         opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, destination, reference, \
-        parameters, result_url) \
+        parameters, result_url, priority, rank_at, ring_ms, waits, variables, place) \
         SELECT staged.id, u.account, u.campaign, u.application, 'waiting', u.parked, u.next_at, \
         u.opens_at, u.closes_at, u.attempts_max, u.wait_ms, u.created_at, u.dialect, \
-        staged.destination, staged.reference, staged.parameters, u.result_url \
+        staged.destination, staged.reference, staged.parameters, u.result_url, \
+        staged.priority, staged.rank_at, u.ring_ms, u.waits, staged.variables, staged.place \
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $1 AND staged.id >= $2 AND staged.id <= $3 ORDER BY staged.id";
     // Numbered as the contacts are, gaps included.
@@ -55,8 +58,8 @@ queries! {
         SELECT staged.id, staged.id + $1, u.created_at, 'queued', '' \
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $2 AND staged.id >= $3 AND staged.id <= $4 ORDER BY staged.id";
-    STAGE = "INSERT INTO staged (upload, id, destination, reference, parameters) \
-        VALUES ($1, $2, $3, $4, $5)";
+    STAGE = "INSERT INTO staged (upload, id, destination, reference, parameters, priority, \
+        rank_at, variables, place) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     UNSTAGE = "DELETE FROM staged WHERE upload = $1 AND id = $2";
     WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1 \
         FROM uploads u JOIN staged ON staged.upload = u.id \
@@ -183,6 +186,7 @@ pub(crate) fn committed(
 fn begin(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<UploadId, StoreError> {
     let shared = share(tx, now, rule)?;
     let DialWindow { opens_at, closes_at } = rule.window;
+    let waits = rule.retry.waits.to_string();
     let values = values![
         rule.account,
         shared.campaign,
@@ -196,6 +200,9 @@ fn begin(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<UploadId, St
         now,
         rule.dialect,
         rule.result_url.as_deref(),
+        rule.terms.priority,
+        rule.terms.ring_time_max,
+        waits.as_str(),
     ];
     tx.the(BEGIN, values, |row| row.int()).map(UploadId)
 }
@@ -205,14 +212,26 @@ fn stage(
     upload: UploadId,
     contacts: &[NewContact],
 ) -> Result<Vec<ContactId>, StoreError> {
-    if tx.one(IS_OPEN, values![upload], |_| Ok(()))?.is_none() {
-        return Err(unknown(upload));
-    }
+    let open = tx.one(IS_OPEN, values![upload], |row| Ok((row.time()?, row.priority()?)))?;
+    let (next_at, usual) = open.ok_or_else(|| unknown(upload))?;
     let ids = take_ids(tx, contacts.len())?;
     for (id, contact) in ids.iter().zip(contacts) {
         let destination = contact.destination.to_string();
         let (reference, parameters) = (contact.reference.as_str(), contact.parameters.as_str());
-        tx.run(STAGE, values![upload, *id, destination.as_str(), reference, parameters])?;
+        let priority = contact.priority.unwrap_or(usual);
+        let (variables, place) = (contact.variables.to_string(), contact.place.to_string());
+        let values = values![
+            upload,
+            *id,
+            destination.as_str(),
+            reference,
+            parameters,
+            priority,
+            priority.rank_at(next_at),
+            variables.as_str(),
+            place.as_str(),
+        ];
+        tx.run(STAGE, values)?;
     }
     Ok(ids)
 }

@@ -16,6 +16,7 @@ use domain::ids::{
 };
 use domain::outcome::Outcome;
 use domain::retry::RetryRule;
+use domain::terms::{Priority, Terms};
 use domain::time::{DialWindow, Timestamp};
 
 use crate::sqlite::{Row, Value};
@@ -29,7 +30,8 @@ macro_rules! contact_columns {
          contacts.attempts_max, contacts.wait_ms, contacts.last_outcome, contacts.last_attempt_at, \
          contacts.duration_s, contacts.created_at, contacts.ended_at, contacts.dialect, \
          contacts.destination, contacts.reference, contacts.parameters, contacts.result_url, \
-         (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = contacts.campaign)"
+         (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = contacts.campaign), \
+         contacts.priority, contacts.ring_ms, contacts.waits, contacts.variables, contacts.place"
     };
 }
 pub(crate) use contact_columns;
@@ -115,6 +117,12 @@ impl From<Duration> for Value<'_> {
     }
 }
 
+impl From<Priority> for Value<'_> {
+    fn from(priority: Priority) -> Self {
+        Self::Int(i64::from(priority.number()))
+    }
+}
+
 impl From<Dialect> for Value<'_> {
     fn from(dialect: Dialect) -> Self {
         Self::Int(i64::from(dialect.0))
@@ -143,6 +151,12 @@ impl Row<'_> {
     /// The next column, a flag.
     pub(crate) fn flag(&mut self) -> Result<bool, StoreError> {
         Ok(self.int()? != 0)
+    }
+
+    /// The next column, a priority.
+    pub(crate) fn priority(&mut self) -> Result<Priority, StoreError> {
+        let number = self.number()?;
+        Priority::new(number).ok_or_else(|| self.damaged(&number.to_string()))
     }
 
     /// The next column, a number of the type that is asked for.
@@ -265,6 +279,19 @@ impl Row<'_> {
         let window = DialWindow { opens_at: self.maybe_time()?, closes_at: self.maybe_time()? };
         let attempts = self.number()?;
         let (attempts_max, wait_ms) = (self.number()?, self.number()?);
+        let last_outcome = self.maybe_outcome()?;
+        let last_attempt_at = self.maybe_time()?;
+        let duration_s = self.number()?;
+        let created_at = self.time()?;
+        let ended_at = self.maybe_time()?;
+        let dialect = self.dialect()?;
+        let destination = self.name(|text| text.parse().ok())?;
+        let (reference, parameters) = (self.text()?, self.text()?);
+        let result_url = self.maybe_text()?;
+        let redial_in_doubt = self.flag()?;
+        let priority = self.priority()?;
+        let ring_time_max = self.maybe_number()?.map(Duration::from_millis);
+        let waits = self.name(|text| text.parse().ok())?;
         Ok(Contact {
             id,
             account,
@@ -274,21 +301,25 @@ impl Row<'_> {
             next_at,
             window,
             attempts,
-            last_outcome: self.maybe_outcome()?,
-            last_attempt_at: self.maybe_time()?,
-            duration_s: self.number()?,
-            created_at: self.time()?,
-            ended_at: self.maybe_time()?,
-            dialect: self.dialect()?,
-            destination: self.name(|text| text.parse().ok())?,
-            reference: self.text()?,
-            parameters: self.text()?,
-            result_url: self.maybe_text()?,
+            last_outcome,
+            last_attempt_at,
+            duration_s,
+            created_at,
+            ended_at,
+            dialect,
+            destination,
+            reference,
+            parameters,
+            result_url,
             retry: RetryRule {
                 attempts_max,
                 wait: Duration::from_millis(wait_ms),
-                redial_in_doubt: self.flag()?,
+                waits,
+                redial_in_doubt,
             },
+            terms: Terms { priority, ring_time_max },
+            variables: self.name(|text| text.parse().ok())?,
+            place: self.name(|text| text.parse().ok())?,
         })
     }
 

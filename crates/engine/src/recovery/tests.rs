@@ -7,6 +7,7 @@ use domain::event::EventKind;
 use domain::ids::AccountId;
 use domain::outcome::Disposition;
 use domain::retry::RetryRule;
+use domain::terms::Terms;
 use domain::time::DialWindow;
 use store::{Begun, Reader, StoreConfig};
 
@@ -32,14 +33,11 @@ async fn begun(store: &Store, redial_in_doubt: bool) -> (AccountId, Begun) {
         },
         window: DialWindow::ALWAYS,
         retry: RetryRule { attempts_max: 3, ..RetryRule::ONCE },
+        terms: Terms::default(),
         result_url: None,
         dialect: Dialect(0),
     };
-    let contact = NewContact {
-        destination: "15550100".parse().unwrap(),
-        reference: String::new(),
-        parameters: String::new(),
-    };
+    let contact = NewContact::new("15550100".parse().unwrap());
     store.add_contacts(T0, &rule, vec![contact]).await.unwrap();
     let demands = store.demands(T0, 10).await.unwrap();
     let campaign = demands[0].campaign;

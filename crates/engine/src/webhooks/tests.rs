@@ -7,6 +7,7 @@ use domain::application::{ApplicationSpec, ScriptSource};
 use domain::contact::{ContactRule, NewContact};
 use domain::ids::{AccountId, ContactId};
 use domain::retry::RetryRule;
+use domain::terms::Terms;
 use domain::time::DialWindow;
 use futures_util::future::join_all;
 use store::{Delivery, Reader, StoreConfig, WebhookState};
@@ -90,18 +91,14 @@ impl House {
                 dialect,
             },
             window: DialWindow::ALWAYS,
-            retry: RetryRule {
-                attempts_max: 1,
-                wait: Duration::from_secs(60),
-                redial_in_doubt: false,
-            },
+            retry: RetryRule { wait: Duration::from_secs(60), ..RetryRule::ONCE },
+            terms: Terms::default(),
             result_url: Some(url.to_string()),
             dialect,
         };
         let contact = NewContact {
-            destination: "tel:+16175551234".parse().unwrap(),
             reference: "r".to_owned(),
-            parameters: String::new(),
+            ..NewContact::new("tel:+16175551234".parse().unwrap())
         };
         let now = Timestamp::from_millis(self.now.load(Ordering::SeqCst));
         let contacts = self.store.add_contacts(now, &rule, vec![contact; count]).await.unwrap();

@@ -11,6 +11,7 @@ use domain::contact::{ContactRule, NewContact, TEXT_MAX};
 use domain::ids::AccountId;
 use domain::number::Destination;
 use domain::retry::RetryRule;
+use domain::terms::Terms;
 use domain::time::{DialWindow, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -179,7 +180,7 @@ impl NewCall {
             let retry = fields.object("retry", retry);
             let result_url = web_address(fields, "result_url");
             Some(Self {
-                contact: NewContact { destination: destination?, reference, parameters },
+                contact: NewContact { reference, parameters, ..NewContact::new(destination?) },
                 campaign: campaign.unwrap_or(DEFAULT_CAMPAIGN).to_owned(),
                 script: script?,
                 window: window.unwrap_or_default(),
@@ -202,6 +203,7 @@ impl NewCall {
             },
             window: self.window,
             retry: self.retry,
+            terms: Terms::default(),
             result_url: self.result_url.clone(),
             dialect,
         }
@@ -433,5 +435,5 @@ fn moment<'v>(fields: &mut Fields<'v>, name: &'static str) -> Option<(Timestamp,
 fn retry(fields: &mut Fields<'_>) -> RetryRule {
     let attempts_max = fields.number("attempts_max", ATTEMPTS).unwrap_or(1);
     let wait_s = fields.number("wait_s", WAIT_S).unwrap_or(WAIT_DEFAULT_S);
-    RetryRule { attempts_max, wait: Duration::from_secs(wait_s.into()), redial_in_doubt: false }
+    RetryRule { attempts_max, wait: Duration::from_secs(wait_s.into()), ..RetryRule::ONCE }
 }

@@ -12,6 +12,7 @@ use domain::contact::{ContactRule, NewContact, TEXT_MAX};
 use domain::ids::AccountId;
 use domain::number::Destination;
 use domain::retry::RetryRule;
+use domain::terms::Terms;
 use domain::time::{DialWindow, Timestamp};
 
 use crate::Facade;
@@ -114,7 +115,7 @@ impl QueueCall {
         match (fields.finish(), destination, order) {
             (Ok(echo), Some(destination), Some(order)) => Ok(Self {
                 order: Order { echo, ..order },
-                contact: NewContact { destination, reference, parameters },
+                contact: NewContact { reference, parameters, ..NewContact::new(destination) },
             }),
             (refusals, _, _) => Err(refusals.err().unwrap_or_default()),
         }
@@ -165,6 +166,7 @@ impl Order {
             },
             window: self.window,
             retry: self.retry,
+            terms: Terms::default(),
             result_url: self.result_url.clone(),
             dialect,
         }
@@ -272,7 +274,7 @@ impl<'a> Fields<'a> {
         RetryRule {
             attempts_max: retries + 1,
             wait: Duration::from_secs(interval_s.into()),
-            redial_in_doubt: false,
+            ..RetryRule::ONCE
         }
     }
 

@@ -1,9 +1,12 @@
 //! Taking contacts in and finding them again.
 
+use std::time::Duration;
+
 use domain::contact::{Contact, ContactState};
 use domain::event::EventKind;
 use domain::ids::{AccountId, ApplicationId, ContactId};
 use domain::outcome::Disposition;
+use domain::terms::{Priority, Terms};
 use store::{ContactFilter, StoreError};
 
 use crate::support::{Home, at, contacts, rule};
@@ -32,6 +35,11 @@ async fn contact_is_read_as_it_was_taken_in() {
     let mut new = contacts(1);
     new[0].destination = "+15550101;ani=5550199;postd=12#,3".parse().unwrap();
     new[0].parameters = "name=J\u{f6}rg&x='\"".into();
+    new[0].priority = Some(Priority::HIGHEST);
+    new[0].variables.add("first name", "J\u{f6}rg & %3d = co").unwrap();
+    new[0].place.zone = Some("America/Chicago".into());
+    rule.retry.waits = "busy=1000,invalid_number=stop".parse().unwrap();
+    rule.terms.ring_time_max = Some(Duration::from_secs(45));
     let ids = home.store.add_contacts(at(7), &rule, new.clone()).await.unwrap();
     let read = home.reader.contact(home.account, ids[0]).await.unwrap().unwrap();
     let expected = Contact {
@@ -42,6 +50,9 @@ async fn contact_is_read_as_it_was_taken_in() {
         destination: new[0].destination.clone(),
         reference: new[0].reference.clone(),
         parameters: new[0].parameters.clone(),
+        variables: new[0].variables.clone(),
+        place: new[0].place.clone(),
+        terms: Terms { priority: Priority::HIGHEST, ..rule.terms },
         window: rule.window,
         retry: rule.retry,
         result_url: rule.result_url.clone(),

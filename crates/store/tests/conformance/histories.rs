@@ -9,6 +9,7 @@ use domain::dial_queue::{Share, deal};
 use domain::event::EventKind;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId, WebhookId};
 use domain::outcome::Outcome;
+use domain::terms::Priority;
 use domain::time::{DialWindow, Timestamp};
 use domain::webhook::DeliveryVerdict;
 use proptest::prelude::*;
@@ -127,6 +128,11 @@ impl Pair {
         rule.application.parameters = format!("parameters {}", nth % 2);
         rule.retry.attempts_max = 1 + (nth as u32 % 3);
         rule.retry.wait = Duration::from_secs(if nth == 5 { 0 } else { 60 });
+        rule.terms.priority = Priority::new(1 + (nth as u8 % 10)).unwrap();
+        if nth == 2 {
+            rule.retry.waits = "busy=30000,no_answer=stop,machine=90000".parse().unwrap();
+            rule.terms.ring_time_max = Some(Duration::from_secs(45));
+        }
         rule.result_url = match nth {
             0 => None,
             nth => Some(format!("http://{}.example/result", nth % 3)),

@@ -12,6 +12,7 @@ use domain::dial_queue::Share;
 use domain::ids::{AccountId, CampaignId, TrunkId};
 use domain::outcome::Outcome;
 use domain::retry::RetryRule;
+use domain::terms::Terms;
 use domain::time::{DialWindow, Timestamp};
 use store::{Begun, Reader, Store, StoreConfig};
 use tempfile::TempDir;
@@ -98,7 +99,8 @@ pub(crate) fn rule(account: AccountId) -> ContactRule {
             dialect: Dialect(0),
         },
         window: DialWindow::ALWAYS,
-        retry: RetryRule { attempts_max: 3, wait: Duration::from_secs(60), redial_in_doubt: false },
+        retry: RetryRule { attempts_max: 3, wait: Duration::from_secs(60), ..RetryRule::ONCE },
+        terms: Terms::default(),
         result_url: Some("http://a.example/result".into()),
         dialect: Dialect(0),
     }
@@ -107,9 +109,8 @@ pub(crate) fn rule(account: AccountId) -> ContactRule {
 /// `many` contacts with numbers of their own.
 pub(crate) fn contacts(many: usize) -> Vec<NewContact> {
     let contact = |nth| NewContact {
-        destination: format!("+1555{nth:07}").parse().unwrap(),
         reference: format!("ref {nth}"),
-        parameters: String::new(),
+        ..NewContact::new(format!("+1555{nth:07}").parse().unwrap())
     };
     (1..=many).map(contact).collect()
 }

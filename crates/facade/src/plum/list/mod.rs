@@ -290,7 +290,7 @@ fn new_contact(
             return Err(format!("{name} has a NUL, expected text"));
         }
     }
-    Ok(NewContact { destination, reference: reference.to_owned(), parameters })
+    Ok(NewContact { reference: reference.to_owned(), parameters, ..NewContact::new(destination) })
 }
 
 fn rejected(row: u64, phone_number: &str, reference: &str, reason: String) -> ListRow {

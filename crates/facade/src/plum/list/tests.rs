@@ -18,7 +18,7 @@ fn rows(file: &[u8], chunk: usize) -> Result<Vec<String>, ListError> {
 fn sentence(row: &ListRow) -> String {
     match row {
         ListRow::Contact { row, contact } => {
-            let NewContact { destination, reference, parameters } = contact;
+            let NewContact { destination, reference, parameters, .. } = contact;
             format!("{row}: {destination} [{reference}] [{parameters}]")
         }
         ListRow::Rejected(Rejection { row, phone_number, message_reference, reason }) => {
