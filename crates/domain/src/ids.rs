@@ -36,6 +36,8 @@ ids! {
     ContactId;
     /// One try at delivering a webhook.
     DeliveryId;
+    /// An address of a client that is told of what happens.
+    EndpointId;
     /// A fact about a call.
     EventId;
     /// A route to the network. Trunks come from the configuration, in its order, from 1.

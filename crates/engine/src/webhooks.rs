@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::number::Masked;
 use domain::time::Timestamp;
-use domain::webhook::{DeliveryVerdict, after_delivery};
+use domain::webhook::{DeliveryVerdict, Reception, Schedule, after_delivery};
 use facade::Facade;
 use facade::zone::Zone;
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -95,7 +95,7 @@ struct Done {
 
 /// What came of a POST.
 struct Posted {
-    accepted: bool,
+    reception: Reception,
     status: Option<u16>,
     detail: String,
     retry_after: Option<Duration>,
@@ -190,11 +190,12 @@ where
             .increment(1);
         let at = (self.now)();
         let verdict = verdict(&owed, &posted, at);
-        let Posted { accepted, status, detail, .. } = posted;
+        let accepted = posted.reception == Reception::Taken;
+        let Posted { status, detail, .. } = posted;
         let number = Masked(owed.contact.destination.dialed()).to_string();
         let story =
             format!("result of contact {} ({number}) was not taken: {detail}", owed.contact.id);
-        if verdict == DeliveryVerdict::GivenUp {
+        if matches!(verdict, DeliveryVerdict::GivenUp | DeliveryVerdict::Gone) {
             tracing::error!(
                 webhook.id = %owed.webhook, contact.id = %owed.contact.id,
                 "given up after {} deliveries: {story}", owed.deliveries + 1,
@@ -290,11 +291,13 @@ impl Desk {
 
 impl Posted {
     fn failed(result: &'static str, detail: String) -> Self {
-        Self { accepted: false, status: None, detail, retry_after: None, result }
+        let reception = Reception::Refused;
+        Self { reception, status: None, detail, retry_after: None, result }
     }
 
     fn answered(facade: Facade, answer: &Answer, now: Timestamp) -> Self {
-        let accepted = facade.accepted(answer.status, &answer.body);
+        let reception = facade.reception(answer.status, &answer.body);
+        let accepted = reception == Reception::Taken;
         let detail = match answer.status {
             _ if accepted => String::new(),
             200..300 => "the answer does not say that the result was taken".to_owned(),
@@ -302,11 +305,11 @@ impl Posted {
             status => format!("the server answered {status}"),
         };
         let retry_after = match answer.status {
-            429 | 503 => retry_after(&answer.headers, now),
+            429 | 502..=504 => retry_after(&answer.headers, now),
             _ => None,
         };
         let result = if accepted { "accepted" } else { "not_taken" };
-        Self { accepted, status: Some(answer.status), detail, retry_after, result }
+        Self { reception, status: Some(answer.status), detail, retry_after, result }
     }
 }
 
@@ -314,12 +317,15 @@ impl Posted {
 fn verdict(owed: &Owed, posted: &Posted, now: Timestamp) -> DeliveryVerdict {
     let delivery = owed.deliveries.saturating_add(1);
     let spread = spread(owed.webhook.0, delivery);
-    match after_delivery(posted.accepted, delivery, owed.owed_since, now, spread) {
+    let schedule = Facade::of(owed.dialect).map_or(Schedule::Legacy, Facade::schedule);
+    match after_delivery(schedule, posted.reception, delivery, owed.owed_since, now, spread) {
         DeliveryVerdict::RetryAt(at) => {
             let asked = posted.retry_after.map_or(at, |wait| now + wait);
             DeliveryVerdict::RetryAt(at.max(asked))
         }
-        verdict @ (DeliveryVerdict::Delivered | DeliveryVerdict::GivenUp) => verdict,
+        verdict @ (DeliveryVerdict::Delivered
+        | DeliveryVerdict::GivenUp
+        | DeliveryVerdict::Gone) => verdict,
     }
 }
 

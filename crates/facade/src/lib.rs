@@ -17,6 +17,7 @@ pub mod zone;
 use domain::application::Dialect;
 use domain::contact::Contact;
 use domain::outcome::CalleeType;
+use domain::webhook::{Reception, Schedule};
 
 use zone::Zone;
 
@@ -87,11 +88,33 @@ impl Facade {
         }
     }
 
-    /// Whether this answer of the result URL says that the client has the result.
-    pub fn accepted(self, status: u16, body: &[u8]) -> bool {
-        match self {
+    /// What this answer of the result URL says of the result.
+    pub fn reception(self, status: u16, body: &[u8]) -> Reception {
+        let taken = match self {
             Self::Native => native::callback::accepted(status),
             Self::Plum => plum::callback::accepted(status, body),
+        };
+        match status {
+            _ if taken => Reception::Taken,
+            // RFC 9110 §15.5.11: gone, and likely for good.
+            410 => Reception::Gone,
+            _ => Reception::Refused,
+        }
+    }
+
+    /// When a result that was not taken is posted again.
+    pub const fn schedule(self) -> Schedule {
+        match self {
+            Self::Native => Schedule::Standard,
+            Self::Plum => Schedule::Legacy,
+        }
+    }
+
+    /// Whether results are signed.
+    pub const fn signs(self) -> bool {
+        match self {
+            Self::Native => true,
+            Self::Plum => false,
         }
     }
 
@@ -112,5 +135,14 @@ mod tests {
     fn every_facade_is_found_by_its_tag_and_no_other_tag_is() {
         assert!(Facade::ALL.iter().all(|facade| Facade::of(facade.dialect()) == Some(*facade)));
         assert_eq!(Facade::of(Dialect(200)), None);
+    }
+
+    #[test]
+    fn server_that_is_gone_says_so_by_410_in_every_facade() {
+        for facade in Facade::ALL {
+            assert_eq!(facade.reception(410, b"completed"), Reception::Gone);
+            assert_eq!(facade.reception(200, b"completed"), Reception::Taken);
+            assert_eq!(facade.reception(302, b"completed"), Reception::Refused);
+        }
     }
 }

@@ -18,6 +18,7 @@ use domain::outcome::{CalleeType, Disposition, Outcome};
 use domain::retry::RetryRule;
 use domain::terms::{Place, Terms, Variables};
 use domain::time::{DialWindow, Timestamp};
+use domain::webhook::Reception;
 use facade::Facade;
 use facade::form::Form;
 use facade::native::answer as native;
@@ -443,7 +444,7 @@ fn native_call_is_shown_with_attempts_events_and_deliveries() {
 fn results_are_taken_by_plums_text_and_by_any_native_success() {
     let taken = |facade: Facade| {
         [(200, "completed"), (200, "thanks"), (204, ""), (500, "completed")]
-            .map(|(status, body)| facade.accepted(status, body.as_bytes()))
+            .map(|(status, body)| facade.reception(status, body.as_bytes()) == Reception::Taken)
     };
     assert_eq!(taken(Facade::Plum), [true, false, false, false]);
     assert_eq!(taken(Facade::Native), [true, true, true, false]);

@@ -261,7 +261,7 @@ fn settle(
 ) -> Result<(), StoreError> {
     let (state, next_at, ended_at) = match verdict {
         DeliveryVerdict::Delivered => (WebhookState::Delivered, None, Some(at)),
-        DeliveryVerdict::GivenUp => (WebhookState::GivenUp, None, Some(at)),
+        DeliveryVerdict::GivenUp | DeliveryVerdict::Gone => (WebhookState::GivenUp, None, Some(at)),
         DeliveryVerdict::RetryAt(next_at) => (WebhookState::Owed, Some(next_at), None),
     };
     let values = values![state.name(), next_at, ended_at, webhook];

@@ -202,7 +202,7 @@ async fn every_fault_of_a_result_url_delays_its_own_results_alone() {
         .await,
         faulty(5, |_| Reply::Reset).await,
         faulty(5, |_| ok("<html>completed</html>")).await,
-        faulty(5, |_| status("410 Gone")).await,
+        faulty(5, |_| status("404 Not Found")).await,
         faulty(5, move |_| Reply::Say(answer("302 Found", &elsewhere, "completed"))).await,
         Server::start(move |_| {
             let odd = flapping.fetch_add(1, Ordering::SeqCst) % 2 == 1;
@@ -305,6 +305,17 @@ async fn result_that_nobody_takes_is_given_up_after_three_days() {
     house.recorded(contact, 1).await;
     house.pass(Duration::from_secs(72 * 3_600));
     house.recorded(contact, 2).await;
+    assert_eq!(house.state(contact).await, WebhookState::GivenUp);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn result_url_that_is_gone_is_asked_no_more() {
+    let mut house = House::new().await;
+    let server = Server::start(|_| status("410 Gone")).await;
+    let contact = house.owe(Facade::Plum, &server.url("/"), 1).await[0];
+    house.run();
+    house.recorded(contact, 1).await;
     assert_eq!(house.state(contact).await, WebhookState::GivenUp);
     house.stop().await;
 }

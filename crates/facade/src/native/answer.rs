@@ -6,6 +6,7 @@ use domain::contact::{Contact, ContactState};
 use domain::event;
 use domain::outcome::Outcome;
 use domain::time::Timestamp;
+use domain::webhook::Topic;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -410,21 +411,30 @@ impl Event {
 
 /// The stored detail is for programs of ours; here a time is a time and an outcome our word for it.
 fn detail(event: &event::Event) -> String {
-    match event.kind {
-        event::EventKind::RetryScheduled => match event.detail.parse() {
+    let topic = Topic::of_fact(event.kind);
+    topic.map_or_else(|| event.detail.clone(), |topic| fact_detail(topic, &event.detail))
+}
+
+/// The same for what an endpoint is told.
+pub(super) fn fact_detail(topic: Topic, detail: &str) -> String {
+    match topic {
+        Topic::CallRetryScheduled => match detail.parse() {
             Ok(seconds) => rfc_3339(Timestamp::from_seconds(seconds)),
-            Err(_) => event.detail.clone(),
+            Err(_) => detail.to_owned(),
         },
-        event::EventKind::Ended => match Outcome::from_name(&event.detail) {
+        Topic::CallEnded => match Outcome::from_name(detail) {
             Some(Outcome::Answered(_)) => "answered".to_owned(),
-            Some(_) | None => event.detail.clone(),
+            Some(_) | None => detail.to_owned(),
         },
-        event::EventKind::Answered
-        | event::EventKind::Dialing
-        | event::EventKind::Done
-        | event::EventKind::Queued
-        | event::EventKind::Ringing
-        | event::EventKind::ScriptError => event.detail.clone(),
+        Topic::CallAnswered
+        | Topic::CallDialing
+        | Topic::CallRinging
+        | Topic::CallScriptError
+        | Topic::ContactCanceled
+        | Topic::ContactCompleted
+        | Topic::ContactExpired
+        | Topic::ContactFailed
+        | Topic::Test => detail.to_owned(),
     }
 }
 

@@ -7,4 +7,5 @@ pub mod callback;
 mod json;
 pub mod problem;
 pub mod request;
+pub mod signature;
 pub mod words;

@@ -207,18 +207,6 @@ pub const fn session_callee_type(callee_type: Option<CalleeType>) -> &'static st
     }
 }
 
-/// The type of a result that tells of a call's end in this state.
-pub const fn result_type(state: CallState) -> &'static str {
-    match state {
-        CallState::Canceled => "call.canceled",
-        CallState::Completed => "call.completed",
-        CallState::Expired => "call.expired",
-        CallState::Failed => "call.failed",
-        // Only an ended call owes a result.
-        CallState::Calling | CallState::Waiting => "call.changed",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,7 +110,7 @@ async fn busy_callee_is_called_again_and_both_attempts_are_counted() {
         }))
         .await;
     let result: serde_json::Value = serde_json::from_str(&customer.result().await.body).unwrap();
-    assert_eq!(result["type"], "call.completed");
+    assert_eq!(result["type"], "contact.completed");
     assert_eq!(result["data"]["attempts_made"], 2);
     let call = scene.server.until_state(&id, "completed").await;
     let attempts = call["attempts"].as_array().unwrap();

@@ -83,7 +83,7 @@ impl Ledger {
         hook.leased_until = None;
         match verdict {
             DeliveryVerdict::Delivered => hook.over = Some((true, at)),
-            DeliveryVerdict::GivenUp => hook.over = Some((false, at)),
+            DeliveryVerdict::GivenUp | DeliveryVerdict::Gone => hook.over = Some((false, at)),
             DeliveryVerdict::RetryAt(next_at) => hook.next_at = next_at,
         }
     }
