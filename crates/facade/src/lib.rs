@@ -5,6 +5,7 @@
 //! word. Time and time zone are arguments; nothing here reads a clock, a file or a socket.
 
 pub mod form;
+pub mod import;
 pub mod multipart;
 pub mod native;
 pub mod plum;
