@@ -61,7 +61,11 @@ pub(crate) async fn run(
         return never_dialed(now, Outcome::Canceled, reason);
     }
     let post_dial = begun.contact.destination.post_dial().map(str::to_owned);
-    let call = Call::new(now, parts.limits, post_dial);
+    let limits = CallLimits {
+        ring_time_max: begun.contact.terms.ring_time_max.unwrap_or(parts.limits.ring_time_max),
+        ..parts.limits
+    };
+    let call = Call::new(now, limits, post_dial);
     let mut task =
         CallTask { parts, begun, call, leg: None, script: None, inputs: VecDeque::new() };
     loop {

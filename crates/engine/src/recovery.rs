@@ -45,8 +45,8 @@ pub enum RecoveryError {
 /// Settles the open attempts: what was never sent waits again; what may have rung is in doubt.
 ///
 /// An attempt in doubt ends at once, so that its result is not held back, and is dialed again only
-/// if its campaign says so. Its phone may ring on for as long as `ring_time_max`, so it keeps its
-/// slot that long.
+/// if its campaign says so. Its phone may ring on for as long as its contact allows, `ring_time_max`
+/// where that says nothing, so it keeps its slot that long.
 pub(crate) async fn recover(
     store: &Store,
     path: &Path,
@@ -69,6 +69,7 @@ pub(crate) async fn recover(
             continue;
         }
         store.finish_attempt(attempt.id, &end_in_doubt(&attempt, now)).await?;
+        let ring_time_max = contact.terms.ring_time_max.unwrap_or(ring_time_max);
         held.push((now + ring_time_max, attempt.trunk));
         in_doubt.push((attempt, contact));
         *counts.entry("in doubt").or_default() += 1;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::application::ScriptSource;
-use domain::number::Destination;
+use domain::contact::Contact;
 use domain::time::Timestamp;
 use facade::Facade;
 use futures_util::FutureExt;
@@ -84,7 +84,7 @@ impl ScriptHost {
             preparing: None,
             prompts: VecDeque::new(),
         };
-        let session = session(&begun.contact.destination, facade);
+        let session = session(&begun.contact, facade);
         Ok((host, Input::Start { session, page }))
     }
 
@@ -228,7 +228,9 @@ async fn ready(preparing: &mut Option<BoxFuture<'static, Prepared>>) -> Prepared
 }
 
 /// What the script may know of its call.
-fn session(destination: &Destination, facade: Facade) -> Session {
+fn session(contact: &Contact, facade: Facade) -> Session {
+    let destination = &contact.destination;
+    let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     Session {
         local_uri: destination.caller_id().map(|id| format!("tel:{id}")).unwrap_or_default(),
         remote_uri: format!("tel:{}", destination.dialed()),
@@ -236,7 +238,7 @@ fn session(destination: &Destination, facade: Facade) -> Session {
         protocol_version: "2.0".into(),
         // Nobody listens for the callee's type yet, so it is unknown from the start.
         callee_type: facade.session_callee_type(Some(domain::outcome::CalleeType::Unknown)).into(),
-        parameters: std::collections::BTreeMap::new(),
+        parameters: contact.variables.iter().map(pair).collect(),
     }
 }
 

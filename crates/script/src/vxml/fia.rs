@@ -181,6 +181,7 @@ impl Vxml {
 
     fn start(&mut self, session: Session, page: StartPage) {
         self.phase = Phase::Busy;
+        self.scopes.import(&session.parameters);
         let begun = self.scopes.set_session("connection", connection(session)).and_then(|()| {
             self.scopes.open(super::scope::Level::Application)?;
             self.load_first(page)

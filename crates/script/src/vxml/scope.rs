@@ -3,7 +3,7 @@
 //! Until an expression needs ECMAScript, variables live here; then they move into the engine,
 //! which keeps them from there on. Whoever asks does not see the difference.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::time::Timestamp;
 
@@ -30,6 +30,8 @@ pub(crate) struct Scopes {
     told: Option<Timestamp>,
     /// Expressions evaluated since the last input.
     evaluations: u32,
+    /// What every application scope begins with.
+    imported: Vec<(String, Value)>,
 }
 
 const LEVELS: usize = 5;
@@ -71,6 +73,7 @@ impl Scopes {
             now: Timestamp::default(),
             told: None,
             evaluations: 0,
+            imported: Vec::new(),
         }
     }
 
@@ -99,12 +102,29 @@ impl Scopes {
             self.own_root = false;
         }
         match &mut self.store {
-            Store::Here(here) => {
-                here.clear(level);
-                Ok(())
-            }
-            Store::Engine(engine) => engine.open(level),
+            Store::Here(here) => here.clear(level),
+            Store::Engine(engine) => engine.open(level)?,
         }
+        if level == Level::Application {
+            for (name, value) in self.imported.clone() {
+                self.set(level, &name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Values of the client's request become variables of every application scope from now on,
+    /// under names that scripts can write.
+    pub(crate) fn import(&mut self, values: &BTreeMap<String, String>) {
+        let mut names = BTreeMap::new();
+        // Names that are variables already come first: none is lost to one that becomes alike.
+        for exact in [true, false] {
+            for (name, value) in values.iter().filter(|(name, _)| is_variable(name) == exact) {
+                names.entry(variable_name(name)).or_insert(value);
+            }
+        }
+        let value = |(name, value): (String, &String)| (name, Value::text(value.as_str()));
+        self.imported = names.into_iter().map(value).collect();
     }
 
     /// The document's scope is the application's from now on.
@@ -430,6 +450,20 @@ impl Scopes {
 }
 
 const LAST_RESULT: &str = "lastresult$";
+
+/// Whether scripts can write this name as that of a variable of the application.
+fn is_variable(name: &str) -> bool {
+    let taken = NAMES.iter().any(|(scope, _)| *scope == name) || name == LAST_RESULT;
+    simple::is_identifier(name) && !simple::is_reserved(name) && !taken
+}
+
+/// The name under which a value is imported: signs that no name has become `_`, and one stands
+/// before what begins with a digit or means something else.
+fn variable_name(name: &str) -> String {
+    let sign = |c: char| if c.is_alphanumeric() || c == '_' || c == '$' { c } else { '_' };
+    let plain: String = name.chars().map(sign).collect();
+    if is_variable(&plain) { plain } else { format!("_{plain}") }
+}
 
 /// What a document may name a variable (VoiceXML 2.0 §5.1).
 fn check_name(name: &str) -> Result<(), Fault> {

@@ -208,3 +208,71 @@ fn variables_have_a_limit_before_the_engine_has_its_own() {
     let fault = scopes.set(Level::Application, "other", Value::text("x".repeat(50))).unwrap_err();
     assert!(fault.is_limit() && fault.message.contains("variable_bytes_max"));
 }
+
+/// Scopes that imported values of these names, before any engine and with one.
+fn imported(names: &[&str], look: impl Fn(&mut Scopes)) {
+    for started in [false, true] {
+        let mut scopes = Scopes::new(&Limits::default(), 1);
+        let values = names.iter().map(|name| ((*name).to_owned(), format!("value of {name}")));
+        scopes.import(&values.collect());
+        scopes.open(Level::Application).unwrap();
+        scopes.open(Level::Document).unwrap();
+        if started {
+            scopes.evaluate(&expr("1 + 1")).unwrap();
+        }
+        look(&mut scopes);
+    }
+}
+
+/// Checklist 1-041.
+#[test]
+fn imported_values_are_variables_of_every_application() {
+    imported(&["name"], |scopes| {
+        let read =
+            |scopes: &mut Scopes, text: &str| scopes.evaluate(&expr(text)).unwrap().to_text();
+        assert_eq!(read(scopes, "name"), "value of name");
+        assert_eq!(read(scopes, "application.name + '!'"), "value of name!");
+        scopes.assign("name", &expr("'other'")).unwrap();
+        assert_eq!(read(scopes, "name"), "other");
+        // A page of another application begins anew.
+        scopes.open(Level::Application).unwrap();
+        assert_eq!(read(scopes, "name"), "value of name");
+    });
+}
+
+#[test]
+fn application_that_is_one_document_has_imported_values_too() {
+    let mut scopes = Scopes::new(&Limits::default(), 1);
+    scopes.import(&[("name".to_owned(), "Ann".to_owned())].into());
+    scopes.open(Level::Application).unwrap();
+    scopes.share_document().unwrap();
+    assert_eq!(scopes.evaluate(&expr("document.name")).unwrap().to_text(), "Ann");
+    assert_eq!(scopes.evaluate(&expr("name.length")).unwrap().to_text(), "3");
+}
+
+#[test]
+fn names_that_scripts_cannot_write_are_imported_in_a_safe_form() {
+    let names = ["first name", "2nd", "class", "session", "lastresult$", "größe", "a.b", ""];
+    imported(&names, |scopes| {
+        for (variable, name) in [
+            ("first_name", "first name"),
+            ("_2nd", "2nd"),
+            ("_class", "class"),
+            ("_session", "session"),
+            ("_lastresult$", "lastresult$"),
+            ("größe", "größe"),
+            ("a_b", "a.b"),
+            ("_", ""),
+        ] {
+            let value = scopes.evaluate(&expr(variable)).unwrap();
+            assert_eq!(value.to_text(), format!("value of {name}"), "{variable}");
+        }
+    });
+}
+
+#[test]
+fn name_that_is_a_variable_comes_before_one_that_becomes_alike() {
+    imported(&["a b", "a_b", "a-b"], |scopes| {
+        assert_eq!(scopes.evaluate(&expr("a_b")).unwrap().to_text(), "value of a_b");
+    });
+}
