@@ -46,7 +46,7 @@ fn told(found: &(Layout, Vec<ImportRow>)) -> String {
             }
         }
     }
-    out
+    out.replace('\r', "")
 }
 
 fn check(file: &str, expected: &Expect) {

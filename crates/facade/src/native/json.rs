@@ -103,6 +103,32 @@ impl<'v> Fields<'v> {
         Some(value)
     }
 
+    /// Whether the field is there and holds a text.
+    pub(super) fn is_text(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(Value::is_string)
+    }
+
+    /// An object of texts; what is none is refused and left out.
+    pub(super) fn texts(&mut self, name: &'static str) -> Vec<(&'v str, &'v str)> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let Value::Object(map) = value else {
+            self.refuse_type(name, value, "an object of texts");
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for (key, value) in map {
+            match value {
+                Value::String(text) if !text.contains('\0') => {
+                    texts.push((key.as_str(), text.as_str()));
+                }
+                value => self.refuse_type(name, value, "an object of texts"),
+            }
+        }
+        texts
+    }
+
     /// Whether the field is there, whatever it holds.
     pub(super) fn has(&self, name: &str) -> bool {
         self.map.get(name).is_some_and(|value| !value.is_null())

@@ -4,8 +4,10 @@
 
 pub mod answer;
 pub mod callback;
+pub mod import;
 mod json;
 pub mod problem;
 pub mod request;
+mod rule;
 pub mod signature;
 pub mod words;

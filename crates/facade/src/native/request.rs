@@ -3,42 +3,24 @@
 //! A body is read whole: all its mistakes are named at once. Unknown fields are refused, for a
 //! misspelled one would silently do nothing.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use domain::application::{ApplicationSpec, ScriptSource};
-use domain::campaign::{CampaignState, DEFAULT_CAMPAIGN, NAME_MAX};
+use domain::campaign::{CampaignState, NAME_MAX};
 use domain::contact::{ContactRule, NewContact, TEXT_MAX};
 use domain::ids::AccountId;
 use domain::number::Destination;
-use domain::retry::RetryRule;
-use domain::terms::Terms;
-use domain::time::{DialWindow, Timestamp};
+use domain::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::json::{self, Fields};
+use super::rule::{self, Rule};
 use super::words::CallState;
-use crate::Facade;
 use crate::refusal::{Mistake, Refusal};
-use crate::web_url;
-use crate::when::MOMENT_MAX;
-use crate::zone::parse_rfc_3339;
 
 /// Longest number or destination, in characters.
 const NUMBER_MAX: usize = 128;
-/// Longest address, in characters; proxies and logs begin to cut beyond it.
-const URL_MAX: usize = 2_048;
-/// Longest text to speak, in characters: some five minutes of speech.
-const SAY_MAX: usize = 4_000;
-/// Longest document given with a call, in characters; larger ones belong behind an address.
-const DOCUMENT_MAX: usize = 256 * 1024;
-/// Attempts in all.
-const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=20;
-/// Seconds between attempts, up to two days.
-const WAIT_S: std::ops::RangeInclusive<u32> = 1..=172_800;
-/// Seconds between attempts where the client names none.
-const WAIT_DEFAULT_S: u32 = 300;
 /// Most items in a page of a list.
 pub const LIMIT_MAX: u32 = 200;
 /// Items in a page where the client asks for no number.
@@ -95,6 +77,29 @@ pub struct CallRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2048, example = "https://app.example/result")]
     pub result_url: Option<String>,
+    /// How urgent it is among the calls of its campaign, 10 before all others. Default: 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10)]
+    pub priority: Option<u8>,
+    /// How long it rings before nobody has answered, in seconds. Default: as the server is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 5, maximum = 300)]
+    pub ring_time_max_s: Option<u32>,
+    /// Named values for the script, as texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variables: Option<BTreeMap<String, String>>,
+    /// Time zone of the callee; it counts beside what the number tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, example = "America/Chicago")]
+    pub zone: Option<String>,
+    /// State or province of the callee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, example = "FL")]
+    pub region: Option<String>,
+    /// Postal code of the callee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 64, example = "33101")]
+    pub postal_code: Option<String>,
 }
 
 /// When a call may be dialed: `opens_at <= now < closes_at`.
@@ -123,6 +128,52 @@ pub struct RetryRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 172_800)]
     pub wait_s: Option<u32>,
+    /// What outcomes say otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<AfterRequest>,
+}
+
+/// What follows from an outcome: seconds to the next attempt, or `stop` for none. All attempts draw
+/// on `attempts_max`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AfterRequest {
+    /// After a busy signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy: Option<AfterWord>,
+    /// After a fax machine answered. Default: `stop`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fax: Option<AfterWord>,
+    /// After a number that cannot be reached as dialed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invalid_number: Option<AfterWord>,
+    /// After a failure of network or trunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_failure: Option<AfterWord>,
+    /// After an answering machine. Default: `stop`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<AfterWord>,
+    /// After nobody answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_answer: Option<AfterWord>,
+}
+
+/// Seconds, 1 to 172,800, or the word `stop`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AfterWord {
+    /// Seconds to the next attempt.
+    Seconds(u32),
+    /// No further attempt.
+    Word(StopWord),
+}
+
+/// The one word that stands where seconds may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StopWord {
+    /// No further attempt.
+    Stop,
 }
 
 /// A campaign to create.
@@ -146,11 +197,7 @@ pub struct CampaignRequest {
 pub struct NewCall {
     /// Whom to call.
     pub contact: NewContact,
-    campaign: String,
-    script: ScriptSource,
-    window: DialWindow,
-    retry: RetryRule,
-    result_url: Option<String>,
+    rule: Rule,
 }
 
 /// A campaign to create, read and believed.
@@ -169,44 +216,20 @@ impl NewCall {
     pub fn parse(document: &Value, now: Timestamp) -> Result<Self, Vec<Refusal>> {
         json::read(document, |fields| {
             let destination = destination(fields);
-            let campaign = fields.text("campaign", NAME_MAX).map(str::trim);
-            if campaign == Some("") {
-                fields.refuse_blind("campaign", Mistake::Missing, "a name, or no such field");
-            }
-            let script = script(fields);
+            let rule = rule::rule(fields, now);
             let reference = fields.text("reference", TEXT_MAX).unwrap_or_default().to_owned();
             let parameters = fields.text("parameters", TEXT_MAX).unwrap_or_default().to_owned();
-            let window = fields.object("window", |fields| window(fields, now));
-            let retry = fields.object("retry", retry);
-            let result_url = web_address(fields, "result_url");
-            Some(Self {
-                contact: NewContact { reference, parameters, ..NewContact::new(destination?) },
-                campaign: campaign.unwrap_or(DEFAULT_CAMPAIGN).to_owned(),
-                script: script?,
-                window: window.unwrap_or_default(),
-                retry: retry.unwrap_or(RetryRule::ONCE),
-                result_url,
-            })
+            let variables = rule::variables(fields);
+            let place = rule::place(fields);
+            let new = NewContact::new(destination?);
+            let contact = NewContact { reference, parameters, variables, place, ..new };
+            Some(Self { contact, rule: rule? })
         })
     }
 
     /// What the store is told beside the contact.
     pub fn rule(&self, account: AccountId) -> ContactRule {
-        let dialect = Facade::Native.dialect();
-        ContactRule {
-            account,
-            campaign: self.campaign.clone(),
-            application: ApplicationSpec {
-                script: self.script.clone(),
-                parameters: String::new(),
-                dialect,
-            },
-            window: self.window,
-            retry: self.retry,
-            terms: Terms::default(),
-            result_url: self.result_url.clone(),
-            dialect,
-        }
+        self.rule.of(account)
     }
 }
 
@@ -358,82 +381,4 @@ fn destination(fields: &mut Fields<'_>) -> Option<Destination> {
             None
         }
     }
-}
-
-fn script(fields: &mut Fields<'_>) -> Option<ScriptSource> {
-    const NAMES: [&str; 3] = ["vxml_url", "say", "document"];
-    let given: Vec<&str> = NAMES.into_iter().filter(|name| fields.has(name)).collect();
-    let url = web_address(fields, "vxml_url");
-    let say = fields.text("say", SAY_MAX);
-    let document = fields.text("document", DOCUMENT_MAX);
-    match given.as_slice() {
-        [] => {
-            let expected = "one of vxml_url, say, document";
-            fields.refuse_blind("vxml_url", Mistake::Missing, expected);
-            None
-        }
-        [_] => {
-            if say.is_some_and(|text| text.trim().is_empty()) {
-                fields.refuse_blind("say", Mistake::Missing, "a text to speak");
-            }
-            if let Some(text) = document.filter(|text| !text.trim_start().starts_with('<')) {
-                fields.refuse("document", Mistake::Malformed, text, "a VoiceXML document");
-            }
-            url.map(ScriptSource::Url)
-                .or_else(|| say.map(|text| ScriptSource::Say(text.to_owned())))
-                .or_else(|| document.map(|text| ScriptSource::Document(text.to_owned())))
-        }
-        [_, second, ..] => {
-            let expected = "only one of vxml_url, say, document";
-            fields.refuse_blind(second, Mistake::Conflict, expected);
-            None
-        }
-    }
-}
-
-fn web_address(fields: &mut Fields<'_>, name: &'static str) -> Option<String> {
-    let text = fields.text(name, URL_MAX)?;
-    web_url::parse(name, text, URL_MAX).map_err(|refusal| fields.refuse_as(refusal)).ok()
-}
-
-fn window(fields: &mut Fields<'_>, now: Timestamp) -> DialWindow {
-    let opens_at = moment(fields, "opens_at");
-    let closes = moment(fields, "closes_at");
-    if let Some((closes_at, text)) = closes {
-        if closes_at <= now {
-            let expected = "a moment that is still to come";
-            fields.refuse("closes_at", Mistake::OutOfRange, text, expected);
-        } else if opens_at.is_some_and(|(opens_at, _)| closes_at <= opens_at) {
-            fields.refuse("closes_at", Mistake::Conflict, text, "a moment after opens_at");
-        }
-    }
-    DialWindow {
-        opens_at: opens_at.map(|(at, _)| at).filter(|at| *at > now),
-        closes_at: closes.map(|(at, _)| at),
-    }
-}
-
-fn moment<'v>(fields: &mut Fields<'v>, name: &'static str) -> Option<(Timestamp, &'v str)> {
-    /// Longest moment of RFC 3339, with nanoseconds, in characters.
-    const MOMENT_CHARS_MAX: usize = 64;
-    const EXPECTED: &str = "a time with its offset, such as 2026-10-14T09:00:00-04:00";
-    let text = fields.text(name, MOMENT_CHARS_MAX)?;
-    match parse_rfc_3339(text) {
-        Some(at) if (Timestamp::default()..MOMENT_MAX).contains(&at) => Some((at, text)),
-        Some(_) => {
-            let expected = format!("{EXPECTED}, between 1970 and 2100");
-            fields.refuse(name, Mistake::OutOfRange, text, expected);
-            None
-        }
-        None => {
-            fields.refuse(name, Mistake::Malformed, text, EXPECTED);
-            None
-        }
-    }
-}
-
-fn retry(fields: &mut Fields<'_>) -> RetryRule {
-    let attempts_max = fields.number("attempts_max", ATTEMPTS).unwrap_or(1);
-    let wait_s = fields.number("wait_s", WAIT_S).unwrap_or(WAIT_DEFAULT_S);
-    RetryRule { attempts_max, wait: Duration::from_secs(wait_s.into()), ..RetryRule::ONCE }
 }
