@@ -27,6 +27,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tokio", &["api", "engine", "outdial", "store"]),
     ("rusqlite", &["store"]),
     ("tokio-postgres", &["store"]),
+    ("rlibphonenumber", &["domain"]),
     ("rquickjs", &["script"]),
     ("axum", &["api", "outdial"]),
     ("serde", &["api", "facade", "outdial", "script"]),

@@ -5,6 +5,14 @@ pub mod terms;
 pub mod time;
 
 pub mod number;
+pub mod region;
+
+pub mod dated;
+pub mod zones;
+
+pub mod calling_hours;
+pub mod caps;
+pub mod holidays;
 
 pub mod account;
 pub mod application;

@@ -1,5 +1,7 @@
 //! Whom to call: number, caller ID and keys after the answer; and how a number is shown in logs.
 
+pub mod canonical;
+
 use std::fmt;
 use std::str::FromStr;
 
