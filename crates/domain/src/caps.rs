@@ -306,3 +306,6 @@ impl fmt::Display for Written {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
