@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::attempt::AttemptEnd;
-use domain::dial_queue::deal;
-use domain::ids::{AttemptId, CampaignId, TrunkId};
+use domain::dial_queue::{Demand, Room, Sharing, Turns, deal};
+use domain::ids::{AttemptId, TrunkId};
 use domain::outcome::Outcome;
 use domain::pacing::unattended::calls_to_start;
 use domain::time::Timestamp;
@@ -41,7 +41,7 @@ pub(crate) struct Dialer {
     held: Vec<(Timestamp, TrunkId)>,
     live: JoinSet<()>,
     slots: HashMap<Id, (AttemptId, TrunkId)>,
-    last: Option<CampaignId>,
+    turns: Turns,
     due_at: Timestamp,
 }
 
@@ -61,7 +61,7 @@ impl Dialer {
             gates,
             health,
             held,
-            last: None,
+            turns: Turns::default(),
             live: JoinSet::new(),
             parts,
             slots: HashMap::new(),
@@ -130,13 +130,13 @@ impl Dialer {
         let starts = calls_to_start(free, 0, BATCH_MAX);
         let demands = self.parts.store.demands(now, starts.saturating_add(1)).await?;
         let ready = demands.iter().map(|demand| demand.ready).fold(0, u32::saturating_add);
-        let (shares, last) = deal(&demands, starts, self.last);
+        let mut trunks = self.trunks(now, starts.min(ready)).into_iter();
+        let room = |_: &Demand| trunks.next().map_or(Room::Over, Room::Slot);
+        let shares = deal(&mut self.turns, &demands, Sharing::BY_WEIGHT, room);
         if shares.is_empty() {
             return Ok(ready > 0);
         }
-        let trunks = self.trunks(now, starts.min(ready));
-        let begun = self.parts.store.begin_attempts(now, &shares, &trunks).await?;
-        self.last = last;
+        let begun = self.parts.store.begin_attempts(now, shares).await?;
         for begun in begun {
             self.begin(begun);
         }

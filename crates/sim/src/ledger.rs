@@ -216,21 +216,19 @@ impl Ledger {
         let running = self.campaigns.values();
         running
             .filter(|campaign| campaign.state == CampaignState::Running)
-            .map(|campaign| Demand {
-                campaign: campaign.id,
-                ready: self.ready(now, campaign.id).len().min(limit as usize) as u32,
+            .map(|campaign| {
+                let ready = self.ready(now, campaign.id).len().min(limit as usize) as u32;
+                let size = self.waiting().filter(|entry| !entry.parked);
+                let size = size.filter(|entry| entry.contact.campaign == campaign.id).count();
+                let demand = Demand::new(campaign.account, campaign.id, ready);
+                Demand { size: size as u32, ..demand }
             })
             .filter(|demand| demand.ready > 0)
             .collect()
     }
 
-    /// Takes contacts and writes their attempts down; the nth attempt takes the nth trunk.
-    pub fn begin_attempts(
-        &mut self,
-        now: Timestamp,
-        shares: &[Share],
-        trunks: &[TrunkId],
-    ) -> Vec<(Contact, Attempt)> {
+    /// Takes contacts and writes their attempts down.
+    pub fn begin_attempts(&mut self, now: Timestamp, shares: &[Share]) -> Vec<(Contact, Attempt)> {
         let mut begun = Vec::new();
         for share in shares {
             let campaign = self.campaigns.get(&share.campaign);
@@ -238,10 +236,8 @@ impl Ledger {
                 continue;
             }
             let ready = self.ready(now, share.campaign);
-            for id in ready.into_iter().take(share.contacts as usize) {
-                if let Some(trunk) = trunks.get(begun.len()) {
-                    begun.push(self.begin(now, id, *trunk));
-                }
+            for (id, trunk) in ready.into_iter().zip(&share.trunks) {
+                begun.push(self.begin(now, id, *trunk));
             }
         }
         begun

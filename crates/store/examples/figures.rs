@@ -178,8 +178,7 @@ async fn paced(store: &Store, campaign: CampaignId, pace: u32) -> Result<()> {
 
 async fn take(store: &Store, campaign: CampaignId, contacts: u32) -> Result<Vec<Begun>> {
     let trunks = vec![TrunkId(1); usize::try_from(contacts)?];
-    let share = Share { campaign, contacts };
-    Ok(store.begin_attempts(at(9), &[share], &trunks).await?)
+    Ok(store.begin_attempts(at(9), vec![Share { campaign, trunks }]).await?)
 }
 
 /// What a call tells the store, a few milliseconds apart as a real one would be seconds.

@@ -5,7 +5,7 @@ use domain::campaign::CampaignState;
 use domain::cause::Cause;
 use domain::dial_queue::{Demand, Share};
 use domain::event::EventKind;
-use domain::ids::{AttemptId, CampaignId, ContactId, TrunkId};
+use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
 use domain::outcome::Disposition;
 use domain::time::{DialWindow, Timestamp};
 
@@ -28,7 +28,7 @@ queries! {
     CAMPAIGN_STATE = "SELECT state FROM campaigns WHERE id = $1";
     CLOSED = "SELECT id FROM contacts WHERE state = 'waiting' AND closes_at <= $1 \
         ORDER BY closes_at, id LIMIT $2";
-    DEMANDS = "SELECT n.campaign, n.ready FROM campaign_counts n \
+    DEMANDS = "SELECT campaigns.account, n.campaign, n.ready FROM campaign_counts n \
         JOIN campaigns ON campaigns.id = n.campaign \
         WHERE n.ready > 0 AND campaigns.state = 'running' ORDER BY n.campaign";
     OPEN_ONES = "SELECT count(*) FROM (SELECT closes_at FROM (SELECT closes_at FROM contacts \
@@ -57,10 +57,9 @@ impl Store {
             .look(move |sql| {
                 sql.snapshot(|sql| {
                     let mut demands = sql.all(DEMANDS, &[], |row| {
-                        Ok(Demand {
-                            campaign: CampaignId(row.int()?),
-                            ready: u32::try_from(row.int()?).unwrap_or(u32::MAX).min(limit),
-                        })
+                        let (account, campaign) = (AccountId(row.int()?), CampaignId(row.int()?));
+                        let size = u32::try_from(row.int()?).unwrap_or(u32::MAX);
+                        Ok(Demand { size, ..Demand::new(account, campaign, size.min(limit)) })
                     })?;
                     let closing = sql.one(NEXT_CLOSING, &[], |row| row.time())?;
                     if closing.is_some_and(|closing| closing <= now) {
@@ -80,24 +79,22 @@ impl Store {
     ///
     /// In a campaign the contact goes first that ranks first (`Priority::rank_at`), then the one
     /// taken in first.
-    /// The nth attempt of the answer takes the nth trunk; fewer attempts than asked for come back
-    /// where campaigns have been stopped or contacts ended since, trunks are too few, or more than
-    /// 1,000 are asked of one campaign. Do not
-    /// drop the future halfway: its attempts would stay open until the next start.
+    /// The nth contact of a share takes its nth trunk; fewer attempts than asked for come back
+    /// where campaigns have been stopped or contacts ended since, or more than 1,000 are asked of
+    /// one campaign. Do not drop the future halfway: its attempts would stay open until the next
+    /// start.
     pub async fn begin_attempts(
         &self,
         now: Timestamp,
-        shares: &[Share],
-        trunks: &[TrunkId],
+        shares: Vec<Share>,
     ) -> Result<Vec<Begun>, StoreError> {
-        let (shares, trunks) = (shares.to_vec(), trunks.to_vec());
+        let most = shares.iter().map(|share| share.trunks.len()).sum();
         // Many are company enough for each other.
-        let manner = if trunks.len() < COMPANY { Manner::DIALED } else { Manner::ASKED };
-        self.write_with(manner, 3 * trunks.len(), move |tx| {
-            let mut free = trunks.iter().copied();
-            let mut begun = Vec::with_capacity(trunks.len());
+        let manner = if most < COMPANY { Manner::DIALED } else { Manner::ASKED };
+        self.write_with(manner, 3 * most, move |tx| {
+            let mut begun = Vec::with_capacity(most);
             for share in &shares {
-                begin_share(tx, now, *share, &mut free, &mut begun)?;
+                begin_share(tx, now, share, &mut begun)?;
             }
             Ok(begun)
         })
@@ -158,8 +155,7 @@ impl Store {
 fn begin_share(
     tx: &mut Tx<'_>,
     now: Timestamp,
-    share: Share,
-    trunks: &mut impl ExactSizeIterator<Item = TrunkId>,
+    share: &Share,
     begun: &mut Vec<Begun>,
 ) -> Result<(), StoreError> {
     let state =
@@ -167,9 +163,9 @@ fn begin_share(
     if state != Some(CampaignState::Running) {
         return Ok(());
     }
-    let most = share.contacts.min(u32::try_from(trunks.len()).unwrap_or(u32::MAX));
-    for (contact, trunk) in head(tx, now, share.campaign, most)?.into_iter().zip(trunks) {
-        begun.push(begin_one(tx, now, contact, trunk)?);
+    let most = u32::try_from(share.trunks.len()).unwrap_or(u32::MAX);
+    for (contact, trunk) in head(tx, now, share.campaign, most)?.into_iter().zip(&share.trunks) {
+        begun.push(begin_one(tx, now, contact, *trunk)?);
     }
     Ok(())
 }

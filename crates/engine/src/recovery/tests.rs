@@ -42,8 +42,8 @@ async fn begun(store: &Store, redial_in_doubt: bool) -> (AccountId, Begun) {
     let demands = store.demands(T0, 10).await.unwrap();
     let campaign = demands[0].campaign;
     store.set_redial_in_doubt(account, campaign, redial_in_doubt).await.unwrap();
-    let shares = [Share { campaign, contacts: 1 }];
-    let mut begun = store.begin_attempts(T0, &shares, &[TrunkId(1)]).await.unwrap();
+    let shares = vec![Share { campaign, trunks: vec![TrunkId(1)] }];
+    let mut begun = store.begin_attempts(T0, shares).await.unwrap();
     (account, begun.remove(0))
 }
 

@@ -47,22 +47,20 @@ async fn begun_attempt_is_written_down_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn nth_attempt_takes_the_nth_trunk_across_campaigns() {
+async fn nth_contact_of_a_share_takes_its_nth_trunk() {
     let home = Home::new().await;
     let mut shares = Vec::new();
-    for name in ["a", "b"] {
+    // More than there is, too.
+    for (name, trunks) in [("a", [7, 8, 9]), ("b", [4, 5, 6])] {
         let mut rule = rule(home.account);
         rule.campaign = name.into();
         home.store.add_contacts(at(1), &rule, contacts(2)).await.unwrap();
         let campaign = home.store.campaign_named(at(1), home.account, name).await.unwrap().id;
-        // More than there is: what one campaign cannot use stays for the next.
-        let contacts = 3;
-        shares.push(Share { campaign, contacts });
+        shares.push(Share { campaign, trunks: trunks.map(TrunkId).into() });
     }
-    let trunks: Vec<_> = [7, 8, 9].into_iter().map(TrunkId).collect();
-    let begun = home.store.begin_attempts(at(2), &shares, &trunks).await.unwrap();
+    let begun = home.store.begin_attempts(at(2), shares).await.unwrap();
     let pairs: Vec<_> = begun.iter().map(|b| (b.contact.id.0, b.attempt.trunk.0)).collect();
-    assert_eq!(pairs, [(1, 7), (2, 8), (3, 9)]);
+    assert_eq!(pairs, [(1, 7), (2, 8), (3, 4), (4, 5)]);
 }
 
 #[tokio::test]
@@ -93,9 +91,8 @@ async fn contact_waits_for_its_window_to_open() {
     assert_eq!(home.store.demands(at(99), 10).await.unwrap(), []);
     assert_eq!(home.store.next_due().await.unwrap(), Some(at(100)));
     assert_eq!(home.store.promote_due(at(100), 10).await.unwrap(), 1);
-    let ready = 1;
     let demands = home.store.demands(at(100), 10).await.unwrap();
-    assert_eq!(demands, [Demand { campaign, ready }]);
+    assert_eq!(demands, [Demand::new(home.account, campaign, 1)]);
     // A clock that was set back does not dial outside the window.
     assert_eq!(ids(&home.begin(at(99), campaign, 1).await), []);
     assert_eq!(ids(&home.begin(at(100), campaign, 1).await), [1]);
@@ -143,9 +140,8 @@ async fn contact_is_taken_once_whoever_takes_at_the_same_time() {
     for _ in 0..10 {
         let store = home.store.clone();
         takers.spawn(async move {
-            let shares = [Share { campaign, contacts: 7 }];
-            let begun = store.begin_attempts(at(2), &shares, &[TrunkId(1); 7]).await;
-            ids(&begun.unwrap())
+            let shares = vec![Share { campaign, trunks: vec![TrunkId(1); 7] }];
+            ids(&store.begin_attempts(at(2), shares).await.unwrap())
         });
     }
     let mut taken: Vec<i64> = takers.join_all().await.concat();
@@ -187,7 +183,8 @@ async fn closed_windows_at_the_head_of_a_campaign_hide_nobody() {
     home.store.add_contacts(at(1), &closing, contacts(3)).await.unwrap();
     home.store.add_contacts(at(2), &rule(home.account), contacts(2)).await.unwrap();
     let campaign = home.campaign().await;
-    let ready = |ready| vec![Demand { campaign, ready }];
+    let whole = Demand::new(home.account, campaign, 5);
+    let ready = |ready| vec![Demand { ready, ..whole }];
     assert_eq!(home.store.demands(at(49), 9).await.unwrap(), ready(5));
     assert_eq!(home.store.demands(at(50), 9).await.unwrap(), ready(2));
     assert_eq!(home.store.demands(at(50), 1).await.unwrap(), ready(1));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::campaign::CampaignState;
 use domain::contact::ContactRule;
-use domain::dial_queue::{Share, deal};
+use domain::dial_queue::{Demand, Room, Sharing, Turns, deal};
 use domain::event::EventKind;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId, WebhookId};
 use domain::outcome::Outcome;
@@ -95,7 +95,7 @@ struct Pair {
     account: AccountId,
     upload: Option<(UploadId, i64)>,
     leased: Vec<WebhookId>,
-    last: Option<CampaignId>,
+    turns: Turns,
     now: Timestamp,
     dir: TempDir,
 }
@@ -111,7 +111,7 @@ impl Pair {
             reader,
             upload: None,
             leased: Vec::new(),
-            last: None,
+            turns: Turns::default(),
             now: Timestamp::from_seconds(1_000),
             dir,
         }
@@ -263,13 +263,12 @@ impl Pair {
     async fn begin(&mut self, slots: u32) {
         let (store, now) = (self.store(), self.now);
         let demands = store.demands(now, DEMAND_MAX).await.unwrap();
-        let (shares, last) = deal(&demands, slots, self.last);
-        self.last = last;
+        let mut trunks = (1..=i64::from(slots)).map(TrunkId);
+        let room = |_: &Demand| trunks.next().map_or(Room::Over, Room::Slot);
+        let mut shares = deal(&mut self.turns, &demands, Sharing::BY_WEIGHT, room);
         // Ask for more than there is, too.
-        let more = |share: &Share| Share { contacts: share.contacts + 1, ..*share };
-        let shares: Vec<Share> = shares.iter().map(more).collect();
-        let trunks: Vec<TrunkId> = (1..=i64::from(slots)).map(TrunkId).collect();
-        let begun = store.begin_attempts(now, &shares, &trunks).await.unwrap();
+        shares.iter_mut().for_each(|share| share.trunks.push(TrunkId(9)));
+        let begun = store.begin_attempts(now, shares.clone()).await.unwrap();
         let begun: Vec<_> = begun
             .into_iter()
             .map(|begun| {
@@ -277,7 +276,7 @@ impl Pair {
                 (begun.contact, begun.attempt)
             })
             .collect();
-        assert_eq!(begun, self.ledger.begin_attempts(now, &shares, &trunks));
+        assert_eq!(begun, self.ledger.begin_attempts(now, &shares));
     }
 
     async fn finish(&mut self, pick: usize, outcome: Outcome) {

@@ -113,8 +113,8 @@ async fn upload(store: Store, account: AccountId) {
 
 async fn dial(store: Store, campaign: CampaignId) {
     loop {
-        let shares = [Share { campaign, contacts: 5 }];
-        let begun = store.begin_attempts(at(10), &shares, &[TrunkId(1); 5]).await.unwrap();
+        let shares = vec![Share { campaign, trunks: vec![TrunkId(1); 5] }];
+        let begun = store.begin_attempts(at(10), shares).await.unwrap();
         for begun in begun {
             say(format_args!("begun {}", begun.contact.id));
             let outcome = match begun.attempt.id.0 % 3 {

@@ -49,9 +49,8 @@ impl Home {
         contacts: u32,
     ) -> Vec<Begun> {
         let trunks = vec![TrunkId(1); contacts as usize];
-        let share = Share { campaign, contacts };
-        let begun = self.store.begin_attempts(now, &[share], &trunks).await;
-        begun.unwrap()
+        let shares = vec![Share { campaign, trunks }];
+        self.store.begin_attempts(now, shares).await.unwrap()
     }
 
     /// Begins the one attempt that is ready.
