@@ -1,4 +1,6 @@
-//! Tools of the house: the source tree as `tests/tidy.rs` looks at it.
+//! Tools of the house: the source tree as `tests/tidy.rs` looks at it, and training.
+
+pub mod callee_type;
 
 use std::path::{Path, PathBuf};
 

@@ -9,6 +9,7 @@
 
 pub mod align;
 pub mod au;
+pub mod classify;
 mod dft;
 pub mod g711;
 pub mod playlist;

@@ -1,0 +1,622 @@
+//! MACHINE for who or what answered: frames of 20 ms in, verdicts, beeps and ends of greetings out.
+//!
+//! [`Classifier`] has the three verbs `handle`, `poll` and `deadline`. Feed it every frame of the
+//! call from the first early media on, tell it when the call is answered, and drain it after every
+//! `handle`. [`Classifier::verdict`] says at any time what is known so far.
+//!
+//! Three kinds of evidence, strongest first:
+//! - tones (one 32 ms spectrum every 10 ms, shared by all detectors): special information tones
+//!   with their code, fax machines, busy, reorder, ringback, beeps;
+//! - words, where a recogniser hears the call as well ([`Input::Words`]);
+//! - the timing of speech: when there is voice and when not ([`FEATURE_NAMES`]), and a [`Model`] of
+//!   small trees whose generated table says where it came from (`classify/weights.rs`).
+//!
+//! A verdict comes in two steps. It is *decided* as soon as it is likely, so that a person never
+//! waits, and may be *revised* for a while; it is *firm* when at most the share
+//! [`Settings::humans_taken_max`] of people would be taken for machines. Act on a person when it is
+//! decided; hang up on a machine only when it is firm. docs/callee-type.md says how it was measured.
+
+mod beep;
+mod cadence;
+mod ear;
+mod fax;
+mod model;
+mod music;
+mod sit;
+mod spectrum;
+mod steady;
+#[cfg(test)]
+mod tests;
+mod timing;
+pub mod trial;
+mod voice_activity;
+mod weights;
+mod words;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use self::beep::Beep;
+use self::cadence::Cadence;
+use self::ear::{Ear, Finding};
+use self::music::MusicDetector;
+use self::timing::Timing;
+use self::words::Speaker;
+
+pub use self::model::{DEPTH, LEAVES, Model, Tree};
+pub use self::sit::SitCode;
+pub use self::timing::{FEATURE_DIRECTIONS, FEATURE_NAMES, FEATURES, Features};
+pub use self::weights::MODEL;
+
+/// Milliseconds of a hop.
+const HOP_MS: u64 = 10;
+/// Chance at which a verdict is decided, if nothing else speaks against it.
+const LIKELY: f32 = 0.8;
+/// Chance of a person at which a pause decides for one, and the shortest such pause, in hops.
+const HUMAN_LIKELY: f32 = 0.62;
+const HUMAN_PAUSE_HOPS: u32 = 36;
+/// Voice that a call must have brought before speech decides anything, in hops.
+const VOICE_HOPS_MIN: u32 = 12;
+/// Voice before a ring or a busy tone that makes it something else: somebody who hung up, in hops.
+const VOICE_BEFORE_CADENCE_HOPS: u32 = 60;
+/// Chance of what a tone says.
+const TONE_CHANCE: f32 = 0.99;
+/// Chance of a machine after a beep.
+const BEEP_CHANCE: f32 = 0.98;
+/// Chance of what words say.
+const WORDS_CHANCE: f32 = 0.97;
+/// Chance of silence and of music when the time is over.
+const LEFT_OVER_CHANCE: f32 = 0.9;
+/// How much longer than by the frames' count is waited for them, in case none come.
+const FRAMES_LATE_MAX: Duration = Duration::from_millis(300);
+/// A phrase that began so shortly before the answer goes on after it, in hops.
+const SAME_SPEECH_HOPS: u32 = 30;
+
+/// Who or what answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Callee {
+    /// The far end is in a call: a busy tone.
+    Busy,
+    /// A machine that asks who calls and why, on behalf of a person.
+    CallScreener,
+    /// A fax machine or a modem.
+    Fax,
+    /// A person.
+    Human,
+    /// An answering machine, a voicemail, an announcement.
+    Machine,
+    /// Music, of somebody who holds or in place of a ring.
+    Music,
+    /// The network has no way: a fast busy tone.
+    Reorder,
+    /// It still rings, although the network says that the call is answered.
+    Ringback,
+    /// Nobody spoke.
+    Silence,
+    /// Special information tones: the call failed, and these say why.
+    Sit(SitCode),
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl Callee {
+    /// A word for tables and logs; stable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::CallScreener => "call_screener",
+            Self::Fax => "fax",
+            Self::Human => "human",
+            Self::Machine => "machine",
+            Self::Music => "music",
+            Self::Reorder => "reorder",
+            Self::Ringback => "ringback",
+            Self::Silence => "silence",
+            Self::Sit(_) => "sit",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What is known about a callee.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// Who or what it is.
+    pub callee: Callee,
+    /// Chance that this is right, 0 to 1; for people and machines it is calibrated.
+    pub probability: f32,
+    /// When this came to be known, counted in frames heard since the answer.
+    pub at: Duration,
+    /// Whether it stays: the share of people among firm machines is below the setting.
+    pub is_firm: bool,
+}
+
+/// What "answered" means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A ring after the answer means that nobody has answered yet: the clock starts again.
+    #[default]
+    AnswerDetect,
+    /// The network's word counts: the clock runs from its answer, and a ring is a verdict.
+    NetworkConnect,
+}
+
+/// Whether to go on after the verdict that it is a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Greeting {
+    /// Listen until its greeting has ended, by a beep or by silence, so that a message can start.
+    Await,
+    /// The verdict is enough.
+    #[default]
+    Ignore,
+}
+
+/// How to decide.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// What "answered" means.
+    pub mode: Mode,
+    /// Longest time from the answer to a verdict; then it is what is likeliest, or unknown.
+    pub decide_within: Duration,
+    /// Largest share of people who may be taken for machines, 0 to 1. All thresholds follow.
+    pub humans_taken_max: f32,
+    /// How long a person's verdict may be revised, from when it was decided.
+    pub revise_within: Duration,
+    /// Whether to wait for the end of a machine's greeting.
+    pub greeting: Greeting,
+    /// Silence that ends a greeting without a beep; people pause for up to 2 s in theirs.
+    pub greeting_pause: Duration,
+    /// Longest greeting, from the answer.
+    pub greeting_within: Duration,
+    /// Longest ringing after the answer.
+    pub ringing_within: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            decide_within: Duration::from_millis(5_000),
+            humans_taken_max: 0.02,
+            revise_within: Duration::from_millis(4_000),
+            greeting: Greeting::default(),
+            greeting_pause: Duration::from_millis(2_500),
+            greeting_within: Duration::from_secs(60),
+            ringing_within: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What happens to a call that is listened to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input<'a> {
+    /// The network says that the call is answered.
+    Answered,
+    /// A deadline has passed.
+    Expired(Timer),
+    /// The next 20 ms as linear samples; a shorter frame is followed by silence, what exceeds
+    /// [`crate::FRAME_SAMPLES`] is cut off. A frame that was lost is fed as silence.
+    Frame(&'a [i16]),
+    /// Nobody wants to know any more.
+    Stop,
+    /// What a recogniser has understood so far.
+    Words(&'a str),
+}
+
+/// Why a deadline was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// No frames came in the time in which the verdict, or the end of a greeting, was due.
+    Listen,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect {
+    /// A beep has been sounding since `from`, counted like [`Verdict::at`].
+    BeepStarted {
+        /// When it began.
+        from: Duration,
+        /// Its frequency.
+        hz: f32,
+    },
+    /// The beep has ended.
+    BeepEnded {
+        /// When it ended.
+        at: Duration,
+    },
+    /// This is likely who or what it is; act on a person now.
+    Decided(Verdict),
+    /// The verdict decided before stays; hang up on a machine now.
+    Confirmed(Verdict),
+    /// The verdict decided before was wrong; this one is firm, or the best so far.
+    Revised {
+        /// What was decided before.
+        was: Callee,
+        /// What it is.
+        verdict: Verdict,
+    },
+    /// A machine's greeting has ended: a message can start.
+    GreetingEnded {
+        /// When.
+        at: Duration,
+        /// Whether a beep ended it.
+        by_beep: bool,
+    },
+    /// The last word; nothing follows it.
+    Finished(Verdict),
+}
+
+/// Where the machine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Before the answer.
+    Early,
+    /// No firm verdict yet.
+    Deciding,
+    /// It is a machine, and its greeting goes on.
+    Greeting,
+    /// All has been said.
+    Finished,
+}
+
+/// Tells who or what answered one call.
+#[derive(Debug)]
+pub struct Classifier {
+    settings: Settings,
+    model: &'static Model,
+    /// Chance of a machine from which on it is firm.
+    firm_from: f32,
+    phase: Phase,
+    ear: Ear,
+    timing: Timing,
+    music: MusicDetector,
+    /// Hop of the answer, and from which the clock counts: the answer, or the last ring's end.
+    answered_hop: u32,
+    clock_hop: u32,
+    clock_at: Option<Instant>,
+    rang_at: Option<Instant>,
+    standing: Option<Verdict>,
+    standing_hop: u32,
+    effects: VecDeque<Effect>,
+}
+
+impl Classifier {
+    /// A classifier of a call that is not answered yet, with the model that is shipped.
+    pub fn new(settings: Settings) -> Self {
+        Self::with_model(settings, &MODEL)
+    }
+
+    /// One with a model of your own, for training.
+    pub fn with_model(settings: Settings, model: &'static Model) -> Self {
+        Self {
+            settings,
+            model,
+            firm_from: model.threshold(settings.humans_taken_max),
+            phase: Phase::Early,
+            ear: Ear::new(),
+            timing: Timing::default(),
+            music: MusicDetector::new(),
+            answered_hop: 0,
+            clock_hop: 0,
+            clock_at: None,
+            rang_at: None,
+            standing: None,
+            standing_hop: 0,
+            effects: VecDeque::with_capacity(EFFECTS_AT_ONCE),
+        }
+    }
+
+    /// One thing happened.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match (self.phase, input) {
+            (Phase::Early, Input::Answered) => self.answer(now),
+            (Phase::Early | Phase::Deciding | Phase::Greeting, Input::Frame(samples)) => {
+                self.hear(now, samples);
+            }
+            (Phase::Early | Phase::Deciding, Input::Words(text)) => self.read(text),
+            (Phase::Deciding, Input::Expired(Timer::Listen)) => self.settle(),
+            (Phase::Greeting, Input::Expired(Timer::Listen)) => self.finish(),
+            (Phase::Early | Phase::Deciding | Phase::Greeting, Input::Stop) => self.finish(),
+            // Late: frames and timers race with the verdict, and it has won.
+            (phase, input) => tracing::trace!(?phase, ?input, "ignored"),
+        }
+    }
+
+    /// What comes of it, oldest first.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to wake it if no frames come; before the answer nobody waits.
+    pub fn deadline(&self) -> Option<(Instant, Timer)> {
+        let within = match self.phase {
+            Phase::Early | Phase::Finished => return None,
+            Phase::Deciding => match self.standing {
+                Some(_) => self.since_clock(self.standing_hop) + self.settings.revise_within,
+                None => self.settings.decide_within,
+            },
+            Phase::Greeting => self.settings.greeting_within,
+        };
+        self.clock_at.map(|at| (at + within + FRAMES_LATE_MAX, Timer::Listen))
+    }
+
+    /// What is known so far.
+    pub fn verdict(&self) -> Verdict {
+        self.standing.unwrap_or_else(|| self.leaning())
+    }
+
+    fn answer(&mut self, now: Instant) {
+        self.phase = Phase::Deciding;
+        self.answered_hop = self.ear.hops;
+        // Somebody who speaks across the answer goes on speaking; what came before it is over.
+        let is_speaking = self.timing.pause_hops().is_some_and(|pause| pause < SAME_SPEECH_HOPS);
+        let is_known = self.standing.is_some_and(|verdict| verdict.callee == Callee::Machine);
+        self.restart(now, is_speaking && is_known);
+        if let Some(standing) = &mut self.standing {
+            let Verdict { callee, probability, is_firm, .. } = *standing;
+            *standing = Verdict { at: Duration::ZERO, is_firm: false, ..*standing };
+            self.standing_hop = self.ear.hops;
+            if is_firm {
+                self.decide(callee, probability, true);
+            }
+        }
+    }
+
+    fn restart(&mut self, now: Instant, is_same_speech: bool) {
+        self.clock_hop = self.ear.hops;
+        self.clock_at = Some(now);
+        if !is_same_speech {
+            self.timing = Timing::default();
+        }
+    }
+
+    fn hear(&mut self, now: Instant, samples: &[i16]) {
+        let samples = &samples[..samples.len().min(crate::FRAME_SAMPLES)];
+        let (findings, moments) = self.ear.hear(samples);
+        for moment in &moments {
+            self.timing.next(moment);
+            self.music.next(&moment.hop);
+        }
+        for finding in findings.iter() {
+            match finding {
+                Finding::Beep(beep) => self.beeped(beep),
+                Finding::Cadence(cadence) => self.repeated(now, cadence),
+                Finding::Fax => self.tone(Callee::Fax),
+                Finding::Sit(code) => self.tone(Callee::Sit(code)),
+            }
+        }
+        match self.phase {
+            Phase::Early => self.judge_early(),
+            Phase::Deciding => self.judge(),
+            Phase::Greeting => self.await_end(),
+            Phase::Finished => {}
+        }
+    }
+
+    /// A tone that leaves no doubt.
+    fn tone(&mut self, callee: Callee) {
+        if matches!(self.phase, Phase::Early | Phase::Deciding) {
+            self.decide(callee, TONE_CHANCE, true);
+            self.finish();
+        }
+    }
+
+    fn repeated(&mut self, now: Instant, cadence: Cadence) {
+        let has_spoken = self.timing.voice_hops() > VOICE_BEFORE_CADENCE_HOPS;
+        match (self.phase, cadence) {
+            // Whoever it was has hung up, and the line says so.
+            (Phase::Greeting, Cadence::Busy | Cadence::Reorder) => self.end_greeting(false),
+            (Phase::Deciding, _) if has_spoken => {}
+            (Phase::Early | Phase::Deciding, Cadence::Busy) => self.tone(Callee::Busy),
+            (Phase::Early | Phase::Deciding, Cadence::Reorder) => self.tone(Callee::Reorder),
+            (Phase::Deciding, Cadence::Ringback) => self.ring(now),
+            _ => tracing::trace!(?cadence, "ignored"),
+        }
+    }
+
+    /// It rings after the answer.
+    fn ring(&mut self, now: Instant) {
+        let is_known = self.standing.is_some_and(|verdict| verdict.callee == Callee::Ringback);
+        if !is_known {
+            self.decide(Callee::Ringback, TONE_CHANCE, false);
+        }
+        let rang_at = *self.rang_at.get_or_insert(now);
+        let is_over = now.saturating_duration_since(rang_at) > self.settings.ringing_within;
+        match self.settings.mode {
+            Mode::AnswerDetect if is_over => self.finish(),
+            Mode::AnswerDetect => self.restart(now, false),
+            Mode::NetworkConnect => {}
+        }
+    }
+
+    fn beeped(&mut self, beep: Beep) {
+        match beep {
+            Beep::Started { from, hz } => {
+                let from = self.since_answer(from);
+                self.effects.push_back(Effect::BeepStarted { from, hz });
+                if self.phase == Phase::Deciding {
+                    self.decide(Callee::Machine, BEEP_CHANCE, true);
+                }
+            }
+            Beep::Ended { until } => {
+                self.effects.push_back(Effect::BeepEnded { at: self.since_answer(until) });
+                if self.phase == Phase::Greeting {
+                    self.end_greeting(true);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, text: &str) {
+        match words::speaker(text) {
+            Some(Speaker::CallScreener) => self.decide(Callee::CallScreener, WORDS_CHANCE, true),
+            Some(Speaker::Machine) => self.decide(Callee::Machine, WORDS_CHANCE, true),
+            None => {}
+        }
+    }
+
+    /// Before the answer only a machine can speak: a voicemail, an announcement.
+    fn judge_early(&mut self) {
+        let Some(features) = self.timing.features() else { return };
+        let machine = self.model.machine(&features);
+        if self.standing.is_none() && machine >= self.firm_from && !self.music.is_likely() {
+            self.decide(Callee::Machine, machine, false);
+        }
+    }
+
+    fn judge(&mut self) {
+        let clock = self.since_clock(self.ear.hops);
+        let standing = self.standing.map(|verdict| verdict.callee);
+        let is_over = match standing {
+            Some(Callee::Human) => {
+                self.since_clock(self.standing_hop) + self.settings.revise_within <= clock
+            }
+            _ => self.settings.decide_within <= clock,
+        };
+        self.judge_speech(standing);
+        if is_over && self.phase == Phase::Deciding {
+            self.settle();
+        }
+    }
+
+    fn judge_speech(&mut self, standing: Option<Callee>) {
+        if self.music.is_likely() {
+            let may_be = matches!(standing, None | Some(Callee::Ringback));
+            if may_be && self.music.is_believed() {
+                self.decide(Callee::Music, LEFT_OVER_CHANCE, false);
+            }
+            return;
+        }
+        let Some(features) = self.timing.features() else { return };
+        if self.timing.voice_hops() < VOICE_HOPS_MIN {
+            return;
+        }
+        let machine = self.model.machine(&features);
+        let is_pause = self.timing.pause_hops().is_some_and(|pause| pause >= HUMAN_PAUSE_HOPS);
+        let is_human = is_pause && 1.0 - machine >= HUMAN_LIKELY;
+        let is_firm = machine >= self.firm_from;
+        match standing {
+            Some(Callee::CallScreener) => {}
+            Some(Callee::Human) if is_firm => self.decide(Callee::Machine, machine, true),
+            Some(Callee::Human) => {}
+            Some(Callee::Machine) if is_firm => self.decide(Callee::Machine, machine, true),
+            Some(_) | None if is_human => self.decide(Callee::Human, 1.0 - machine, false),
+            Some(Callee::Machine) => {}
+            _ if is_firm || machine >= LIKELY => self.decide(Callee::Machine, machine, is_firm),
+            _ => {}
+        }
+    }
+
+    /// The time is over: what stands becomes firm.
+    fn settle(&mut self) {
+        match self.standing {
+            Some(Verdict { callee, probability, .. }) => self.decide(callee, probability, true),
+            None => {
+                let Verdict { callee, probability, .. } = self.leaning();
+                self.decide(callee, probability, true);
+            }
+        }
+        if self.phase == Phase::Deciding {
+            self.finish();
+        }
+    }
+
+    /// Says a verdict, unless it is said already, and goes where it leads.
+    fn decide(&mut self, callee: Callee, probability: f32, is_firm: bool) {
+        let verdict =
+            Verdict { callee, probability, at: self.since_answer(self.ear.hops), is_firm };
+        let effect = match self.standing {
+            None => Effect::Decided(verdict),
+            Some(standing) if standing.callee != callee => {
+                Effect::Revised { was: standing.callee, verdict }
+            }
+            Some(standing) if is_firm && !standing.is_firm => Effect::Confirmed(verdict),
+            Some(_) => return,
+        };
+        if !matches!(effect, Effect::Confirmed(_)) {
+            self.standing_hop = self.ear.hops;
+        }
+        self.standing = Some(verdict);
+        self.effects.push_back(effect);
+        if !is_firm || self.phase != Phase::Deciding {
+            return;
+        }
+        match (callee, self.settings.greeting) {
+            (Callee::Machine, Greeting::Await) => self.phase = Phase::Greeting,
+            _ => self.finish(),
+        }
+    }
+
+    /// Waits for the end of a greeting; a beep that sounds is waited for as well.
+    fn await_end(&mut self) {
+        let pause = self.timing.pause_hops().unwrap_or_default();
+        let pause = Duration::from_millis(u64::from(pause) * HOP_MS);
+        if self.since_clock(self.ear.hops) >= self.settings.greeting_within {
+            self.finish();
+        } else if pause >= self.settings.greeting_pause && !self.ear.is_beeping() {
+            self.end_greeting(false);
+        }
+    }
+
+    fn end_greeting(&mut self, by_beep: bool) {
+        let at = self.since_answer(self.ear.hops);
+        self.effects.push_back(Effect::GreetingEnded { at, by_beep });
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        if self.phase != Phase::Finished {
+            self.phase = Phase::Finished;
+            let verdict = Verdict { is_firm: true, ..self.verdict() };
+            self.effects.push_back(Effect::Finished(verdict));
+        }
+    }
+
+    /// What is likeliest while nothing stands.
+    fn leaning(&self) -> Verdict {
+        let at = self.since_answer(self.ear.hops);
+        let say = |callee, probability| Verdict { callee, probability, at, is_firm: false };
+        let spoke = self.timing.voice_hops() >= VOICE_HOPS_MIN;
+        let features = self.timing.features().filter(|_| spoke);
+        match features.map(|features| self.model.machine(&features)) {
+            _ if self.music.is_likely() => say(Callee::Music, LEFT_OVER_CHANCE),
+            None if self.timing.pause_hops().is_some() => say(Callee::Unknown, 0.0),
+            None => say(Callee::Silence, LEFT_OVER_CHANCE),
+            Some(machine) if machine >= 0.6 => say(Callee::Machine, machine),
+            Some(machine) if machine <= 0.4 => say(Callee::Human, 1.0 - machine),
+            Some(machine) => say(Callee::Unknown, machine.min(1.0 - machine)),
+        }
+    }
+
+    fn since_answer(&self, hop: u32) -> Duration {
+        Duration::from_millis(u64::from(hop.saturating_sub(self.answered_hop)) * HOP_MS)
+    }
+
+    fn since_clock(&self, hop: u32) -> Duration {
+        Duration::from_millis(u64::from(hop.saturating_sub(self.clock_hop)) * HOP_MS)
+    }
+}
+
+/// Effects of one frame at most; a caller who drains after every `handle` allocates nothing.
+const EFFECTS_AT_ONCE: usize = 24;
+
+/// What the model of speech sees of a recording: the features every `every` from the first word
+/// on, with the time in the recording. For training and for pictures.
+pub fn observe(samples: &[i16], every: Duration) -> Vec<(Duration, Features)> {
+    let mut ear = Ear::new();
+    let mut timing = Timing::default();
+    let mut seen = Vec::new();
+    let every_frames = (every.as_millis() as usize / crate::FRAME_MS as usize).max(1);
+    for (nth, frame) in samples.chunks(crate::FRAME_SAMPLES).enumerate() {
+        let (_, moments) = ear.hear(frame);
+        moments.iter().for_each(|moment| timing.next(moment));
+        if (nth + 1).is_multiple_of(every_frames)
+            && let Some(features) = timing.features()
+        {
+            let at = Duration::from_millis((nth as u64 + 1) * u64::from(crate::FRAME_MS));
+            seen.push((at, features));
+        }
+    }
+    seen
+}

@@ -1,0 +1,65 @@
+//! A model of small symmetric trees: how likely a machine is, given the timing of the speech.
+
+use super::timing::{FEATURES, Features};
+
+/// Questions of one tree.
+pub const DEPTH: usize = 3;
+/// Answers of one tree.
+pub const LEAVES: usize = 1 << DEPTH;
+
+/// A tree that asks the same question of all branches of one level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tree {
+    /// Which features are asked for, first question first.
+    pub features: [u8; DEPTH],
+    /// Above which value the answer is yes.
+    pub thresholds: [f32; DEPTH],
+    /// What it adds to the log odds of a machine; the first question's answer is the lowest bit.
+    pub leaves: [f32; LEAVES],
+}
+
+/// Trees whose answers add up, and what turns their sum into a chance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Model {
+    /// All trees; their order does not matter.
+    pub trees: &'static [Tree],
+    /// Log odds before any question.
+    pub base: f32,
+    /// The chance is the logistic function of `scale * sum + shift`, which makes it true on
+    /// recordings that the trees have not seen (Platt, 1999).
+    pub scale: f32,
+    /// See `scale`.
+    pub shift: f32,
+    /// Highest chance of a machine that people reached, in recordings the trees have not seen:
+    /// share of people above, and the chance; falling shares.
+    pub humans_above: &'static [(f32, f32)],
+}
+
+impl Tree {
+    fn answer(&self, features: &Features) -> f32 {
+        let mut leaf = 0;
+        for level in 0..DEPTH {
+            let value = features[usize::from(self.features[level]) % FEATURES];
+            leaf |= usize::from(value > self.thresholds[level]) << level;
+        }
+        self.leaves[leaf]
+    }
+}
+
+impl Model {
+    /// Sum of all trees' answers: log odds that are not yet calibrated.
+    pub fn margin(&self, features: &Features) -> f32 {
+        self.base + self.trees.iter().map(|tree| tree.answer(features)).sum::<f32>()
+    }
+
+    /// Chance that a machine speaks, 0 to 1.
+    pub fn machine(&self, features: &Features) -> f32 {
+        1.0 / (1.0 + (-(self.scale * self.margin(features) + self.shift)).exp())
+    }
+
+    /// The chance of a machine from which on at most `share` of people are taken for machines.
+    pub fn threshold(&self, share: f32) -> f32 {
+        let within = self.humans_above.iter().find(|(above, _)| *above <= share);
+        within.or(self.humans_above.last()).map_or(1.0, |(_, chance)| *chance)
+    }
+}
