@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use domain::time::Timestamp;
-use script::step::{Fetch, FetchError, Fetched, Method};
+use script::step::{Fetch, FetchError, Fetched, Method, Part};
 
 use self::cache::{Cache, Kept, Look};
 use self::form::Form;
@@ -60,7 +60,7 @@ impl Fetcher {
         let kept = match &fetch.method {
             Method::Get => self.get(&wish).await?,
             Method::Post(fields) => self.post(&wish, Form::urlencoded(fields)).await?,
-            Method::PostMultipart(fields) => self.post(&wish, Form::multipart(fields)).await?,
+            Method::PostMultipart(fields) => self.post(&wish, parts(fields)?).await?,
         };
         if let Some(kind) = no_page(&kept.media_type()) {
             let reason = format!("server sent {kind} where a page was expected");
@@ -208,6 +208,15 @@ impl Freshness {
             headers.insert(IF_MODIFIED_SINCE, last_modified.clone());
         }
     }
+}
+
+/// A form of parts; sound that was recorded would be among them, but nothing is recorded yet.
+fn parts(fields: &[(String, Part)]) -> Result<Form, FetchError> {
+    let texts = fields.iter().map(|(name, part)| match part {
+        Part::Text(text) => Ok((name.clone(), text.clone())),
+        Part::Recording(_) => Err(FetchError::Failed("the recording is gone".into())),
+    });
+    Ok(Form::multipart(&texts.collect::<Result<Vec<_>, _>>()?))
 }
 
 fn kept_of(answer: Answer, now: Timestamp) -> Kept {

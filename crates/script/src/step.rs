@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use crate::vxml::VoiceGrammar;
+
 /// Names one playing, so that its end can be told from the end of an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlayId(pub u32);
@@ -15,6 +17,18 @@ pub struct PlayId(pub u32);
 /// Names one fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FetchId(pub u32);
+
+/// Names one listening to speech.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenId(pub u32);
+
+/// Names one recording; it is kept until the call ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordingId(pub u32);
+
+/// Names one transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransferId(pub u32);
 
 /// One thing a script wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +45,21 @@ pub enum Step {
     StopPlay,
     /// Fetch a page; answered by [`Input::Fetched`], always.
     Fetch(Fetch),
+    /// Recognize speech, also while prompts play; answered by [`Input::Heard`],
+    /// [`Input::SpeechTooLong`] or [`Input::ListenFailed`] unless [`Step::StopListen`] comes
+    /// first. Silence is the script's own affair.
+    Listen(Listen),
+    /// Recognize no more; nothing more is said of that listening.
+    StopListen,
+    /// Record the callee; answered by [`Input::Recorded`] or [`Input::RecordFailed`], always.
+    Record(Record),
+    /// End the recording under way and answer with what there is, also when the callee is gone.
+    StopRecord,
+    /// Call somebody for the callee; answered by [`Input::TransferEnded`], always, and before
+    /// that by [`Input::TransferConnected`] where the two have talked.
+    Transfer(Transfer),
+    /// End the transfer under way, connected or not; [`Input::TransferEnded`] still follows.
+    EndTransfer,
     /// A line for the application's developer.
     Log {
         /// What kind of line; empty where the script names none.
@@ -63,7 +92,29 @@ pub enum Prompt {
         url: Url,
         /// How long its fetch may take; `None` for the engine's default.
         timeout: Option<Duration>,
+        /// Oldest copy that will do, in seconds, as in Cache-Control: max-age.
+        maxage_s: Option<u32>,
+        /// How much staler than fresh a copy may be, in seconds, as in Cache-Control: max-stale.
+        maxstale_s: Option<u32>,
         /// What to play instead; empty: the prompt is skipped.
+        fallback: Vec<Self>,
+    },
+    /// A place in what is played; reaching it is told by [`Input::MarkReached`].
+    Mark(String),
+    /// A text to be spoken with markup.
+    Markup {
+        /// Content of an SSML 1.0 `<speak>`: well-formed, its elements without namespace prefix.
+        ssml: String,
+        /// The same without markup, for synthesizers that understand none.
+        text: String,
+        /// Language as in `en-US`; `None` for the configured one.
+        language: Option<String>,
+    },
+    /// What was recorded in this call; where it is gone, `fallback` is played instead.
+    Recording {
+        /// Which.
+        recording: RecordingId,
+        /// What to play instead.
         fallback: Vec<Self>,
     },
     /// Silence.
@@ -102,7 +153,143 @@ pub enum Method {
     /// POST of a form, as `application/x-www-form-urlencoded`.
     Post(Vec<(String, String)>),
     /// POST of a form as `multipart/form-data`.
-    PostMultipart(Vec<(String, String)>),
+    PostMultipart(Vec<(String, Part)>),
+}
+
+/// One part of a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A text.
+    Text(String),
+    /// The sound of a recording, with the media type it was recorded in.
+    Recording(RecordingId),
+}
+
+/// How to listen to speech.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// Names this listening.
+    pub listen: ListenId,
+    /// What may be said, in order of precedence; never empty.
+    pub grammars: Vec<VoiceGrammar>,
+    /// Language as in `en-US`; `None` for the configured one.
+    pub language: Option<String>,
+    /// Most readings of what was said that are of use.
+    pub hypotheses_max: u32,
+    /// Silence after speech that matches; `None` for the recognizer's default.
+    pub complete: Option<Duration>,
+    /// Silence after speech that may go on; `None` for the recognizer's default.
+    pub incomplete: Option<Duration>,
+    /// Longest speech; `None` for the recognizer's default.
+    pub speech_max: Option<Duration>,
+    /// How quiet speech may be, from 0 (loud only) to 1.
+    pub sensitivity: f64,
+    /// From 0 (right) to 1 (fast).
+    pub speed_over_accuracy: f64,
+    /// Where to keep the sound of what was said, if at all.
+    pub recording: Option<RecordingId>,
+}
+
+/// How to record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Names this recording.
+    pub recording: RecordingId,
+    /// Whether to sound a tone before; it is not part of the recording.
+    pub beep: bool,
+    /// Longest recording.
+    pub time_max: Duration,
+    /// Silence after speech that ends it.
+    pub final_silence: Duration,
+    /// Silence from the start that ends it.
+    pub timeout: Duration,
+    /// `audio/basic`, `audio/x-alaw-basic` or `audio/x-wav`.
+    pub media_type: String,
+}
+
+/// A recording that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// How.
+    pub end: RecordEnd,
+    /// How long it is, in sound.
+    pub duration: Duration,
+    /// How large it is.
+    pub bytes: u64,
+}
+
+/// How a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordEnd {
+    /// It has its greatest length.
+    Full,
+    /// Nothing was said; there is no recording.
+    NoInput,
+    /// Nothing more was said.
+    Silence,
+    /// The script stopped it, or the callee is gone.
+    Stopped,
+}
+
+/// Whom to call for the callee, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// Names this transfer.
+    pub transfer: TransferId,
+    /// How.
+    pub kind: TransferKind,
+    /// `tel:…` or `sip:…`, as written.
+    pub destination: String,
+    /// How long to let it ring; the script ends it then.
+    pub connect_timeout: Duration,
+    /// What to tell the far end beside; empty for nothing.
+    pub aai: String,
+}
+
+/// How a callee is transferred (VoiceXML 2.1 §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferKind {
+    /// Handed over at once; the call is over for the script.
+    Blind,
+    /// The two talk through us; the call comes back when they have done.
+    Bridge,
+    /// Handed over once the far end has answered.
+    Consultation,
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferEnd {
+    /// No such number, or one that means nothing here.
+    BadDestination,
+    /// The far end is busy.
+    Busy,
+    /// The script ended it.
+    Ended,
+    /// The far end hung up.
+    FarEnd,
+    /// The network ended it.
+    Network,
+    /// The network is busy.
+    NetworkBusy,
+    /// It rang, and nobody answered.
+    NoAnswer,
+    /// This call may not go there.
+    NoAuthorization,
+    /// There is no slot for another leg.
+    NoResource,
+    /// There is no way to go there.
+    NoRoute,
+    /// The far end refused with this status of its protocol.
+    Protocol(u16),
+    /// The callee was handed over and is gone.
+    Transferred,
+    /// It is over, and nobody knows how.
+    Unknown,
+    /// This kind of transfer cannot be made here.
+    Unsupported,
+    /// Addresses of this scheme cannot be called.
+    UnsupportedUri,
 }
 
 /// One thing that happened to a script.
@@ -122,8 +309,29 @@ pub enum Input {
         /// With what.
         result: Result<Fetched, FetchError>,
     },
+    /// The callee said something, or made a noise.
+    Heard {
+        /// In which listening.
+        listen: ListenId,
+        /// What.
+        heard: Heard,
+    },
     /// The callee pressed a key: `0-9 A-D * #`.
     Key(char),
+    /// Speech cannot be recognized.
+    ListenFailed {
+        /// Which listening.
+        listen: ListenId,
+        /// Why.
+        error: ListenError,
+    },
+    /// What is played has come to a mark.
+    MarkReached {
+        /// Of which playing.
+        play: PlayId,
+        /// Its name.
+        name: String,
+    },
     /// The last sample of this playing is out.
     PlayEnded {
         /// Which.
@@ -136,6 +344,42 @@ pub enum Input {
         /// Why.
         error: PlayError,
     },
+    /// A recording has ended.
+    Recorded {
+        /// Which.
+        recording: RecordingId,
+        /// How.
+        recorded: Recorded,
+    },
+    /// A recording could not be made.
+    RecordFailed {
+        /// Which.
+        recording: RecordingId,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// The callee began to speak.
+    SpeechStarted {
+        /// In which listening.
+        listen: ListenId,
+    },
+    /// The callee spoke longer than may be.
+    SpeechTooLong {
+        /// In which listening.
+        listen: ListenId,
+    },
+    /// The far end of a transfer has answered; the two talk.
+    TransferConnected {
+        /// Which.
+        transfer: TransferId,
+    },
+    /// A transfer is over, or has failed.
+    TransferEnded {
+        /// Which.
+        transfer: TransferId,
+        /// How.
+        end: TransferEnd,
+    },
     /// Who or what answered is now known.
     CalleeType(&'static str),
     /// The call is gone; the script may run on to its end without input or output.
@@ -147,12 +391,49 @@ pub enum Input {
 /// Why a script wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
+    /// A fetch takes long: time for its audio, or the audio has been heard long enough.
+    FetchAudio,
     /// No further key came after the last one.
     InterDigit,
     /// No input came after the prompts.
     NoInput,
+    /// What was asked for has not been answered in time.
+    Reply,
     /// No terminating key came after complete input.
     Term,
+    /// The far end of a transfer has not answered.
+    TransferConnect,
+    /// The two have talked long enough.
+    TransferMax,
+}
+
+/// What was recognized.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// Readings of it, best first; none: no words were made out.
+    pub hypotheses: Vec<Hypothesis>,
+    /// The sound of it, where it was asked for.
+    pub recording: Option<Recorded>,
+}
+
+/// One reading of what was said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hypothesis {
+    /// Its words with single blanks between.
+    pub words: String,
+    /// From 0 to 1.
+    pub confidence: f64,
+}
+
+/// Why speech cannot be recognized.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// The grammars are more than the recognizer can take: `error.noresource`.
+    #[error("no speech recognizer: {0}")]
+    NoResource(String),
+    /// No recognizer for this language: `error.unsupported.language`.
+    #[error("no recognizer for language {0}")]
+    Language(String),
 }
 
 /// The first page.

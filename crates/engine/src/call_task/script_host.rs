@@ -11,7 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::rtp::Codec;
-use script::step::{Input, Method, PlayError, PlayId, Prompt, Session, StartPage, Step, Timer};
+use script::step::{
+    Input, ListenError, Method, PlayError, PlayId, Prompt, Session, StartPage, Step, Timer,
+    TransferEnd,
+};
 use script::vxml::Vxml;
 use store::Begun;
 use url::Url;
@@ -147,6 +150,8 @@ impl ScriptHost {
     fn take(&mut self, step: Step) -> Option<Wish> {
         match step {
             Step::End { .. } => Some(Wish::End),
+            // Nothing of the kind is ever under way.
+            Step::EndTransfer | Step::StopListen | Step::StopRecord => None,
             Step::Fetch(fetch) => {
                 let (parts, cookies) = (Arc::clone(&self.parts), self.cookies.clone());
                 self.fetches.push(
@@ -159,6 +164,10 @@ impl ScriptHost {
                 None
             }
             Step::HangUp => Some(Wish::HangUp),
+            Step::Listen(wanted) => {
+                let error = ListenError::NoResource("none is connected".into());
+                self.answer(Input::ListenFailed { listen: wanted.listen, error })
+            }
             // What a script logs may hold what a callee keyed: only its length is told.
             Step::Log { label, text } => {
                 tracing::debug!(label, text_bytes = text.len(), "script log");
@@ -168,6 +177,14 @@ impl ScriptHost {
                 self.prompts.push_back((play, prompts));
                 None
             }
+            Step::Record(wanted) => {
+                let reason = "calls are not recorded here".into();
+                self.answer(Input::RecordFailed { recording: wanted.recording, reason })
+            }
+            Step::Transfer(wanted) => {
+                let end = TransferEnd::Unsupported;
+                self.answer(Input::TransferEnded { transfer: wanted.transfer, end })
+            }
             Step::Problem { event, message } => Some(Wish::Problem(format!("{event}: {message}"))),
             Step::StopPlay => {
                 self.prompts.clear();
@@ -175,6 +192,12 @@ impl ScriptHost {
                 Some(Wish::StopPlay)
             }
         }
+    }
+
+    /// Tells the script something at once, as if it had happened.
+    fn answer(&mut self, input: Input) -> Option<Wish> {
+        self.fetches.push(std::future::ready(input).boxed());
+        None
     }
 
     /// Begins with the next prompts, if none are being made ready.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use script::step::FetchId;
+use script::step::{FetchId, Part};
 
 use super::*;
 use crate::http::HttpPolicy;
@@ -65,6 +65,7 @@ async fn fields_are_posted_in_either_form() {
     let server = Server::start(|_| ok("<vxml/>")).await;
     let fields = vec![("key".to_owned(), "1 & 2".to_owned())];
     let plain = Fetch { method: Method::Post(fields.clone()), ..get(server.url("/")) };
+    let fields = fields.into_iter().map(|(name, value)| (name, Part::Text(value))).collect();
     let parts = Fetch { method: Method::PostMultipart(fields), ..get(server.url("/")) };
     let fetcher = fetcher();
     text(&fetcher, &plain).await.unwrap();

@@ -72,11 +72,16 @@ where
 
     async fn one(&self, prompt: &Prompt) -> Result<Vec<PlayItem>, PlayError> {
         match prompt {
-            Prompt::Audio { url, timeout, fallback } => self.audio(url, *timeout, fallback).await,
+            Prompt::Audio { url, timeout, fallback, .. } => {
+                self.audio(url, *timeout, fallback).await
+            }
+            Prompt::Mark(_) => Ok(Vec::new()),
+            // Nothing is recorded, so whatever was is gone.
+            Prompt::Recording { fallback, .. } => self.all(fallback).await,
             Prompt::Silence(time) => {
                 Ok(vec![item(Playable::Silence((*time).min(SILENCE_TIME_MAX)))])
             }
-            Prompt::Speech { text, language } => {
+            Prompt::Markup { text, language, .. } | Prompt::Speech { text, language } => {
                 let sound = self.speech.speak(text, language.as_deref(), self.codec).await?;
                 Ok(vec![item(Playable::Audio(sound))])
             }
@@ -114,8 +119,8 @@ fn item(sound: Playable) -> PlayItem {
 /// Prompts with all their fallbacks.
 fn count(prompts: &[Prompt]) -> usize {
     let fallbacks = |prompt: &Prompt| match prompt {
-        Prompt::Audio { fallback, .. } => count(fallback),
-        Prompt::Silence(_) | Prompt::Speech { .. } => 0,
+        Prompt::Audio { fallback, .. } | Prompt::Recording { fallback, .. } => count(fallback),
+        Prompt::Mark(_) | Prompt::Markup { .. } | Prompt::Silence(_) | Prompt::Speech { .. } => 0,
     };
     prompts.iter().map(|prompt| 1 + fallbacks(prompt)).sum()
 }
@@ -131,7 +136,13 @@ mod tests {
 
     fn audio(path: &str, fallback: Vec<Prompt>) -> Prompt {
         let url = Url::parse("http://audio.test/").unwrap().join(path).unwrap();
-        Prompt::Audio { url, timeout: Some(Duration::from_secs(3)), fallback }
+        Prompt::Audio {
+            url,
+            timeout: Some(Duration::from_secs(3)),
+            maxage_s: None,
+            maxstale_s: None,
+            fallback,
+        }
     }
 
     fn silence(ms: u64) -> Prompt {

@@ -9,8 +9,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::fault::Fault;
-use super::grammar::Grammar;
+use super::grammar::{Grammar, Mode};
 use super::place::Place;
+use crate::step::TransferKind;
 
 /// A whole document.
 #[derive(Debug)]
@@ -113,9 +114,19 @@ impl Item {
     pub(crate) fn input(&self) -> Option<&InputItem> {
         match &self.kind {
             ItemKind::Field(field) => Some(&field.input),
+            ItemKind::Initial(input) => Some(input),
             ItemKind::Menu(menu) => Some(&menu.input),
-            ItemKind::Block(_) | ItemKind::Unsupported { .. } => None,
+            ItemKind::Object(object) => Some(&object.input),
+            ItemKind::Record(record) => Some(&record.input),
+            ItemKind::Subdialog(subdialog) => Some(&subdialog.input),
+            ItemKind::Transfer(transfer) => Some(&transfer.input),
+            ItemKind::Block(_) => None,
         }
+    }
+
+    /// Whether it is an input item, filled by something (VoiceXML 2.0 §2.3).
+    pub(crate) fn is_input(&self) -> bool {
+        !matches!(self.kind, ItemKind::Block(_) | ItemKind::Initial(_))
     }
 }
 
@@ -123,16 +134,16 @@ impl Item {
 pub(crate) enum ItemKind {
     Block(Block),
     Field(Field),
+    /// Asks for several fields at once (VoiceXML 2.0 §2.3.3).
+    Initial(InputItem),
     Menu(Menu),
-    /// An element that this machine does not run; visiting it is an error.
-    Unsupported {
-        element: &'static str,
-        /// Whether it is an input item, filled by something.
-        input: bool,
-    },
+    Object(Object),
+    Record(Record),
+    Subdialog(Subdialog),
+    Transfer(Transfer),
 }
 
-/// What fields and menus have in common.
+/// What all items have that talk with the callee.
 #[derive(Debug, Default)]
 pub(crate) struct InputItem {
     pub(crate) prompts: Vec<Arc<Prompt>>,
@@ -150,6 +161,61 @@ pub(crate) struct Field {
     pub(crate) options: Vec<Choosable>,
 }
 
+/// Platform code, of which there is none; visiting it is an error (VoiceXML 2.0 §2.3.5).
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) input: InputItem,
+    pub(crate) class: String,
+    pub(crate) params: Vec<Param>,
+}
+
+/// VoiceXML 2.0 §2.3.6.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) input: InputItem,
+    pub(crate) modal: bool,
+    pub(crate) beep: bool,
+    /// Whether any key ends it.
+    pub(crate) dtmf_term: bool,
+    pub(crate) time_max: Option<Duration>,
+    pub(crate) final_silence: Option<Duration>,
+    /// The media type, as written.
+    pub(crate) media_type: Option<String>,
+}
+
+/// VoiceXML 2.0 §2.3.4.
+#[derive(Debug)]
+pub(crate) struct Subdialog {
+    pub(crate) input: InputItem,
+    pub(crate) source: Given,
+    pub(crate) params: Vec<Param>,
+    pub(crate) names: Vec<String>,
+    pub(crate) how: SubmitHow,
+    pub(crate) fetch: FetchRule,
+}
+
+/// A value for a subdialog or an object.
+#[derive(Debug)]
+pub(crate) struct Param {
+    pub(crate) name: String,
+    pub(crate) value: Given,
+    pub(crate) place: Place,
+}
+
+/// VoiceXML 2.0 §2.3.7, 2.1 §9.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    pub(crate) input: InputItem,
+    pub(crate) kind: TransferKind,
+    pub(crate) destination: Given,
+    pub(crate) connect_timeout: Option<Duration>,
+    /// `None`: as long as they like.
+    pub(crate) time_max: Option<Duration>,
+    /// What the callee hears until the far end answers.
+    pub(crate) audio: Option<String>,
+    pub(crate) aai: Option<Given>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Menu {
     pub(crate) input: InputItem,
@@ -159,14 +225,16 @@ pub(crate) struct Menu {
 /// What `<choice>` and `<option>` have in common: something that a key and words choose.
 #[derive(Debug)]
 pub(crate) struct Choosable {
+    /// Whether some of its words will do (VoiceXML 2.0 §2.2.5).
+    pub(crate) approximate: bool,
     /// Keys, already numbered where the menu asks for it; empty for none.
     pub(crate) keys: String,
     /// Its text, for `<enumerate>` and recognizers.
     pub(crate) text: String,
     /// An option's `value`.
     pub(crate) value: Option<String>,
-    /// Built from its keys.
-    pub(crate) grammar: Option<Arc<GrammarRef>>,
+    /// Built from its keys and its words.
+    pub(crate) own_grammars: Vec<Arc<GrammarRef>>,
     pub(crate) place: Place,
 }
 
@@ -216,6 +284,13 @@ pub(crate) struct GrammarRef {
     pub(crate) place: Place,
 }
 
+impl GrammarRef {
+    /// Whether it is known to be one of keys.
+    pub(crate) fn is_dtmf(&self) -> bool {
+        matches!(&self.source, GrammarSource::Inline(grammar) if grammar.mode == Mode::Dtmf)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum GrammarSource {
     /// Elsewhere; a fragment names the rule.
@@ -263,6 +338,8 @@ pub(crate) struct Property {
 /// How something is fetched; what is not given is looked up in properties.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FetchRule {
+    /// The address of what is played in the meantime, as written.
+    pub(crate) audio: Option<String>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) maxage_s: Option<u32>,
     pub(crate) maxstale_s: Option<u32>,
@@ -271,6 +348,7 @@ pub(crate) struct FetchRule {
 #[derive(Debug)]
 pub(crate) struct Prompt {
     pub(crate) bargein: Option<bool>,
+    pub(crate) bargein_type: Option<BargeinType>,
     pub(crate) cond: Option<Expr>,
     pub(crate) count: u32,
     pub(crate) timeout: Option<Duration>,
@@ -280,6 +358,15 @@ pub(crate) struct Prompt {
     pub(crate) base: Option<Url>,
     pub(crate) parts: Vec<Part>,
     pub(crate) place: Place,
+}
+
+/// What it takes to interrupt a prompt (VoiceXML 2.0 §4.1.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BargeinType {
+    /// Input that matches as a whole.
+    Hotword,
+    /// Any input.
+    Speech,
 }
 
 /// A part of a prompt.
@@ -297,19 +384,49 @@ pub(crate) enum Part {
         template: Option<Vec<Self>>,
         place: Place,
     },
+    /// Its parts once for each element of an array.
+    Foreach(Arc<Foreach<Vec<Self>>>),
+    /// A place that is told when it is reached.
+    Mark(Given),
+    /// SSML around what is inside.
+    Markup {
+        name: String,
+        /// Its start tag, whole.
+        start: String,
+        parts: Vec<Self>,
+        /// What a synthesizer without markup says instead.
+        plain: Plain,
+    },
     /// Another language for what is inside.
     Spoken {
         language: String,
         parts: Vec<Self>,
     },
-    /// Character by character (`<say-as interpret-as="digits">` and its kin).
-    Spelled(Vec<Self>),
     Text(String),
-    Unsupported {
-        element: &'static str,
-        place: Place,
-    },
     Value(Expr),
+}
+
+/// What becomes of a marked-up text where markup is not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// This instead (`<sub>`).
+    Alias(String),
+    /// Its text, kept apart from its neighbours.
+    Apart,
+    /// Its text.
+    Same,
+    /// Its text, character by character (`<say-as interpret-as="digits">` and its kin).
+    Spelled,
+}
+
+/// VoiceXML 2.1 §6.
+#[derive(Debug)]
+pub(crate) struct Foreach<C> {
+    pub(crate) array: Expr,
+    /// The variable of the element at hand.
+    pub(crate) item: String,
+    pub(crate) content: C,
+    pub(crate) place: Place,
 }
 
 /// A statement and where it stands.
@@ -331,6 +448,14 @@ pub(crate) enum Act {
     },
     /// The variable of a form item, in its place among the variables of the form.
     DeclareItem(usize),
+    /// XML from a server (VoiceXML 2.1 §5).
+    Data {
+        name: Option<String>,
+        from: Given,
+        names: Vec<String>,
+        how: SubmitHow,
+        fetch: FetchRule,
+    },
     Disconnect {
         names: Vec<String>,
     },
@@ -338,6 +463,7 @@ pub(crate) enum Act {
         expr: Option<Expr>,
         names: Vec<String>,
     },
+    Foreach(Arc<Foreach<Block>>),
     Goto {
         to: Target,
         fetch: FetchRule,
@@ -351,6 +477,11 @@ pub(crate) enum Act {
     },
     Prompt(Arc<Prompt>),
     Reprompt,
+    /// Back from a subdialog, with values or with an event.
+    Return {
+        names: Vec<String>,
+        throw: Option<Throw>,
+    },
     Script {
         source: ScriptSource,
         fetch: FetchRule,
@@ -362,7 +493,6 @@ pub(crate) enum Act {
         fetch: FetchRule,
     },
     Throw(Throw),
-    Unsupported(&'static str),
     Var {
         name: String,
         expr: Option<Expr>,

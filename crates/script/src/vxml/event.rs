@@ -17,6 +17,9 @@ pub(crate) struct Event {
 /// The callee is gone (VoiceXML 2.0 §5.2.6).
 pub(crate) const HANG_UP: &str = "connection.disconnect.hangup";
 
+/// The callee was handed over to somebody else.
+pub(crate) const TRANSFERRED: &str = "connection.disconnect.transfer";
+
 /// How often events came, by name and by each prefix of their names (§5.2.2).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters(HashMap<String, u32>);
@@ -120,6 +123,7 @@ fn exit() -> Act {
 fn say(text: &str, place: &Place) -> Prompt {
     Prompt {
         bargein: None,
+        bargein_type: None,
         cond: None,
         count: 1,
         timeout: None,

@@ -13,17 +13,22 @@ use domain::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::fault::Fault;
+use super::fetching::Fetching;
 use super::form::{Activation, Visit};
 use super::grammar::Grammar;
 use super::limits::{Limits, Usage};
 use super::listen::Listening;
-use super::load::{Loading, Pages};
-use super::prompt::PromptQueue;
+use super::load::Pages;
+use super::place::Place;
+use super::prompt::{Bargein, PromptQueue};
 use super::property::Properties;
-use super::run::Running;
+use super::record::Recording;
+use super::run::{Next, Running};
 use super::scope::Scopes;
+use super::subdialog::Frame;
+use super::transfer::Transferring;
 use super::value::Value;
-use crate::step::{Fetch, FetchId, Input, PlayError, PlayId, Session, StartPage, Step, Timer};
+use crate::step::{Input, PlayError, PlayId, Session, StartPage, Step, Timer};
 
 /// One VoiceXML session.
 pub struct Vxml {
@@ -50,8 +55,15 @@ pub struct Vxml {
     pub(super) hang_up: HangUp,
     /// The values to end with, once the script has asked to exit.
     pub(super) exit: Option<BTreeMap<String, String>>,
+    /// Contexts that wait for subdialogs, outermost first.
+    pub(super) frames: Vec<Frame>,
+    /// Values for the form of a subdialog that is yet to be entered, and where they were given.
+    pub(super) params: Vec<(String, Place)>,
     plays: u32,
-    fetches: u32,
+    pub(super) fetches: u32,
+    pub(super) listens: u32,
+    pub(super) recordings: u32,
+    pub(super) transfers: u32,
 }
 
 /// Where the session stands between inputs.
@@ -60,8 +72,10 @@ pub(super) enum Phase {
     Idle,
     /// Running; never between inputs.
     Busy,
-    Fetching(FetchId, Loading),
+    Fetching(Box<Fetching>),
     Listening(Box<Listening>),
+    Recording(Box<Recording>),
+    Transferring(Box<Transferring>),
     /// The last prompts play before this is done.
     Draining(VecDeque<PlayId>, Drained),
     Ended,
@@ -120,8 +134,13 @@ impl Vxml {
             grammars: HashMap::new(),
             hang_up: HangUp::No,
             exit: None,
+            frames: Vec::new(),
+            params: Vec::new(),
             plays: 0,
             fetches: 0,
+            listens: 0,
+            recordings: 0,
+            transfers: 0,
             limits,
         }
     }
@@ -135,18 +154,55 @@ impl Vxml {
             (_, Input::CalleeType(who)) => self.callee_type(who),
             (Phase::Idle, Input::Start { session, page }) => self.start(session, page),
             (Phase::Idle, Input::HungUp) => self.end(),
-            (Phase::Fetching(own, _), Input::Fetched { fetch, result }) if *own == fetch => {
+            (Phase::Fetching(own), Input::Fetched { fetch, result }) if own.fetch == fetch => {
                 self.fetched(result);
             }
             (Phase::Fetching(..) | Phase::Draining(..), Input::Key(key)) => self.type_ahead(key),
-            (Phase::Fetching(..), Input::HungUp) => self.lose_callee(),
+            (_, Input::Expired(timer)) => self.expired(timer),
+            (Phase::Fetching(..), Input::HungUp) => self.fetch_hung_up(),
+            (
+                Phase::Fetching(..),
+                Input::PlayEnded { play } | Input::PlayFailed { play, .. },
+            ) => self.fetch_play_ended(play),
             (Phase::Listening(_), Input::Key(key)) => self.key(key),
-            (Phase::Listening(_), Input::Expired(timer)) => self.expired(timer),
             (Phase::Listening(_), Input::PlayEnded { play }) => self.play_ended(play),
             (Phase::Listening(_), Input::PlayFailed { play, error }) => {
                 self.play_failed(play, &error);
             }
+            (Phase::Listening(_), Input::MarkReached { play, name }) => {
+                self.mark_reached(play, name);
+            }
+            (_, Input::Heard { listen, heard }) if self.hears(listen) => self.heard(heard),
+            (_, Input::ListenFailed { listen, error }) if self.hears(listen) => {
+                self.listen_failed(&error);
+            }
+            (_, Input::SpeechStarted { listen }) if self.hears(listen) => self.speech_started(),
+            (_, Input::SpeechTooLong { listen }) if self.hears(listen) => self.speech_too_long(),
             (Phase::Listening(_), Input::HungUp) => self.hung_up(),
+            (Phase::Recording(_), Input::Key(key)) => self.record_key(key),
+            (Phase::Recording(_), Input::PlayEnded { play }) => self.record_play_ended(play),
+            (Phase::Recording(_), Input::PlayFailed { play, error }) => {
+                self.record_play_failed(play, &error);
+            }
+            (_, Input::Recorded { recording, recorded }) if self.records(recording) => {
+                self.recorded(recorded);
+            }
+            (_, Input::RecordFailed { recording, reason }) if self.records(recording) => {
+                self.record_failed(&reason);
+            }
+            (Phase::Recording(_), Input::HungUp) => self.record_hung_up(),
+            (Phase::Transferring(_), Input::Key(key)) => self.transfer_key(key),
+            (Phase::Transferring(_), Input::PlayEnded { play }) => self.transfer_play_ended(play),
+            (Phase::Transferring(_), Input::PlayFailed { play, error }) => {
+                self.transfer_play_failed(play, &error);
+            }
+            (_, Input::TransferConnected { transfer }) if self.transfers(transfer) => {
+                self.transfer_connected();
+            }
+            (_, Input::TransferEnded { transfer, end }) if self.transfers(transfer) => {
+                self.transfer_ended(end);
+            }
+            (Phase::Transferring(_), Input::HungUp) => self.transfer_hung_up(),
             (Phase::Draining(..), Input::PlayEnded { play }) => self.drained(play),
             (Phase::Draining(..), Input::PlayFailed { play, error }) => {
                 self.drain_failed(play, &error);
@@ -170,12 +226,25 @@ impl Vxml {
     /// When to wake the session, and for what.
     pub fn deadline(&self) -> Option<(Timestamp, Timer)> {
         match &self.phase {
+            Phase::Fetching(fetching) => fetching.deadline(),
             Phase::Listening(listening) => listening.deadline,
-            Phase::Idle
-            | Phase::Busy
-            | Phase::Fetching(..)
-            | Phase::Draining(..)
-            | Phase::Ended => None,
+            Phase::Recording(recording) => recording.deadline,
+            Phase::Transferring(transferring) => transferring.deadline,
+            Phase::Idle | Phase::Busy | Phase::Draining(..) | Phase::Ended => None,
+        }
+    }
+
+    /// A timer may run out while what stops it is on its way: then it is not due any more.
+    fn expired(&mut self, timer: Timer) {
+        if !self.deadline().is_some_and(|(at, own)| own == timer && at <= self.now) {
+            return;
+        }
+        match &self.phase {
+            Phase::Fetching(_) => self.fetch_expired(),
+            Phase::Listening(_) => self.listen_expired(timer),
+            Phase::Recording(_) => self.record_expired(timer),
+            Phase::Transferring(_) => self.transfer_expired(timer),
+            Phase::Idle | Phase::Busy | Phase::Draining(..) | Phase::Ended => {}
         }
     }
 
@@ -204,8 +273,9 @@ impl Vxml {
     fn advance(&mut self) -> Result<(), Fault> {
         if let Some(running) = &mut self.running {
             return match running.next() {
-                Some((block, at)) => self.execute(&block[at]),
-                None => self.content_ended(),
+                Next::Statement(block, at) => self.execute(&block[at]),
+                Next::Turn { foreach, depth, at } => self.turn(&foreach, depth, at),
+                Next::End => self.content_ended(),
             };
         }
         match std::mem::take(&mut self.task) {
@@ -229,26 +299,20 @@ impl Vxml {
         }
     }
 
-    pub(super) fn next_fetch(&mut self) -> FetchId {
-        self.fetches += 1;
-        FetchId(self.fetches)
+    pub(super) fn next_play(&mut self) -> PlayId {
+        self.plays += 1;
+        PlayId(self.plays)
     }
 
-    pub(super) fn send_fetch(&mut self, fetch: Fetch, then: Loading) {
-        self.phase = Phase::Fetching(fetch.fetch, then);
-        self.steps.push_back(Step::Fetch(fetch));
-    }
-
-    /// Plays all that waits; the groups that now play, and whether each may be interrupted.
-    pub(super) fn flush(&mut self) -> VecDeque<(PlayId, bool)> {
+    /// Plays all that waits; the groups that now play, and what may interrupt each.
+    pub(super) fn flush(&mut self) -> VecDeque<(PlayId, Bargein)> {
         let groups = self.prompts.take();
         if self.hang_up != HangUp::No {
             return VecDeque::new();
         }
         let mut playing = VecDeque::new();
         for (bargein, prompts) in groups {
-            self.plays += 1;
-            let play = PlayId(self.plays);
+            let play = self.next_play();
             self.steps.push_back(Step::Play { play, prompts });
             playing.push_back((play, bargein));
         }
@@ -333,6 +397,8 @@ impl Vxml {
         self.running = None;
         self.activation = None;
         self.visit = None;
+        self.frames.clear();
+        self.pages = Pages::default();
         self.prompts = PromptQueue::default();
         self.ahead = Zeroizing::new(String::new());
         self.scopes = Scopes::new(&self.limits, 0);
@@ -351,7 +417,7 @@ impl Vxml {
     }
 
     /// The callee is gone, and the document will hear of it.
-    fn lose_callee(&mut self) {
+    pub(super) fn lose_callee(&mut self) {
         if self.hang_up == HangUp::No {
             self.hang_up = HangUp::Pending;
         }
@@ -385,7 +451,16 @@ fn kind(input: &Input) -> &'static str {
     match input {
         Input::Start { .. } => "Start",
         Input::Fetched { .. } => "Fetched",
+        Input::Heard { .. } => "Heard",
         Input::Key(_) => "Key",
+        Input::ListenFailed { .. } => "ListenFailed",
+        Input::MarkReached { .. } => "MarkReached",
+        Input::Recorded { .. } => "Recorded",
+        Input::RecordFailed { .. } => "RecordFailed",
+        Input::SpeechStarted { .. } => "SpeechStarted",
+        Input::SpeechTooLong { .. } => "SpeechTooLong",
+        Input::TransferConnected { .. } => "TransferConnected",
+        Input::TransferEnded { .. } => "TransferEnded",
         Input::PlayEnded { .. } => "PlayEnded",
         Input::PlayFailed { .. } => "PlayFailed",
         Input::CalleeType(_) => "CalleeType",

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::document::{
-    Dialog, Document, Filled, FilledMode, GrammarRef, GrammarScope, GrammarSource, Item, ItemKind,
-    Outcome,
+    Dialog, Document, FetchRule, GrammarRef, GrammarScope, GrammarSource, InputItem, Item,
+    ItemKind, Object, Outcome,
 };
-use super::event::Counters;
+use super::event::{Counters, Event};
 use super::fault::Fault;
 use super::fia::{HangUp, Task, Vxml};
 use super::grammar::{self, Grammar};
 use super::listen::Active;
 use super::load::Loading;
 use super::place::Place;
-use super::prompt::{not_built, resolve, tapered};
+use super::prompt::{resolve, tapered};
 use super::run::{Purpose, Running};
+use super::schema::shorten;
 use super::scope::Level;
 use super::value::Value;
 use crate::step::Method;
@@ -31,6 +32,8 @@ pub(super) struct Visit {
     pub(super) next_item: Option<usize>,
     /// A handler ended without asking for prompts: the next item plays none.
     pub(super) quiet: bool,
+    /// Values that the caller of a subdialog gives its form, and where they were given.
+    pub(super) params: Vec<(String, Place)>,
     prompt_counts: Vec<u32>,
     item_events: Vec<Counters>,
     events: Counters,
@@ -43,6 +46,7 @@ impl Visit {
             item: None,
             next_item: None,
             quiet: false,
+            params: Vec::new(),
             prompt_counts: vec![0; dialog.items.len()],
             item_events: vec![Counters::default(); dialog.items.len()],
             events: Counters::default(),
@@ -77,12 +81,14 @@ impl Visit {
 pub(super) enum Source {
     /// A choice of a menu, or a link.
     Chosen(Outcome),
-    /// A grammar of the field at hand.
-    Field,
+    /// A grammar of the item at hand.
+    Item,
     /// A grammar of a form: of the page, or of its root; by number.
     Form { root: bool, dialog: usize },
     /// An option of the field at hand, with its value.
     Option(String),
+    /// A command that is understood everywhere.
+    Universal(&'static str),
 }
 
 /// Grammars being made ready, in order of precedence.
@@ -103,7 +109,8 @@ impl Vxml {
             self.begin_exit(BTreeMap::new());
             return Ok(());
         };
-        let visit = Visit::new(dialog);
+        let params = std::mem::take(&mut self.params);
+        let visit = Visit { params, ..Visit::new(dialog) };
         self.running = Some(Running::new(&dialog.init, Purpose::InitDialog(matched)));
         self.visit = Some(visit);
         Ok(())
@@ -119,8 +126,13 @@ impl Vxml {
             Purpose::Block => Task::Select,
             Purpose::Catch { reprompt } => return self.handler_ended(reprompt),
             Purpose::Filled(rest, just) => Task::Filled(rest, just),
-            Purpose::InitDialog(Some(matched)) => return self.fill_form(&matched),
-            Purpose::InitDialog(None) => Task::Select,
+            Purpose::InitDialog(matched) => {
+                self.check_params()?;
+                match matched {
+                    Some(matched) => return self.fill_form(&matched),
+                    None => Task::Select,
+                }
+            }
             Purpose::InitDocument(dialog) => return self.document_ready(dialog),
             Purpose::InitRoot(dialog) => Task::InitDocument(dialog),
         };
@@ -191,15 +203,41 @@ impl Vxml {
                 self.running = Some(Running::new(content, Purpose::Block));
                 Ok(())
             }
-            ItemKind::Field(_) | ItemKind::Menu(_) => {
+            ItemKind::Field(_)
+            | ItemKind::Initial(_)
+            | ItemKind::Menu(_)
+            | ItemKind::Record(_)
+            | ItemKind::Transfer(_) => {
                 if !quiet {
                     self.queue_prompts(dialog, at)?;
                 }
                 self.task = Task::Collect;
                 Ok(())
             }
-            ItemKind::Unsupported { element, .. } => Err(not_built(element).at(&item.place)),
+            ItemKind::Object(object) => {
+                if !quiet {
+                    self.queue_prompts(dialog, at)?;
+                }
+                self.refuse_object(object).map_err(|fault| fault.at(&item.place))
+            }
+            ItemKind::Subdialog(subdialog) => {
+                if !quiet {
+                    self.queue_prompts(dialog, at)?;
+                }
+                let called = self.call_subdialog(subdialog, &item.place);
+                called.map_err(|fault| fault.at(&item.place))
+            }
         }
+    }
+
+    /// There is no platform code to be run; what it would be given is evaluated all the same, for
+    /// the mistakes in it (VoiceXML 2.0 §2.3.5).
+    fn refuse_object(&mut self, object: &Object) -> Result<(), Fault> {
+        for param in &object.params {
+            self.given(&param.value).map_err(|fault| fault.at(&param.place))?;
+        }
+        let message = format!("there is no object {} here", shorten(&object.class));
+        Err(Fault::unsupported("objectname", message))
     }
 
     fn queue_prompts(&mut self, dialog: &Dialog, at: usize) -> Result<(), Fault> {
@@ -231,7 +269,7 @@ impl Vxml {
         }
         let mut activation = match self.activation.take() {
             Some(activation) => activation,
-            None => Activation { waiting: self.grammars_in_force(), ready: Vec::new() },
+            None => Activation { waiting: self.grammars_in_force()?, ready: Vec::new() },
         };
         while let Some((source, wanted)) = activation.waiting.pop_front() {
             let had = self.ready_grammar(&wanted);
@@ -245,7 +283,16 @@ impl Vxml {
                 }
             }
         }
-        self.listen(activation.ready)
+        let at_hand =
+            self.visit.as_ref().and_then(|visit| Some((Arc::clone(&visit.dialog), visit.item?)));
+        match &at_hand {
+            Some((dialog, at)) => match &dialog.items[*at].kind {
+                ItemKind::Record(_) => self.begin_record(dialog, *at, &activation.ready),
+                ItemKind::Transfer(_) => self.begin_transfer(dialog, *at, &activation.ready),
+                _ => self.listen(activation.ready),
+            },
+            None => self.listen(activation.ready),
+        }
     }
 
     /// The compiled grammar; `None` where a fetch was begun.
@@ -274,19 +321,19 @@ impl Vxml {
         self.usage.resource(&self.limits)?;
         let rule = self.properties().fetch("grammar", &wanted.fetch)?;
         let then = Loading::Grammar { url: url.clone(), address, place: wanted.place.clone() };
-        self.request(url, Method::Get, &rule, then);
+        self.request(url, Method::Get, &rule, then)?;
         Ok(None)
     }
 
     /// Every grammar in force at the item at hand, in order of precedence (§3.1.4).
-    fn grammars_in_force(&self) -> VecDeque<(Source, Arc<GrammarRef>)> {
+    fn grammars_in_force(&self) -> Result<VecDeque<(Source, Arc<GrammarRef>)>, Fault> {
         let mut found = VecDeque::new();
         let Some(visit) = &self.visit else {
-            return found;
+            return Ok(found);
         };
         let modal = visit.item_at_hand().is_some_and(|item| own_grammars(item, &mut found));
         if modal {
-            return found;
+            return Ok(found);
         }
         if let Some(input) = visit.item_at_hand().and_then(Item::input) {
             links(&input.links, &mut found);
@@ -306,7 +353,10 @@ impl Vxml {
         if let Some(root) = &self.pages.root {
             wide_grammars(root, true, None, &mut found);
         }
-        found
+        for command in self.properties().universals()? {
+            found.extend(universal(command));
+        }
+        Ok(found)
     }
 
     // Process.
@@ -315,7 +365,7 @@ impl Vxml {
     pub(super) fn matched(&mut self, source: Source, value: Value) -> Result<(), Fault> {
         match source {
             Source::Chosen(outcome) => self.follow(&outcome),
-            Source::Field => self.fill_field(value),
+            Source::Item => self.fill_field(value),
             Source::Form { root, dialog } => {
                 let at_hand = self.visit.as_ref().zip(self.pages.document.as_ref());
                 let here = at_hand.is_some_and(|(visit, page)| {
@@ -332,6 +382,11 @@ impl Vxml {
                 Ok(())
             }
             Source::Option(value) => self.fill_field(Value::text(value)),
+            Source::Universal(command) => {
+                let event = Event { name: command.to_owned(), message: None };
+                self.throw(event, None);
+                Ok(())
+            }
         }
     }
 
@@ -349,138 +404,61 @@ impl Vxml {
             }
         }
     }
-
-    /// Fills the field at hand: with the property that has its slot's name, or with the whole
-    /// result (§3.1.6.2).
-    fn fill_field(&mut self, value: Value) -> Result<(), Fault> {
-        let Some((at, dialog)) =
-            self.visit.as_ref().and_then(|visit| Some((visit.item?, Arc::clone(&visit.dialog))))
-        else {
-            return Ok(());
-        };
-        let item = &dialog.items[at];
-        let own = match &item.kind {
-            ItemKind::Field(field) => value.path(&field.slot).cloned(),
-            ItemKind::Block(_) | ItemKind::Menu(_) | ItemKind::Unsupported { .. } => None,
-        };
-        self.fill(item, own.unwrap_or(value))?;
-        self.begin_filled(&dialog, vec![at]);
-        Ok(())
-    }
-
-    /// Fills every field whose slot the result has (§3.1.6.1).
-    pub(super) fn fill_form(&mut self, value: &Value) -> Result<(), Fault> {
-        let Some(dialog) = self.visit.as_ref().map(|visit| Arc::clone(&visit.dialog)) else {
-            return Ok(());
-        };
-        let mut just = Vec::new();
-        for (at, item) in dialog.items.iter().enumerate() {
-            let ItemKind::Field(field) = &item.kind else {
-                continue;
-            };
-            let slot = if field.slot.is_empty() { &item.name } else { &field.slot };
-            if let Some(own) = value.path(slot) {
-                self.fill(item, own.clone())?;
-                just.push(at);
-            }
-        }
-        self.begin_filled(&dialog, just);
-        Ok(())
-    }
-
-    /// Sets an item's variable and its shadow, which says how it came (§2.3.1).
-    fn fill(&mut self, item: &Item, value: Value) -> Result<(), Fault> {
-        let shadow = self.pages.last_result.clone();
-        self.scopes.set(Level::Dialog, &format!("{}$", item.name), shadow)?;
-        self.scopes.set(Level::Dialog, &item.name, value)
-    }
-
-    fn begin_filled(&mut self, dialog: &Dialog, just: Vec<usize>) {
-        self.task = Task::Filled((0..dialog.filled.len()).collect(), just);
-    }
-
-    /// The next `<filled>` that is due, in the order of the document.
-    pub(super) fn next_filled(
-        &mut self,
-        mut rest: VecDeque<usize>,
-        just: &[usize],
-    ) -> Result<(), Fault> {
-        let Some(dialog) = self.visit.as_ref().map(|visit| Arc::clone(&visit.dialog)) else {
-            return Ok(());
-        };
-        while let Some(at) = rest.pop_front() {
-            let filled = &dialog.filled[at];
-            self.usage.statement(&self.limits)?;
-            if self.is_due(&dialog, filled, just)? {
-                if let Some(visit) = &mut self.visit {
-                    visit.item = filled.item;
-                }
-                self.scopes.open(Level::Anonymous)?;
-                let purpose = Purpose::Filled(rest, just.to_vec());
-                self.running = Some(Running::new(&filled.content, purpose));
-                return Ok(());
-            }
-        }
-        self.task = Task::Select;
-        Ok(())
-    }
-
-    fn is_due(&self, dialog: &Dialog, filled: &Filled, just: &[usize]) -> Result<bool, Fault> {
-        let awaited: Vec<usize> = match &filled.awaited {
-            Some(awaited) => awaited.clone(),
-            None => {
-                let inputs = dialog.items.iter().enumerate();
-                inputs.filter(|(_, item)| is_input(item)).map(|(at, _)| at).collect()
-            }
-        };
-        if !awaited.iter().any(|item| just.contains(item)) {
-            return Ok(false);
-        }
-        if filled.mode == FilledMode::Any {
-            return Ok(true);
-        }
-        for item in awaited {
-            if self.scopes.get(Level::Dialog, &dialog.items[item].name)?.is_undefined() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-}
-
-fn is_input(item: &Item) -> bool {
-    match &item.kind {
-        ItemKind::Field(_) | ItemKind::Menu(_) => true,
-        ItemKind::Block(_) => false,
-        ItemKind::Unsupported { input, .. } => *input,
-    }
 }
 
 /// The grammars of an item itself; true where no others may be heard.
 fn own_grammars(item: &Item, found: &mut VecDeque<(Source, Arc<GrammarRef>)>) -> bool {
     match &item.kind {
         ItemKind::Field(field) => {
-            for grammar in &field.input.grammars {
-                found.push_back((Source::Field, Arc::clone(grammar)));
-            }
+            items_own(&field.input, found);
             for option in &field.options {
                 let text = if option.text.is_empty() { &option.keys } else { &option.text };
                 let value = option.value.as_ref().unwrap_or(text);
-                let grammar = option.grammar.iter().cloned();
-                found.extend(grammar.map(|grammar| (Source::Option(value.clone()), grammar)));
+                let grammars = option.own_grammars.iter().cloned();
+                found.extend(grammars.map(|grammar| (Source::Option(value.clone()), grammar)));
             }
             field.modal
         }
         ItemKind::Menu(menu) => {
             for choice in &menu.choices {
                 let source = Source::Chosen(choice.then.clone());
-                let grammars = choice.choosable.grammar.iter().chain(&choice.grammars);
+                let grammars = choice.choosable.own_grammars.iter().chain(&choice.grammars);
                 found.extend(grammars.map(|grammar| (source.clone(), Arc::clone(grammar))));
             }
             false
         }
-        ItemKind::Block(_) | ItemKind::Unsupported { .. } => false,
+        ItemKind::Record(record) => {
+            items_own(&record.input, found);
+            record.modal
+        }
+        ItemKind::Transfer(transfer) => {
+            items_own(&transfer.input, found);
+            // Only what stands in it may end it (§2.3.7.2).
+            true
+        }
+        ItemKind::Block(_)
+        | ItemKind::Initial(_)
+        | ItemKind::Object(_)
+        | ItemKind::Subdialog(_) => false,
     }
+}
+
+fn items_own(input: &InputItem, found: &mut VecDeque<(Source, Arc<GrammarRef>)>) {
+    let grammars = input.grammars.iter().cloned();
+    found.extend(grammars.map(|grammar| (Source::Item, grammar)));
+}
+
+/// The grammar of a command that is understood everywhere.
+fn universal(command: &'static str) -> Option<(Source, Arc<GrammarRef>)> {
+    let grammar = Grammar::phrase(command, false)?;
+    let grammar = GrammarRef {
+        source: GrammarSource::Inline(Arc::new(grammar)),
+        scope: None,
+        base: None,
+        fetch: FetchRule::default(),
+        place: Place::platform(),
+    };
+    Some((Source::Universal(command), Arc::new(grammar)))
 }
 
 fn links(links: &[Arc<super::document::Link>], found: &mut VecDeque<(Source, Arc<GrammarRef>)>) {

@@ -17,7 +17,9 @@ pub struct Limits {
     pub evaluations_max: u32,
     /// Events handled without input in between; a handler that throws what it catches ends here.
     pub events_max: u32,
-    /// Scripts and grammars fetched.
+    /// Subdialogs inside each other.
+    pub subdialogs_max: usize,
+    /// Scripts, grammars and data fetched.
     pub resources_max: u32,
     /// Bytes of `<log>` and `Problem` text.
     pub log_bytes_max: usize,
@@ -60,6 +62,7 @@ impl Default for Limits {
             statements_max: 20_000,
             evaluations_max: 20_000,
             events_max: 100,
+            subdialogs_max: 32,
             resources_max: 100,
             log_bytes_max: 64 * 1024,
             prompts_max: 500,

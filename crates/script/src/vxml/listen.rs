@@ -1,4 +1,4 @@
-//! Listens: plays what is queued, takes keys, and decides when they are an answer
+//! Listens: plays what is queued, takes keys and speech, and decides when they are an answer
 //! (VoiceXML 2.0 §4.1.8, App. D).
 
 use std::collections::VecDeque;
@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::time::Timestamp;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 use super::event::Event;
 use super::fault::Fault;
 use super::fia::{Phase, Vxml};
 use super::form::Source;
-use super::grammar::{Grammar, Matcher, Meaning, Mode, is_key};
+use super::grammar::{Grammar, Mode, is_key};
+use super::prompt::Bargein;
 use super::property::InputRule;
+use super::result::{Circumstances, Reading};
+use super::rivals::{Decision, Rivals};
 use super::value::Value;
-use crate::step::{PlayError, PlayId, Step, Timer};
+use crate::step::{ListenId, PlayError, PlayId, RecordingId, Step, Timer};
 
 /// A grammar in force, and what a match of it means.
 #[derive(Debug)]
@@ -27,40 +30,20 @@ pub(super) struct Active {
 /// Listening under way.
 #[derive(Debug)]
 pub(super) struct Listening {
-    /// What may match, in order of precedence.
-    rivals: Vec<(Source, Matcher)>,
-    rule: InputRule,
-    /// Keys so far; kept apart from texts, and wiped.
-    keys: Keys,
-    /// What still plays, and whether it may be interrupted.
-    plays: VecDeque<(PlayId, bool)>,
+    /// What keys may match.
+    rivals: Rivals,
+    /// What speech may match, in order of precedence.
+    pub(super) voices: Vec<Active>,
+    pub(super) rule: InputRule,
+    /// What still plays, and what may interrupt it.
+    pub(super) plays: VecDeque<(PlayId, Bargein)>,
+    /// The last mark that was played, when, and how long before the prompts ended.
+    mark: Option<(String, Timestamp, Option<Duration>)>,
+    /// The recognizer's work for us, and where it keeps the sound.
+    pub(super) ear: Option<(ListenId, Option<RecordingId>)>,
     /// Silence after the prompts until `noinput`.
     timeout: Duration,
     pub(super) deadline: Option<(Timestamp, Timer)>,
-}
-
-/// Keys of one input, each as a token of the grammar.
-#[derive(Debug, Default)]
-struct Keys(Vec<String>);
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        self.0.iter_mut().for_each(String::zeroize);
-    }
-}
-
-/// Most states that the rivals may keep together; grammars that people write need hundreds.
-const WORK_MAX: usize = 200_000;
-
-/// What a key, or the lack of one, has decided.
-enum Decision {
-    /// The answer of this rival.
-    Match(usize),
-    /// The same, and a key that belongs to the next input.
-    MatchBefore(usize, char),
-    NoMatch,
-    /// More is awaited until this runs out.
-    Wait(Timer),
 }
 
 impl Vxml {
@@ -72,18 +55,16 @@ impl Vxml {
             return Err(Fault::semantic(message));
         }
         let rule = self.properties().input_rule()?;
-        let mut rivals = Vec::new();
-        for active in active {
-            if active.grammar.mode == Mode::Dtmf && rule.dtmf {
-                rivals.push((active.source, Matcher::new(active.grammar)?));
-            }
-        }
+        let rivals = Rivals::new(&active, &rule)?;
+        let heard = |active: &Active| active.grammar.mode == Mode::Voice && rule.voice;
         let timeout = self.prompts.timeout().unwrap_or(rule.timeout);
         let mut listening = Listening {
             rivals,
+            voices: active.into_iter().filter(heard).collect(),
             timeout,
-            keys: Keys::default(),
             plays: VecDeque::new(),
+            mark: None,
+            ear: None,
             deadline: None,
             rule,
         };
@@ -94,7 +75,7 @@ impl Vxml {
             listening.plays = self.flush();
             listening.await_input(self.now);
             self.phase = Phase::Listening(Box::new(listening));
-            return Ok(());
+            return self.open_ear();
         }
         // The callee knows the way and has keyed ahead: no need to say it all.
         self.prompts.take();
@@ -113,8 +94,7 @@ impl Vxml {
             return;
         };
         // What must be heard to its end must not be jumped over either.
-        let held = listening.plays.iter().any(|(_, bargein)| !bargein);
-        if held || !listening.rule.dtmf || !is_key(key) {
+        if listening.holds_the_floor() || !listening.rule.dtmf || !is_key(key) {
             return;
         }
         self.take_key(key);
@@ -128,41 +108,41 @@ impl Vxml {
     }
 
     fn take_key(&mut self, key: char) {
-        self.usage.input();
-        self.scopes.input();
+        self.input_came();
+        self.close_ear();
+        let keys_max = self.limits.keys_max;
+        let now = self.now;
         let Phase::Listening(listening) = &mut self.phase else {
             return;
         };
-        if !listening.plays.is_empty() {
-            listening.plays.clear();
+        if !listening.awaits_hotword() && listening.cut_short(now) {
             self.steps.push_back(Step::StopPlay);
         }
-        match listening.press(key, self.limits.keys_max) {
+        let waited = matches!(listening.deadline, Some((_, Timer::Term)));
+        match listening.rivals.press(key, &listening.rule, waited, keys_max) {
             Ok(decision) => self.decide(decision),
             Err(fault) => self.raise(fault),
         }
     }
 
     /// A timer of the listening ran out.
-    pub(super) fn expired(&mut self, timer: Timer) {
-        let Phase::Listening(listening) = &mut self.phase else {
+    pub(super) fn listen_expired(&mut self, timer: Timer) {
+        let Phase::Listening(listening) = &self.phase else {
             return;
         };
-        // A timer may run out while the key that stops it is on its way.
-        let due = listening.deadline.is_some_and(|(at, own)| own == timer && at <= self.now);
-        if !due {
-            return;
-        }
         match timer {
             Timer::InterDigit | Timer::Term => {
-                let decision = listening.give_up();
+                let decision = listening.rivals.give_up();
                 self.decide(decision);
             }
             Timer::NoInput => {
-                self.phase = Phase::Busy;
+                self.leave_listening();
                 let event = Event { name: "noinput".to_owned(), message: None };
                 self.throw(event, None);
             }
+            // The recognizer has heard speech begin and never said how it ended.
+            Timer::Reply => self.speech_too_long(),
+            Timer::FetchAudio | Timer::TransferConnect | Timer::TransferMax => {}
         }
     }
 
@@ -171,9 +151,16 @@ impl Vxml {
         let Phase::Listening(listening) = &mut self.phase else {
             return;
         };
-        if listening.plays.iter().any(|(play, _)| *play == ended) {
-            listening.plays.retain(|(play, _)| *play > ended);
-            listening.await_input(now);
+        if !listening.plays.iter().any(|(play, _)| *play == ended) {
+            return;
+        }
+        listening.plays.retain(|(play, _)| *play > ended);
+        if listening.plays.is_empty() {
+            listening.freeze_mark(now);
+        }
+        listening.await_input(now);
+        if let Err(fault) = self.open_ear() {
+            self.raise(fault);
         }
     }
 
@@ -186,12 +173,19 @@ impl Vxml {
             return;
         }
         listening.plays.retain(|(play, _)| *play > failed);
-        if !listening.plays.is_empty() {
-            self.steps.push_back(Step::StopPlay);
-        }
-        self.phase = Phase::Busy;
+        self.leave_listening();
         let fault = Self::play_fault(error);
         self.raise(fault);
+    }
+
+    /// What is played has come to a mark.
+    pub(super) fn mark_reached(&mut self, play: PlayId, name: String) {
+        let now = self.now;
+        if let Phase::Listening(listening) = &mut self.phase {
+            if listening.plays.iter().any(|(own, _)| *own == play) {
+                listening.mark = Some((name, now, None));
+            }
+        }
     }
 
     fn decide(&mut self, decision: Decision) {
@@ -200,12 +194,12 @@ impl Vxml {
                 self.wait_for_more(timer);
                 Ok(())
             }
-            Decision::Match(rival) => self.accept(rival),
+            Decision::Match(rival) => self.accept_keys(rival),
             Decision::MatchBefore(rival, key) => {
                 self.ahead.insert(0, key);
-                self.accept(rival)
+                self.accept_keys(rival)
             }
-            Decision::NoMatch => self.reject(),
+            Decision::NoMatch => self.reject_keys(),
         };
         if let Err(fault) = decided {
             self.raise(fault);
@@ -216,107 +210,110 @@ impl Vxml {
         let now = self.now;
         if let Phase::Listening(listening) = &mut self.phase {
             let wait = match timer {
-                Timer::InterDigit => listening.rule.inter_digit,
-                Timer::NoInput => listening.timeout,
                 Timer::Term => listening.rule.term_timeout,
+                _ => listening.rule.inter_digit,
             };
             listening.deadline = Some((now + wait, timer));
         }
     }
 
-    fn accept(&mut self, rival: usize) -> Result<(), Fault> {
-        let Phase::Listening(listening) = std::mem::replace(&mut self.phase, Phase::Busy) else {
+    fn accept_keys(&mut self, rival: usize) -> Result<(), Fault> {
+        let Some(listening) = self.leave_listening() else {
             return Ok(());
         };
-        let (source, matcher) = &listening.rivals[rival];
-        let meaning = matcher.meaning(&listening.keys.0).unwrap_or_else(|| {
-            // Only whole matches are accepted.
-            Ok(Meaning::Is(Value::Undefined))
-        })?;
-        let value = match meaning {
-            Meaning::Is(value) => value,
-            Meaning::Computed(program) => self.scopes.interpret(&program)?,
-        };
-        self.remember(&listening.keys, value.clone())?;
-        self.matched(source.clone(), value)
+        let (source, meaning) = listening.rivals.answer(rival)?;
+        let value = self.meant(meaning)?;
+        let reading = Reading::keys(listening.rivals.utterance(), value.clone());
+        self.remember(&[reading], &listening.circumstances())?;
+        self.matched(source, value)
     }
 
-    fn reject(&mut self) -> Result<(), Fault> {
-        let Phase::Listening(listening) = std::mem::replace(&mut self.phase, Phase::Busy) else {
+    fn reject_keys(&mut self) -> Result<(), Fault> {
+        let now = self.now;
+        if let Phase::Listening(listening) = &mut self.phase {
+            if listening.awaits_hotword() {
+                // What is not the word is not heard (VoiceXML 2.0 §4.1.5.1).
+                listening.rivals.reset()?;
+                listening.deadline = None;
+                listening.await_input(now);
+                return self.open_ear();
+            }
+        }
+        let Some(listening) = self.leave_listening() else {
             return Ok(());
         };
         // What was keyed behind a wrong key belongs to it.
         self.ahead.zeroize();
-        self.remember(&listening.keys, Value::Undefined)?;
+        let reading = Reading::keys(listening.rivals.utterance(), Value::Undefined);
+        self.remember(&[reading], &listening.circumstances())?;
         let event = Event { name: "nomatch".to_owned(), message: None };
         self.throw(event, None);
         Ok(())
     }
 
-    /// `application.lastresult$`, also of what did not match (VoiceXML 2.0 §5.1.5).
-    fn remember(&mut self, keys: &Keys, value: Value) -> Result<(), Fault> {
-        let result = Value::Record(vec![
-            ("confidence".to_owned(), Value::Number(1.0)),
-            ("utterance".to_owned(), Value::Text(Zeroizing::new(keys.0.concat()))),
-            ("inputmode".to_owned(), Value::text("dtmf")),
-            ("interpretation".to_owned(), value),
-        ]);
-        self.pages.last_result = result.clone();
-        self.scopes.set_last_result(result)
+    /// The callee did something: what is counted between inputs starts again.
+    pub(super) fn input_came(&mut self) {
+        self.usage.input();
+        self.scopes.input();
+    }
+
+    /// Ends the listening, and what still goes on for it.
+    pub(super) fn leave_listening(&mut self) -> Option<Listening> {
+        if !matches!(self.phase, Phase::Listening(_)) {
+            return None;
+        }
+        self.close_ear();
+        let Phase::Listening(mut listening) = std::mem::replace(&mut self.phase, Phase::Busy)
+        else {
+            return None;
+        };
+        if listening.cut_short(self.now) {
+            self.steps.push_back(Step::StopPlay);
+        }
+        Some(*listening)
     }
 }
 
 impl Listening {
     /// Nothing plays any more: silence counts from here.
     fn await_input(&mut self, now: Timestamp) {
-        if self.plays.is_empty() {
+        if self.plays.is_empty() && self.rivals.is_fresh() {
             self.deadline = Some((now + self.timeout, Timer::NoInput));
         }
     }
 
-    fn press(&mut self, key: char, keys_max: usize) -> Result<Decision, Fault> {
-        let token = key.to_string();
-        let taken = self.rivals.iter().any(|(_, matcher)| matcher.takes(&token));
-        let something = !self.keys.0.is_empty() || self.best().is_some();
-        if !taken && self.rule.term_char == Some(key) && something {
-            // The terminating key is no part of what it ends.
-            return Ok(self.give_up());
-        }
-        let waited = matches!(self.deadline, Some((_, Timer::Term)));
-        if let (true, Some(rival)) = (waited, self.best()) {
-            return Ok(Decision::MatchBefore(rival, key));
-        }
-        self.keys.0.push(token.clone());
-        let mut more = false;
-        let mut work = 0;
-        for (_, matcher) in &mut self.rivals {
-            more |= matcher.feed(&token)?.more;
-            work += matcher.work();
-            if work > WORK_MAX {
-                let message = "the grammars that are active together are too ambiguous";
-                return Err(Fault::semantic(message));
-            }
-        }
-        let full = self.keys.0.len() >= keys_max;
-        Ok(match (self.best(), more && !full) {
-            (_, true) => Decision::Wait(Timer::InterDigit),
-            (Some(_), false) if self.awaits_term_char() => Decision::Wait(Timer::Term),
-            (Some(rival), false) => Decision::Match(rival),
-            (None, false) => Decision::NoMatch,
-        })
+    pub(super) fn holds_the_floor(&self) -> bool {
+        self.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never)
     }
 
-    fn awaits_term_char(&self) -> bool {
-        self.rule.term_char.is_some() && !self.rule.term_timeout.is_zero()
+    /// Whether what plays is interrupted only by input that matches as a whole.
+    pub(super) fn awaits_hotword(&self) -> bool {
+        self.plays.front().is_some_and(|(_, bargein)| *bargein == Bargein::Hotword)
     }
 
-    /// No more keys come: what is there must do.
-    fn give_up(&self) -> Decision {
-        self.best().map_or(Decision::NoMatch, Decision::Match)
+    pub(super) fn has_keys(&self) -> bool {
+        !self.rivals.is_empty()
     }
 
-    /// The rival of highest precedence whose whole grammar the keys are.
-    fn best(&self) -> Option<usize> {
-        self.rivals.iter().position(|(_, matcher)| matcher.verdict().complete)
+    /// Nothing plays any more; true where something did.
+    pub(super) fn cut_short(&mut self, now: Timestamp) -> bool {
+        let playing = !self.plays.is_empty();
+        if playing {
+            self.plays.clear();
+            self.freeze_mark(now);
+        }
+        playing
+    }
+
+    fn freeze_mark(&mut self, now: Timestamp) {
+        if let Some((_, at, time)) = &mut self.mark {
+            time.get_or_insert(now.since(*at));
+        }
+    }
+
+    pub(super) fn circumstances(&self) -> Circumstances {
+        let mark = self.mark.as_ref();
+        let mark = mark.and_then(|(name, _, time)| Some((name.clone(), (*time)?)));
+        Circumstances { mark, recording: None }
     }
 }

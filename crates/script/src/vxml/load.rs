@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::document::{Document, Expr, FetchRule, Given, ItemKind, SubmitHow};
+use super::document::{Document, Expr, FetchRule, Given, SubmitHow};
 use super::event::Counters;
 use super::fault::{BAD_FETCH, Fault};
-use super::fia::{HangUp, Phase, Task, Vxml};
+use super::fia::{HangUp, Task, Vxml};
 use super::form::Visit;
 use super::grammar::{self, Trouble};
 use super::place::{Mistake, Place};
 use super::prompt::resolve;
 use super::property::Properties;
 use super::read::read;
+use super::record::recording_of;
 use super::run::{Purpose, Running};
 use super::scope::Level;
 use super::value::Value;
-use crate::step::{Fetch, FetchError, Fetched, Method, StartPage};
+use crate::step::{FetchError, Fetched, Method, Part, StartPage};
 
 /// The pages at hand.
 #[derive(Debug, Default)]
@@ -64,6 +65,11 @@ impl Pages {
 /// What a fetch is for.
 #[derive(Debug)]
 pub(super) enum Loading {
+    Data {
+        level: Level,
+        name: Option<String>,
+        place: Place,
+    },
     Grammar {
         url: Url,
         address: String,
@@ -82,16 +88,18 @@ pub(super) enum Loading {
 #[derive(Clone, Debug)]
 pub(super) struct Move {
     /// The dialog to go to; `None`: the first.
-    dialog: Option<String>,
-    way: Way,
+    pub(super) dialog: Option<String>,
+    pub(super) way: Way,
     /// Where the script asked for it; the start of the call has no such place.
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// How a page was asked for, which decides whether the root's variables live on (§1.5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
     Goto,
+    /// A context of its own, with values for these variables and where they were given.
+    Subdialog(Vec<(String, Place)>),
     Submit,
 }
 
@@ -108,8 +116,7 @@ impl Vxml {
                 let mut begin = begin(Place::whole(&Arc::from(url.as_str())));
                 begin.dialog = take_fragment(&mut url);
                 self.usage.document(&self.limits)?;
-                self.request(url, method, &FetchRule::default(), Loading::Page(begin));
-                Ok(())
+                self.request(url, method, &FetchRule::default(), Loading::Page(begin))
             }
         }
     }
@@ -139,7 +146,7 @@ impl Vxml {
         self.move_to(url, Method::Get, Way::Goto, fetch, place)
     }
 
-    fn move_to(
+    pub(super) fn move_to(
         &mut self,
         mut url: Url,
         method: Method,
@@ -153,8 +160,7 @@ impl Vxml {
         self.running = None;
         let place = place.clone();
         let onward = Move { dialog, way, place };
-        self.request(url, method, &rule, Loading::Page(onward));
-        Ok(())
+        self.request(url, method, &rule, Loading::Page(onward))
     }
 
     /// A page that the script goes to takes back its wish to end.
@@ -182,10 +188,17 @@ impl Vxml {
         };
         let mut url = resolve(base.as_ref(), &address)?;
         let names = names.map_or_else(|| self.input_names(), <[String]>::to_vec);
+        let fields = self.fields(&names)?;
+        let method = method(how, fields, &mut url);
+        self.move_to(url, method, Way::Submit, fetch, place)
+    }
+
+    /// The values of variables, as they are submitted.
+    pub(super) fn fields(&mut self, names: &[String]) -> Result<Vec<(String, String)>, Fault> {
         let mut fields = Vec::new();
         let mut bytes = 0;
         for name in names {
-            let value = self.scopes.read(&name)?;
+            let value = self.scopes.read(name)?;
             if value.is_object() {
                 let message = format!(
                     "{name} is an object, which cannot be submitted; submit its properties, as \
@@ -196,49 +209,31 @@ impl Vxml {
             let text = value.to_text();
             bytes += name.len() + text.len();
             self.check_submit(bytes)?;
-            fields.push((name, text));
+            fields.push((name.clone(), text));
         }
-        let method = match how {
-            SubmitHow::Get => {
-                if !fields.is_empty() {
-                    url.query_pairs_mut().extend_pairs(&fields);
-                }
-                Method::Get
-            }
-            SubmitHow::PostForm => Method::Post(fields),
-            SubmitHow::PostMultipart => Method::PostMultipart(fields),
-        };
-        self.move_to(url, method, Way::Submit, fetch, place)
+        Ok(fields)
     }
 
     /// The named input items of the form, which `<submit>` sends without a namelist.
     fn input_names(&self) -> Vec<String> {
         let items = self.visit.iter().flat_map(|visit| &visit.dialog.items);
-        let inputs = items.filter(|item| item.named && !matches!(item.kind, ItemKind::Block(_)));
+        let inputs = items.filter(|item| item.named && item.is_input());
         inputs.map(|item| item.name.clone()).collect()
     }
 
     // Fetching.
 
-    pub(super) fn request(&mut self, mut url: Url, method: Method, rule: &FetchRule, to: Loading) {
-        url.set_fragment(None);
-        let fetch = Fetch {
-            fetch: self.next_fetch(),
-            url,
-            method,
-            timeout: rule.timeout,
-            maxage_s: rule.maxage_s,
-            maxstale_s: rule.maxstale_s,
-        };
-        self.send_fetch(fetch, to);
-    }
-
     /// What was awaited is here, or is not to be had.
-    pub(super) fn fetched(&mut self, result: Result<Fetched, FetchError>) {
-        let Phase::Fetching(_, loading) = std::mem::replace(&mut self.phase, Phase::Busy) else {
-            return;
-        };
+    pub(super) fn take_fetched(
+        &mut self,
+        result: Result<Fetched, FetchError>,
+        loading: Loading,
+    ) {
         let taken = match (result, loading) {
+            (Ok(page), Loading::Data { level, name, place }) => {
+                let came = self.data_came(&page, level, name.as_deref());
+                came.map_err(|fault| fault.at(&place))
+            }
             (Ok(page), Loading::Grammar { url, address, place }) => {
                 self.grammar_came(&page, &url, address).map_err(|fault| fault.at(&place))
             }
@@ -266,15 +261,15 @@ impl Vxml {
         let root = resolve(document.base.as_ref(), &application.value);
         let mut root = root.map_err(|fault| fault.at(&place))?;
         root.set_fragment(None);
-        if self.pages.application.as_ref() == Some(&root) {
+        let own_context = matches!(onward.way, Way::Subdialog(_));
+        if self.pages.application.as_ref() == Some(&root) && !own_context {
             // The same application: its root, and all that is in its scope, stays.
             let root = self.pages.root.clone().or_else(|| self.pages.document.clone());
             return self.settle(document, root, &onward);
         }
         self.usage.document(&self.limits)?;
         let rule = self.properties().fetch("document", &FetchRule::default())?;
-        self.request(root, Method::Get, &rule, Loading::Root(onward, document));
-        Ok(())
+        self.request(root, Method::Get, &rule, Loading::Root(onward, document))
     }
 
     fn root_came(
@@ -303,7 +298,7 @@ impl Vxml {
     }
 
     /// Page and root are here and in order: the page takes the place of the one before.
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         document: Arc<Document>,
         root: Option<Arc<Document>>,
@@ -316,7 +311,11 @@ impl Vxml {
                 Fault::bad_fetch(message).at(&onward.place)
             })?),
         };
-        let kept = self.keeps_application(&document, root.as_ref(), onward.way);
+        if let Way::Subdialog(params) = &onward.way {
+            self.enter_context()?;
+            self.params = params.clone();
+        }
+        let kept = self.keeps_application(&document, root.as_ref(), &onward.way);
         for level in [Level::Anonymous, Level::Dialog, Level::Document] {
             self.scopes.close(level)?;
         }
@@ -352,14 +351,14 @@ impl Vxml {
         &self,
         document: &Document,
         root: Option<&Arc<Document>>,
-        way: Way,
+        way: &Way,
     ) -> bool {
         let own = self.pages.application.as_ref();
         match root {
             Some(root) => own.is_some() && root.url.as_ref() == own,
             None => {
                 let from_leaf = self.pages.root.is_some();
-                from_leaf && way == Way::Goto && own.is_some() && document.url.as_ref() == own
+                from_leaf && *way == Way::Goto && own.is_some() && document.url.as_ref() == own
             }
         }
     }
@@ -443,6 +442,27 @@ fn looks_like_xml(text: &str) -> bool {
     text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
 }
 
+/// How fields are sent: a GET has them in its address.
+pub(super) fn method(how: SubmitHow, fields: Vec<(String, String)>, url: &mut Url) -> Method {
+    match how {
+        SubmitHow::Get => {
+            if !fields.is_empty() {
+                url.query_pairs_mut().extend_pairs(&fields);
+            }
+            Method::Get
+        }
+        SubmitHow::PostForm => Method::Post(fields),
+        SubmitHow::PostMultipart => {
+            let part = |text: String| match recording_of(&text) {
+                Some(recording) => Part::Recording(recording),
+                None => Part::Text(text),
+            };
+            let parts = fields.into_iter().map(|(name, text)| (name, part(text)));
+            Method::PostMultipart(parts.collect())
+        }
+    }
+}
+
 fn take_fragment(url: &mut Url) -> Option<String> {
     let fragment = url.fragment().map(|fragment| {
         percent_encoding::percent_decode_str(fragment).decode_utf8_lossy().into_owned()
@@ -460,6 +480,7 @@ fn fetch_fault(error: &FetchError, loading: &Loading) -> Fault {
         | FetchError::Failed(_) => BAD_FETCH.to_owned(),
     };
     let (what, place) = match loading {
+        Loading::Data { place, .. } => ("data", place),
         Loading::Grammar { place, .. } => ("grammar", place),
         Loading::Page(onward) => ("page", &onward.place),
         Loading::Root(onward, _) => ("application root", &onward.place),
@@ -471,7 +492,7 @@ fn fetch_fault(error: &FetchError, loading: &Loading) -> Fault {
 /// Mistakes told in a message; the rest is for whoever checks the page.
 const MISTAKES_TOLD_MAX: usize = 3;
 
-fn mistakes_fault(name: &Arc<str>, mistakes: &[Mistake]) -> Fault {
+pub(super) fn mistakes_fault(name: &Arc<str>, mistakes: &[Mistake]) -> Fault {
     let told = mistakes.iter().take(MISTAKES_TOLD_MAX).map(Mistake::to_string);
     let mut message = told.collect::<Vec<_>>().join("; ");
     if mistakes.len() > MISTAKES_TOLD_MAX {

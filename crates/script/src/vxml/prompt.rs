@@ -1,19 +1,16 @@
-//! Prompts: which to play, what they say, and the row of those waiting to be played
-//! (VoiceXML 2.0 §4.1).
+//! Prompts: which to play, and the row of those waiting to be played (VoiceXML 2.0 §4.1).
+//!
+//! [`render`](super::render) says what is in them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
-use super::document::{Given, Part, Prompt};
+use super::document::Prompt;
 use super::fault::Fault;
 use super::limits::Limits;
-use super::place::Place;
-use super::property::Properties;
-use super::read::squeeze;
-use super::scope::{Level, Scopes};
-use super::value::Value;
+use super::scope::Scopes;
 use crate::step;
 
 /// Prompts waiting to be played, in order.
@@ -24,9 +21,20 @@ pub(crate) struct PromptQueue {
     bytes: usize,
 }
 
+/// What may interrupt a prompt (VoiceXML 2.0 §4.1.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bargein {
+    /// Input that matches as a whole; other input is not heard.
+    Hotword,
+    /// Nothing: it is heard to its end, and input does not count meanwhile.
+    Never,
+    /// Any input.
+    Speech,
+}
+
 #[derive(Debug)]
 struct Waiting {
-    bargein: bool,
+    bargein: Bargein,
     timeout: Option<Duration>,
     prompts: Vec<step::Prompt>,
 }
@@ -34,7 +42,7 @@ struct Waiting {
 impl PromptQueue {
     pub(crate) fn push(
         &mut self,
-        bargein: bool,
+        bargein: Bargein,
         timeout: Option<Duration>,
         prompts: Vec<step::Prompt>,
         limits: &Limits,
@@ -57,7 +65,8 @@ impl PromptQueue {
 
     /// Whether some of them must not be interrupted.
     pub(crate) fn holds_the_floor(&self) -> bool {
-        self.waiting.iter().any(|waiting| !waiting.bargein && !waiting.prompts.is_empty())
+        let holds = |waiting: &Waiting| waiting.bargein == Bargein::Never;
+        self.waiting.iter().any(|waiting| holds(waiting) && !waiting.prompts.is_empty())
     }
 
     /// How long to wait for input after them: what the last of them says.
@@ -65,9 +74,9 @@ impl PromptQueue {
         self.waiting.last().and_then(|last| last.timeout)
     }
 
-    /// Takes them all, in groups that may or may not be interrupted as a whole.
-    pub(crate) fn take(&mut self) -> Vec<(bool, Vec<step::Prompt>)> {
-        let mut groups: Vec<(bool, Vec<step::Prompt>)> = Vec::new();
+    /// Takes them all, in groups that are interrupted in the same way.
+    pub(crate) fn take(&mut self) -> Vec<(Bargein, Vec<step::Prompt>)> {
+        let mut groups: Vec<(Bargein, Vec<step::Prompt>)> = Vec::new();
         for waiting in std::mem::take(self).waiting {
             if waiting.prompts.is_empty() {
                 continue;
@@ -88,6 +97,9 @@ fn bytes(prompt: &step::Prompt) -> usize {
         step::Prompt::Audio { url, fallback, .. } => {
             url.as_str().len() + fallback.iter().map(bytes).sum::<usize>()
         }
+        step::Prompt::Mark(name) => name.len(),
+        step::Prompt::Markup { ssml, text, .. } => ssml.len() + text.len(),
+        step::Prompt::Recording { fallback, .. } => fallback.iter().map(bytes).sum(),
         step::Prompt::Silence(_) => 0,
         step::Prompt::Speech { text, .. } => text.len(),
     }
@@ -109,188 +121,6 @@ pub(crate) fn tapered(
     let highest = held.iter().map(|prompt| prompt.count).max().unwrap_or(0);
     held.retain(|prompt| prompt.count == highest);
     Ok(held)
-}
-
-/// What a prompt is made of besides its own text.
-pub(crate) struct Surroundings<'s> {
-    /// What relative addresses resolve against.
-    pub(crate) base: Option<&'s Url>,
-    pub(crate) language: Option<&'s str>,
-    pub(crate) properties: Properties<'s>,
-    /// Words and keys of the choices at hand; `None` outside of menus and option fields.
-    pub(crate) choices: Option<Vec<(String, String)>>,
-}
-
-/// What a prompt says now.
-pub(crate) fn render(
-    prompt: &Prompt,
-    around: &Surroundings<'_>,
-    scopes: &mut Scopes,
-) -> Result<Vec<step::Prompt>, Fault> {
-    let language = prompt.language.as_deref().or(around.language);
-    let mut renderer = Renderer {
-        around,
-        base: prompt.base.as_ref().or(around.base),
-        scopes,
-        text: String::new(),
-        language: language.map(str::to_owned),
-        out: Vec::new(),
-    };
-    renderer.parts(&prompt.parts)?;
-    renderer.flush();
-    Ok(renderer.out)
-}
-
-struct Renderer<'r, 's> {
-    around: &'r Surroundings<'s>,
-    base: Option<&'r Url>,
-    scopes: &'r mut Scopes,
-    /// Text not yet made a prompt.
-    text: String,
-    language: Option<String>,
-    out: Vec<step::Prompt>,
-}
-
-impl Renderer<'_, '_> {
-    fn parts(&mut self, parts: &[Part]) -> Result<(), Fault> {
-        parts.iter().try_for_each(|part| self.part(part))
-    }
-
-    fn part(&mut self, part: &Part) -> Result<(), Fault> {
-        match part {
-            Part::Audio { source, fetch, fallback, place } => {
-                let Some(address) = self.address(source)? else {
-                    return Ok(());
-                };
-                let rule = self.around.properties.fetch("audio", fetch)?;
-                self.audio(&address, rule.timeout, fallback, place)
-            }
-            Part::Break(pause) => {
-                self.flush();
-                if !pause.is_zero() {
-                    self.out.push(step::Prompt::Silence(*pause));
-                }
-                Ok(())
-            }
-            Part::Enumerate { template, place } => self.enumerate(template.as_deref(), place),
-            Part::Spelled(parts) => self.spelled(parts),
-            Part::Spoken { language, parts } => {
-                self.flush();
-                let outer = self.language.replace(language.clone());
-                self.parts(parts)?;
-                self.flush();
-                self.language = outer;
-                Ok(())
-            }
-            Part::Text(text) => {
-                self.text.push_str(text);
-                Ok(())
-            }
-            Part::Unsupported { element, place } => Err(not_built(element).at(place)),
-            Part::Value(expr) => {
-                let value = self.scopes.evaluate(expr)?;
-                self.text.push_str(&value.to_text());
-                Ok(())
-            }
-        }
-    }
-
-    /// Where audio is; `None` where its expression says there is none.
-    fn address(&mut self, source: &Given) -> Result<Option<String>, Fault> {
-        Ok(match source {
-            Given::Literal(address) => Some(address.clone()),
-            Given::Expr(expr) => match self.scopes.evaluate(expr)? {
-                Value::Undefined => None,
-                value => Some(value.to_text()),
-            },
-        })
-    }
-
-    fn audio(
-        &mut self,
-        address: &str,
-        timeout: Option<Duration>,
-        fallback: &[Part],
-        place: &Place,
-    ) -> Result<(), Fault> {
-        self.flush();
-        let outer = std::mem::take(&mut self.out);
-        self.parts(fallback)?;
-        self.flush();
-        let fallback = std::mem::replace(&mut self.out, outer);
-        match (resolve(self.base, address), fallback.is_empty()) {
-            (Ok(url), _) => self.out.push(step::Prompt::Audio { url, timeout, fallback }),
-            // An address that leads nowhere is audio that cannot be had.
-            (Err(_), false) => self.out.extend(fallback),
-            (Err(fault), true) => return Err(fault.at(place)),
-        }
-        Ok(())
-    }
-
-    fn spelled(&mut self, parts: &[Part]) -> Result<(), Fault> {
-        let outer = std::mem::take(&mut self.text);
-        self.parts(parts)?;
-        let inner = std::mem::replace(&mut self.text, outer);
-        self.text.push(' ');
-        for c in inner.chars().filter(|c| !c.is_whitespace()) {
-            self.text.push(c);
-            self.text.push(' ');
-        }
-        Ok(())
-    }
-
-    /// Every choice, as the template says it (§2.2.4).
-    fn enumerate(&mut self, template: Option<&[Part]>, place: &Place) -> Result<(), Fault> {
-        let Some(choices) = self.around.choices.clone() else {
-            let message = "<enumerate> stands where there are no choices and no options";
-            return Err(Fault::semantic(message).at(place));
-        };
-        let own_scope = !self.scopes.is_open(Level::Anonymous);
-        if own_scope {
-            self.scopes.open(Level::Anonymous)?;
-        }
-        for (words, keys) in choices {
-            match template {
-                // What has no words is not read out.
-                None if words.is_empty() => {}
-                None if keys.is_empty() => self.text.push_str(&format!(" {words}. ")),
-                None => self.text.push_str(&format!(" For {words}, press {}. ", spaced(&keys))),
-                Some(template) => {
-                    self.scopes.set(Level::Anonymous, "_prompt", Value::text(words))?;
-                    self.scopes.set(Level::Anonymous, "_dtmf", Value::text(keys))?;
-                    self.parts(template)?;
-                    self.text.push(' ');
-                }
-            }
-        }
-        if own_scope {
-            self.scopes.close(Level::Anonymous)?;
-        }
-        Ok(())
-    }
-
-    /// Makes the text so far a prompt.
-    fn flush(&mut self) {
-        let text = squeeze(&std::mem::take(&mut self.text));
-        if !text.is_empty() {
-            self.out.push(step::Prompt::Speech { text, language: self.language.clone() });
-        }
-    }
-}
-
-/// Keys as they are read out.
-fn spaced(keys: &str) -> String {
-    let words = keys.chars().map(|key| match key {
-        '*' => "star".to_owned(),
-        '#' => "pound".to_owned(),
-        key => key.to_string(),
-    });
-    words.collect::<Vec<_>>().join(" ")
-}
-
-/// What a document asks for that this machine does not do.
-pub(crate) fn not_built(element: &str) -> Fault {
-    Fault::unsupported(element, format!("<{element}> is not supported"))
 }
 
 /// An address, absolute, with its fragment.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::document::{
-    Act, Block, Expr, FetchRule, Given, ItemKind, LogPart, Prompt, ScriptSource, Statement, Target,
-    Throw,
+    Act, BargeinType, Block, Expr, FetchRule, Foreach, Given, ItemKind, LogPart, Prompt,
+    ScriptSource, Statement, Target, Throw,
 };
 use super::event::Event;
 use super::fault::Fault;
@@ -13,8 +13,9 @@ use super::fia::{Drained, HangUp, Task, Vxml};
 use super::form::Visit;
 use super::load::Loading;
 use super::place::Place;
-use super::prompt::{Surroundings, not_built, render, resolve};
+use super::prompt::{Bargein, resolve};
 use super::read::squeeze;
+use super::render::{Surroundings, render};
 use super::schema::shorten;
 use super::scope::Level;
 use super::value::Value;
@@ -23,9 +24,26 @@ use crate::step::{Method, Step};
 /// Statements under way.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Blocks entered, innermost last, and the next statement of each.
-    blocks: Vec<(Block, usize)>,
+    /// Blocks and loops entered, innermost last.
+    entered: Vec<Entered>,
     pub(super) purpose: Purpose,
+}
+
+#[derive(Debug)]
+enum Entered {
+    /// A block, and its next statement.
+    Block(Block, usize),
+    /// A loop, and its next turn.
+    Loop { foreach: Arc<Foreach<Block>>, length: usize, next: usize },
+}
+
+/// What comes next of statements under way.
+pub(super) enum Next {
+    End,
+    /// A block and a place in it.
+    Statement(Block, usize),
+    /// The next turn of a loop, which has so many loops around it.
+    Turn { foreach: Arc<Foreach<Block>>, depth: usize, at: usize },
 }
 
 /// Why statements run, and so what comes after them.
@@ -47,19 +65,37 @@ pub(super) enum Purpose {
 
 impl Running {
     pub(super) fn new(block: &Block, purpose: Purpose) -> Self {
-        Self { blocks: vec![(Arc::clone(block), 0)], purpose }
+        Self { entered: vec![Entered::Block(Arc::clone(block), 0)], purpose }
     }
 
-    /// The next statement, as its block and its place therein.
-    pub(super) fn next(&mut self) -> Option<(Block, usize)> {
+    pub(super) fn next(&mut self) -> Next {
         loop {
-            let (block, at) = self.blocks.last_mut()?;
-            if *at < block.len() {
-                *at += 1;
-                return Some((Arc::clone(block), *at - 1));
+            let depth = self.loops().saturating_sub(1);
+            match self.entered.last_mut() {
+                None => return Next::End,
+                Some(Entered::Block(block, at)) if *at < block.len() => {
+                    *at += 1;
+                    return Next::Statement(Arc::clone(block), *at - 1);
+                }
+                Some(Entered::Loop { foreach, length, next }) if *next < *length => {
+                    *next += 1;
+                    let (foreach, at) = (Arc::clone(foreach), *next - 1);
+                    return Next::Turn { foreach, depth, at };
+                }
+                Some(_) => {
+                    self.entered.pop();
+                }
             }
-            self.blocks.pop();
         }
+    }
+
+    fn enter(&mut self, block: &Block) {
+        self.entered.push(Entered::Block(Arc::clone(block), 0));
+    }
+
+    /// Loops under way.
+    fn loops(&self) -> usize {
+        self.entered.iter().filter(|entered| matches!(entered, Entered::Loop { .. })).count()
     }
 }
 
@@ -73,9 +109,13 @@ impl Vxml {
         match &statement.act {
             Act::Assign { name, expr } => self.scopes.assign(name, expr),
             Act::Clear { names } => self.clear(names.as_deref()),
+            Act::Data { name, from, names, how, fetch } => {
+                self.data(name.as_deref(), from, names, *how, fetch, &statement.place)
+            }
             Act::DeclareItem(item) => self.declare_item(*item),
             Act::Disconnect { names } => self.disconnect(names),
             Act::Exit { expr, names } => self.exit_with(expr.as_ref(), names),
+            Act::Foreach(foreach) => self.foreach(foreach),
             Act::Goto { to, fetch } => self.goto(to, fetch, &statement.place),
             Act::If(branches) => self.branch(branches),
             Act::Log { label, expr, parts } => self.log(label, expr.as_ref(), parts),
@@ -84,27 +124,63 @@ impl Vxml {
                 self.reprompt();
                 Ok(())
             }
+            Act::Return { names, throw } => {
+                self.return_to_caller(names, throw.as_ref(), &statement.place)
+            }
             Act::Script { source, fetch } => self.script(source, fetch, &statement.place),
             Act::Submit { to, names, how, fetch } => {
                 self.submit(to, names.as_deref(), *how, fetch, &statement.place)
             }
             Act::Throw(throw) => self.throw_given(throw, &statement.place),
-            Act::Unsupported(element) => Err(not_built(element)),
-            Act::Var { name, expr } => {
-                let level = self.scopes.innermost();
-                match expr {
-                    Some(expr) => self.scopes.declare_as(level, name, expr),
-                    None => self.scopes.declare(level, name),
-                }
-            }
+            Act::Var { name, expr } => self.var(name, expr.as_ref()),
         }
+    }
+
+    fn var(&mut self, name: &str, expr: Option<&Expr>) -> Result<(), Fault> {
+        let purpose = self.running.as_ref().map(|running| &running.purpose);
+        if matches!(purpose, Some(Purpose::InitDialog(_))) && self.take_param(name)? {
+            return Ok(());
+        }
+        let level = self.scopes.innermost();
+        match expr {
+            Some(expr) => self.scopes.declare_as(level, name, expr),
+            None => self.scopes.declare(level, name),
+        }
+    }
+
+    /// `<foreach>`: goes through a copy of the array (VoiceXML 2.1 §6).
+    fn foreach(&mut self, foreach: &Arc<Foreach<Block>>) -> Result<(), Fault> {
+        let depth = self.running.as_ref().map_or(0, Running::loops);
+        let length = self.scopes.begin_loop(depth, &foreach.array)?;
+        if let Some(running) = &mut self.running {
+            let foreach = Arc::clone(foreach);
+            running.entered.push(Entered::Loop { foreach, length, next: 0 });
+        }
+        Ok(())
+    }
+
+    /// One turn of a loop.
+    pub(super) fn turn(
+        &mut self,
+        foreach: &Foreach<Block>,
+        depth: usize,
+        at: usize,
+    ) -> Result<(), Fault> {
+        self.usage.statement(&self.limits)?;
+        let level = self.scopes.innermost();
+        let turned = self.scopes.turn_loop(depth, at, level, &foreach.item);
+        turned.map_err(|fault| fault.at(&foreach.place))?;
+        if let Some(running) = &mut self.running {
+            running.enter(&foreach.content);
+        }
+        Ok(())
     }
 
     fn branch(&mut self, branches: &[(Option<Expr>, Block)]) -> Result<(), Fault> {
         for (cond, block) in branches {
             if self.scopes.holds(cond.as_ref())? {
                 if let Some(running) = &mut self.running {
-                    running.blocks.push((Arc::clone(block), 0));
+                    running.enter(block);
                 }
                 return Ok(());
             }
@@ -291,11 +367,9 @@ impl Vxml {
             language: self.pages.language(),
             properties: self.pages.properties(visit),
             choices: choices_at_hand(visit),
+            loops: self.running.as_ref().map_or(0, Running::loops),
         };
-        let bargein = match prompt.bargein {
-            Some(bargein) => bargein,
-            None => around.properties.bargein()?,
-        };
+        let bargein = bargein(prompt, &around)?;
         let prompts = render(prompt, &around, &mut self.scopes);
         let prompts = prompts.map_err(|fault| fault.at(&prompt.place))?;
         if self.hang_up == HangUp::Heard {
@@ -339,11 +413,21 @@ impl Vxml {
                 self.usage.resource(&self.limits)?;
                 let rule = self.properties().fetch("script", fetch)?;
                 let then = Loading::Script { level, place: place.clone() };
-                self.request(url, Method::Get, &rule, then);
-                Ok(())
+                self.request(url, Method::Get, &rule, then)
             }
         }
     }
+}
+
+/// What may interrupt a prompt: what it says itself, else what the properties say.
+fn bargein(prompt: &Prompt, around: &Surroundings<'_>) -> Result<Bargein, Fault> {
+    let allowed = prompt.bargein.map_or_else(|| around.properties.bargein(), Ok)?;
+    let kind = prompt.bargein_type.map_or_else(|| around.properties.bargein_type(), Ok)?;
+    Ok(match (allowed, kind) {
+        (false, _) => Bargein::Never,
+        (true, BargeinType::Hotword) => Bargein::Hotword,
+        (true, BargeinType::Speech) => Bargein::Speech,
+    })
 }
 
 /// Words and keys of the menu or the options at hand.
@@ -351,7 +435,7 @@ fn choices_at_hand(visit: Option<&Visit>) -> Option<Vec<(String, String)>> {
     let choices: Vec<_> = match &visit?.item_at_hand()?.kind {
         ItemKind::Menu(menu) => menu.choices.iter().map(|choice| &choice.choosable).collect(),
         ItemKind::Field(field) if !field.options.is_empty() => field.options.iter().collect(),
-        ItemKind::Field(_) | ItemKind::Block(_) | ItemKind::Unsupported { .. } => return None,
+        _ => return None,
     };
     let pairs = choices.into_iter().map(|choice| (choice.text.clone(), choice.keys.clone()));
     Some(pairs.collect())

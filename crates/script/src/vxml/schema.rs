@@ -113,7 +113,7 @@ const RULES: &[Rule] = &[
         Mixed,
     ),
     rule("filled", &[&["mode", "namelist"]], &[EXECUTABLE], Mixed),
-    rule("foreach", &[&["array", "item"]], &[EXECUTABLE, SENTENCE, STRUCTURE], Mixed),
+    rule("foreach", &[&["array", "item"]], &[EXECUTABLE], Mixed),
     rule(
         "form",
         &[&["id", "scope"]],
@@ -224,6 +224,17 @@ const RULES: &[Rule] = &[
     ),
 ];
 
+/// In a prompt, only what prompts are made of (VoiceXML 2.1 §6).
+const FOREACH_IN_PROMPT: Rule =
+    rule("foreach", &[&["array", "item"]], &[SENTENCE, STRUCTURE, &["foreach"]], Mixed);
+
+fn is_in_prompt(element: Node<'_, '_>) -> bool {
+    let prompt = |node: Node<'_, '_>| {
+        matches!(node.tag_name().name(), "audio" | "enumerate" | "prompt" | "prosody" | "voice")
+    };
+    element.ancestors().skip(1).any(prompt)
+}
+
 /// Checks an element and all below it; every mistake is found, not just the first.
 pub(crate) fn check(element: Node<'_, '_>, rows: &Rows<'_>, mistakes: &mut Vec<Mistake>) {
     let name = element.tag_name().name();
@@ -234,6 +245,10 @@ pub(crate) fn check(element: Node<'_, '_>, rows: &Rows<'_>, mistakes: &mut Vec<M
         return;
     }
     check_attributes(element, rule, rows, mistakes);
+    let rule = match name {
+        "foreach" if is_in_prompt(element) => &FOREACH_IN_PROMPT,
+        _ => rule,
+    };
     for child in element.children() {
         if mistakes.len() >= MISTAKES_MAX {
             return;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use domain::time::Timestamp;
 
 use super::document::Expr;
-use super::expr::Engine;
+use super::expr::{Engine, OWN_LEVELS};
 use super::fault::Fault;
 use super::limits::Limits;
 use super::simple;
@@ -30,6 +30,10 @@ pub(crate) struct Scopes {
     told: Option<Timestamp>,
     /// Expressions evaluated since the last input.
     evaluations: u32,
+    /// Which scopes the contexts had that wait for a subdialog.
+    frames: Vec<([bool; LEVELS], bool)>,
+    /// `application.lastresult$`, for when the engine starts.
+    results: Vec<Value>,
     /// What every application scope begins with.
     imported: Vec<(String, Value)>,
 }
@@ -58,6 +62,17 @@ enum Store {
 struct Here {
     variables: [HashMap<String, Value>; LEVELS],
     bytes: usize,
+    /// Variables of the contexts that wait for a subdialog, outermost first.
+    frames: Vec<Frame>,
+    /// Values on their way from one context to another.
+    held: Vec<(String, Value)>,
+}
+
+/// A context that waits for a subdialog.
+struct Frame {
+    variables: [HashMap<String, Value>; 4],
+    open: [bool; LEVELS],
+    own_root: bool,
 }
 
 impl Scopes {
@@ -73,6 +88,8 @@ impl Scopes {
             now: Timestamp::default(),
             told: None,
             evaluations: 0,
+            frames: Vec::new(),
+            results: Vec::new(),
             imported: Vec::new(),
         }
     }
@@ -282,18 +299,24 @@ impl Scopes {
     /// apart if it is an object.
     pub(crate) fn read(&mut self, name: &str) -> Result<Value, Fault> {
         self.count()?;
+        self.check_declared(name)?;
+        if let Some(value) = self.simple(name) {
+            return Ok(value);
+        }
+        self.engine()?.evaluate_data(name)
+    }
+
+    /// Whether a name or path may be read.
+    fn check_declared(&self, name: &str) -> Result<(), Fault> {
         let root = name.split('.').next().unwrap_or_default();
         let scope = NAMES.iter().any(|(scope, _)| *scope == root);
         if !scope && self.find(root)?.is_none() {
             return Err(Fault::semantic(format!("{name} is not declared")));
         }
-        if let Some(value) = self.simple(name) {
-            return Ok(value);
-        }
         if name.split('.').any(|part| !simple::is_identifier(part)) {
             return Err(Fault::semantic(format!("{name} is no name of a variable")));
         }
-        self.engine()?.evaluate_data(name)
+        Ok(())
     }
 
     /// Puts a group of values among the session variables, before any script runs.
@@ -320,11 +343,15 @@ impl Scopes {
         }
     }
 
-    /// `application.lastresult$` (VoiceXML 2.0 §5.1.5), of one result.
-    pub(crate) fn set_last_result(&mut self, result: Value) -> Result<(), Fault> {
+    /// `application.lastresult$` (VoiceXML 2.0 §5.1.5), best result first.
+    pub(crate) fn set_last_results(&mut self, results: Vec<Value>) -> Result<(), Fault> {
         match &mut self.store {
-            Store::Here(_) => self.set(Level::Application, LAST_RESULT, result),
-            Store::Engine(engine) => engine.set_results(&result),
+            Store::Here(_) => {
+                let first = results.first().cloned().unwrap_or_default();
+                self.results = results;
+                self.set(Level::Application, LAST_RESULT, first)
+            }
+            Store::Engine(engine) => engine.set_results(&results),
         }
     }
 
@@ -430,6 +457,9 @@ impl Scopes {
         let session = std::mem::take(&mut here.variables[Level::Session as usize]);
         let session = Value::Record(session.into_iter().collect());
         let engine = Engine::new(&self.limits, self.seed, &session)?;
+        for frame in std::mem::take(&mut here.frames) {
+            frame.rebuild(&engine)?;
+        }
         let levels = [Level::Application, Level::Document, Level::Dialog, Level::Anonymous];
         for level in levels.into_iter().filter(|level| self.is_open(*level)) {
             if self.actual(level) != level {
@@ -439,11 +469,14 @@ impl Scopes {
             engine.open(level)?;
             for (name, value) in &here.variables[level as usize] {
                 if name == LAST_RESULT && level == Level::Application {
-                    engine.set_results(value)?;
+                    engine.set_results(&self.results)?;
                 } else {
                     engine.set(level, name, value)?;
                 }
             }
+        }
+        for (name, value) in &here.held {
+            engine.hold_value(name, value)?;
         }
         Ok(engine)
     }
@@ -479,6 +512,26 @@ fn check_name(name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+impl Frame {
+    /// Makes its scopes in the engine and sets them aside there.
+    fn rebuild(self, engine: &Engine) -> Result<(), Fault> {
+        for (at, level) in OWN_LEVELS.into_iter().enumerate() {
+            if !self.open[level as usize] {
+                continue;
+            }
+            if level == Level::Document && self.own_root {
+                engine.share()?;
+                continue;
+            }
+            engine.open(level)?;
+            for (name, value) in &self.variables[at] {
+                engine.set(level, name, value)?;
+            }
+        }
+        engine.push_frame()
+    }
+}
+
 impl Here {
     fn get(&self, level: Level, name: &str) -> Option<&Value> {
         self.variables[level as usize].get(name)
@@ -511,6 +564,8 @@ impl Here {
         self.bytes = self.bytes.saturating_sub(gone.sum());
     }
 }
+
+mod context;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use script::step::{
-    Fetch, FetchError, FetchId, Fetched, Input, Method, PlayError, PlayId, StartPage, Step, Timer,
+    Fetch, FetchError, FetchId, Fetched, Heard, Hypothesis, Input, ListenError, ListenId, Method,
+    PlayError, PlayId, RecordEnd, Recorded, RecordingId, StartPage, Step, Timer, TransferEnd,
+    TransferId,
 };
 use script::vxml::{Limits, Vxml, check};
 
@@ -29,7 +31,7 @@ const PAGES: &[&str] = &[
     "session.vxml",
     "properties.vxml",
     "ways_out.vxml",
-    "later.vxml",
+    "unhad.vxml",
     "voice.vxml",
     "trouble.vxml",
     "farewell.vxml",
@@ -66,7 +68,15 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// Anything at all, sensible or not.
 fn input() -> impl Strategy<Value = (i64, Input)> {
-    let timer = prop_oneof![Just(Timer::InterDigit), Just(Timer::NoInput), Just(Timer::Term)];
+    let timer = prop::sample::select(vec![
+        Timer::FetchAudio,
+        Timer::InterDigit,
+        Timer::NoInput,
+        Timer::Reply,
+        Timer::Term,
+        Timer::TransferConnect,
+        Timer::TransferMax,
+    ]);
     let play = (0_u32..12).prop_map(PlayId);
     let error = prop_oneof![
         Just(PlayError::NoResource("x".to_owned())),
@@ -83,16 +93,62 @@ fn input() -> impl Strategy<Value = (i64, Input)> {
             fetch: FetchId(fetch),
             result: Err(FetchError::Timeout),
         }),
+        4 => of_speech(),
+        4 => of_recordings_and_transfers(),
         1 => Just(Input::CalleeType("voice")),
         1 => Just(Input::HungUp),
     ];
     (0_i64..8_000, input)
 }
 
+fn of_speech() -> impl Strategy<Value = Input> {
+    let listen = (0_u32..6).prop_map(ListenId);
+    let words = prop::sample::select(vec!["", "sports", "one", "help", "7", "no such word"]);
+    prop_oneof![
+        listen.clone().prop_map(|listen| Input::SpeechStarted { listen }),
+        listen.clone().prop_map(|listen| Input::SpeechTooLong { listen }),
+        listen.clone().prop_map(|listen| Input::ListenFailed {
+            listen,
+            error: ListenError::NoResource("x".to_owned()),
+        }),
+        (listen, words, 0.0..1.0).prop_map(|(listen, words, confidence)| Input::Heard {
+            listen,
+            heard: Heard {
+                hypotheses: vec![Hypothesis { words: words.to_owned(), confidence }],
+                recording: None,
+            },
+        }),
+    ]
+}
+
+fn of_recordings_and_transfers() -> impl Strategy<Value = Input> {
+    let recording = (0_u32..6).prop_map(RecordingId);
+    let transfer = (0_u32..4).prop_map(TransferId);
+    let end = prop::sample::select(vec![RecordEnd::Full, RecordEnd::NoInput, RecordEnd::Silence]);
+    let over = prop::sample::select(vec![
+        TransferEnd::Busy,
+        TransferEnd::FarEnd,
+        TransferEnd::Protocol(500),
+        TransferEnd::Transferred,
+        TransferEnd::Unsupported,
+    ]);
+    prop_oneof![
+        (recording.clone(), end, 0_u64..9).prop_map(|(recording, end, bytes)| Input::Recorded {
+            recording,
+            recorded: Recorded { end, duration: std::time::Duration::ZERO, bytes },
+        }),
+        recording
+            .prop_map(|recording| Input::RecordFailed { recording, reason: "x".to_owned() }),
+        transfer.clone().prop_map(|transfer| Input::TransferConnected { transfer }),
+        (transfer, over).prop_map(|(transfer, end)| Input::TransferEnded { transfer, end }),
+    ]
+}
+
 /// Answers fetches and takes steps until the machine wants nothing more; true at the end.
 fn settle(vxml: &mut Vxml, now: i64, fails: bool) -> bool {
     let mut waiting = Vec::new();
-    for _ in 0..2_000 {
+    let mut owed = Vec::new();
+    for _ in 0..20_000 {
         while let Some(step) = vxml.poll() {
             match step {
                 Step::End { .. } => {
@@ -100,12 +156,37 @@ fn settle(vxml: &mut Vxml, now: i64, fails: bool) -> bool {
                     return true;
                 }
                 Step::Fetch(fetch) => waiting.push(fetch),
+                // Names count up, so that any of them may be the one at hand.
+                Step::EndTransfer => {
+                    owed.extend((0..9).map(|id| Input::TransferEnded {
+                        transfer: TransferId(id),
+                        end: TransferEnd::Ended,
+                    }));
+                }
+                Step::StopRecord => {
+                    owed.extend((0..200).map(|id| Input::Recorded {
+                        recording: RecordingId(id),
+                        recorded: Recorded {
+                            end: RecordEnd::Stopped,
+                            duration: std::time::Duration::from_secs(1),
+                            bytes: 8_000,
+                        },
+                    }));
+                }
                 Step::HangUp
+                | Step::Listen(_)
                 | Step::Log { .. }
                 | Step::Play { .. }
                 | Step::Problem { .. }
-                | Step::StopPlay => {}
+                | Step::Record(_)
+                | Step::StopListen
+                | Step::StopPlay
+                | Step::Transfer(_) => {}
             }
+        }
+        if let Some(input) = owed.pop() {
+            vxml.handle(at(now), input);
+            continue;
         }
         let Some(fetch) = waiting.pop() else {
             return false;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use domain::time::Timestamp;
 use script::step::{
-    Fetch, FetchError, FetchId, Fetched, Input, Method, PlayError, PlayId, Prompt, Session,
-    StartPage, Step, Timer,
+    Fetch, FetchError, FetchId, Fetched, Heard, Hypothesis, Input, ListenError, ListenId, Method,
+    Part, PlayError, PlayId, Prompt, Record, RecordEnd, Recorded, Session, StartPage, Step, Timer,
+    Transfer, TransferEnd,
 };
 use script::vxml::{Limits, Vxml};
 use url::Url;
@@ -29,6 +30,14 @@ pub(crate) enum Act {
     HangUpEarly,
     /// Keeps silent until a timer runs out.
     Silence,
+    /// Says this once the prompts are over, as sure as that; several readings are told apart by |.
+    Says(Vec<(String, f64)>),
+    /// Says this while a prompt plays.
+    Talks(Vec<(String, f64)>),
+    /// Speaks into a recording for so many seconds.
+    Records(u64),
+    /// What the far end of the next transfer does.
+    FarEnd(FarEnd),
     /// Is found out to be this, at once or while a prompt plays.
     Is(&'static str),
     IsInPrompt(&'static str),
@@ -36,9 +45,44 @@ pub(crate) enum Act {
     Stray,
 }
 
+/// What the far end of a transfer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FarEnd {
+    /// Answers after three seconds and hangs up after so many more.
+    Answers(u64),
+    /// The transfer ends so.
+    Ends(TransferEnd),
+    /// Rings for ever.
+    Rings,
+}
+
+fn far_end(word: &str) -> FarEnd {
+    match word {
+        "rings" => FarEnd::Rings,
+        "busy" => FarEnd::Ends(TransferEnd::Busy),
+        "netbusy" => FarEnd::Ends(TransferEnd::NetworkBusy),
+        "noroute" => FarEnd::Ends(TransferEnd::NoRoute),
+        "603" => FarEnd::Ends(TransferEnd::Protocol(603)),
+        "taken" => FarEnd::Ends(TransferEnd::Transferred),
+        "unsupported" => FarEnd::Ends(TransferEnd::Unsupported),
+        "forbidden" => FarEnd::Ends(TransferEnd::NoAuthorization),
+        seconds => FarEnd::Answers(seconds.parse().unwrap()),
+    }
+}
+
+/// `one.two:0.8|three`: words with points between, and how sure the recognizer is.
+fn readings(text: &str) -> Vec<(String, f64)> {
+    let reading = |reading: &str| {
+        let (words, confidence) = reading.split_once(':').unwrap_or((reading, "0.9"));
+        (words.replace('.', " "), confidence.parse().unwrap())
+    };
+    text.split('|').filter(|text| !text.is_empty()).map(reading).collect()
+}
+
 /// Reads a dialogue: `12#` keys after the prompt, `!1` keys into the prompt, `<1` keys at once,
 /// `-` silence, `x` `!x` `<x` hanging up, `=voice` and `!=answeringmachine` callee
-/// type, `?` a stray input.
+/// type, `?` a stray input, `"one.two:0.8` and `!"one` speech, `r5` five seconds of speech into a
+/// recording, `@busy` the far end of a transfer.
 pub(crate) fn dialogue(text: &str) -> Vec<Act> {
     text.split_whitespace()
         .map(|word| match word {
@@ -49,6 +93,10 @@ pub(crate) fn dialogue(text: &str) -> Vec<Act> {
             "=voice" => Act::Is("voice"),
             "!=answeringmachine" => Act::IsInPrompt("answeringmachine"),
             "?" => Act::Stray,
+            _ if word.starts_with('"') => Act::Says(readings(&word[1..])),
+            _ if word.starts_with("!\"") => Act::Talks(readings(&word[2..])),
+            _ if word.starts_with('@') => Act::FarEnd(far_end(&word[1..])),
+            _ if word.starts_with('r') => Act::Records(word[1..].parse().unwrap()),
             _ => match (word.strip_prefix('!'), word.strip_prefix('<')) {
                 (Some(keys), _) => Act::Barge(keys.to_owned()),
                 (_, Some(keys)) => Act::Early(keys.to_owned()),
@@ -66,6 +114,17 @@ pub(crate) struct World<'s> {
     pub(crate) server: &'s Server<'s>,
     /// Whether there is a synthesizer.
     pub(crate) speech: bool,
+    /// Whether there is a recognizer.
+    pub(crate) recognizer: bool,
+    ear: Option<ListenId>,
+    record: Option<(Record, Timestamp)>,
+    /// How long the callee speaks into the recording.
+    spoken: Option<u64>,
+    transfer: Option<(Transfer, FarEnd, Timestamp, bool)>,
+    marks: VecDeque<(Timestamp, PlayId, String)>,
+    /// What the engine says to a step at once.
+    answers: Vec<Input>,
+    stop_record: bool,
     pub(crate) now: Timestamp,
     pub(crate) acts: VecDeque<Act>,
     pub(crate) story: String,
@@ -95,6 +154,14 @@ impl<'s> World<'s> {
             vxml: Vxml::new(limits, 7),
             server,
             speech: true,
+            recognizer: true,
+            ear: None,
+            record: None,
+            spoken: None,
+            transfer: None,
+            marks: VecDeque::new(),
+            answers: Vec::new(),
+            stop_record: false,
             now: Timestamp::from_millis(0),
             acts: acts.into(),
             story: String::new(),
@@ -149,7 +216,12 @@ impl<'s> World<'s> {
         let fetch = self.fetching.as_ref().map(|(_, at, _)| *at);
         let timer = self.vxml.deadline().map(|(at, _)| at);
         let key = (!self.keys.is_empty()).then_some(self.next_key_at);
-        let times = [play, fetch, timer, key];
+        let record = self.record.as_ref().map(|(_, at)| *at);
+        let far_end = self.transfer.as_ref().and_then(|(_, does, at, _)| {
+            (*does != FarEnd::Rings).then_some(*at)
+        });
+        let mark = self.marks.front().map(|(at, ..)| *at);
+        let times = [play, fetch, timer, key, record, far_end, mark];
         let Some(next) = times.iter().flatten().min().copied() else {
             // Nothing under way: the callee hangs up on a script that hangs.
             self.tell("nothing happens");
@@ -159,6 +231,13 @@ impl<'s> World<'s> {
         self.now = next.max(self.now);
         if key == Some(next) {
             self.press();
+        } else if mark == Some(next) {
+            let (_, play, name) = self.marks.pop_front().expect("a mark is due");
+            self.feed(Input::MarkReached { play, name });
+        } else if record == Some(next) {
+            self.record_over(None);
+        } else if far_end == Some(next) {
+            self.far_end_acts();
         } else if play == Some(next) {
             self.play_over();
         } else if fetch == Some(next) {
@@ -169,9 +248,13 @@ impl<'s> World<'s> {
                 self.acts.pop_front();
             }
             self.tell(match timer {
+                Timer::FetchAudio => "the fetch takes long",
                 Timer::InterDigit => "no more keys",
                 Timer::NoInput => "silence",
+                Timer::Reply => "no reply",
                 Timer::Term => "no terminating key",
+                Timer::TransferConnect => "nobody answers",
+                Timer::TransferMax => "talked long enough",
             });
             self.feed(Input::Expired(timer));
         }
@@ -184,8 +267,13 @@ impl<'s> World<'s> {
         if !self.keys.is_empty() {
             return false;
         }
+        let recording = self.record.is_some() || self.transfer.is_some();
         let due = match self.acts.front() {
-            None | Some(Act::Silence) => false,
+            None | Some(Act::Silence | Act::FarEnd(_)) => false,
+            Some(Act::Says(_)) => self.ear.is_some() && !in_prompt,
+            Some(Act::Talks(_)) => self.ear.is_some() && in_prompt,
+            Some(Act::Records(_)) => self.record.is_some() && self.spoken.is_none(),
+            Some(Act::Keys(_) | Act::HangUp) if recording => self.ready_in_recording(),
             Some(Act::Early(_) | Act::HangUpEarly | Act::Is(_) | Act::Stray) => true,
             Some(Act::Barge(_) | Act::HangUpInPrompt | Act::IsInPrompt(_)) => in_prompt,
             Some(Act::Keys(_) | Act::HangUp) => listening && !in_prompt,
@@ -218,9 +306,96 @@ impl<'s> World<'s> {
                 let page = StartPage::Document(String::new());
                 self.feed(Input::Start { session: Session::default(), page });
             }
-            Some(Act::Silence) | None => {}
+            Some(Act::Says(said) | Act::Talks(said)) => self.say(&said),
+            Some(Act::Records(seconds)) => {
+                self.tell(&format!("speaks for {seconds} s"));
+                self.spoken = Some(seconds);
+                self.plan_record();
+            }
+            Some(Act::Silence | Act::FarEnd(_)) | None => {}
         }
         true
+    }
+
+    /// Keys and hanging up come after a second of recording or of talking.
+    fn ready_in_recording(&mut self) -> bool {
+        let talking = self.transfer.as_ref().is_none_or(|(.., connected)| *connected);
+        talking && self.record.is_none() || self.spoken.is_some()
+    }
+
+    fn say(&mut self, said: &[(String, f64)]) {
+        let Some(listen) = self.ear else {
+            return;
+        };
+        let words: Vec<_> = said.iter().map(|(words, sure)| format!("{words} ({sure})")).collect();
+        self.tell(&format!("says {}", words.join(" or ")));
+        self.feed(Input::SpeechStarted { listen });
+        let hypotheses = said
+            .iter()
+            .map(|(words, confidence)| Hypothesis { words: words.clone(), confidence: *confidence })
+            .collect();
+        let recorded = Recorded {
+            end: RecordEnd::Silence,
+            duration: Duration::from_millis(700),
+            bytes: 5_644,
+        };
+        let heard = Heard { hypotheses, recording: Some(recorded) };
+        self.ear = None;
+        self.feed(Input::Heard { listen, heard });
+    }
+
+    /// When the recording under way ends by itself.
+    fn plan_record(&mut self) {
+        if let Some((record, at)) = &mut self.record {
+            *at = self.now
+                + match self.spoken {
+                    None => record.timeout,
+                    Some(seconds) => {
+                        (Duration::from_secs(seconds) + record.final_silence).min(record.time_max)
+                    }
+                };
+        }
+    }
+
+    fn record_over(&mut self, stopped: Option<RecordEnd>) {
+        let Some((record, _)) = self.record.take() else {
+            return;
+        };
+        let spoken = Duration::from_secs(self.spoken.take().unwrap_or(0));
+        let end = stopped.unwrap_or(match spoken {
+            Duration::ZERO => RecordEnd::NoInput,
+            spoken if spoken >= record.time_max => RecordEnd::Full,
+            _ => RecordEnd::Silence,
+        });
+        let duration = spoken.min(record.time_max);
+        let bytes = duration.as_secs() * 8_000;
+        let recorded = Recorded { end, duration, bytes };
+        self.feed(Input::Recorded { recording: record.recording, recorded });
+    }
+
+    fn far_end_acts(&mut self) {
+        let Some((transfer, does, _, connected)) = self.transfer.take() else {
+            return;
+        };
+        match does {
+            FarEnd::Answers(seconds) if !connected => {
+                self.tell("far end answers");
+                let at = self.now + Duration::from_secs(seconds);
+                let id = transfer.transfer;
+                self.transfer = Some((transfer, does, at, true));
+                self.feed(Input::TransferConnected { transfer: id });
+            }
+            FarEnd::Answers(_) => {
+                self.tell("far end hangs up");
+                let end = TransferEnd::FarEnd;
+                self.feed(Input::TransferEnded { transfer: transfer.transfer, end });
+            }
+            FarEnd::Ends(end) => {
+                self.tell(&format!("transfer ends: {end:?}"));
+                self.feed(Input::TransferEnded { transfer: transfer.transfer, end });
+            }
+            FarEnd::Rings => {}
+        }
     }
 
     fn press(&mut self) {
@@ -238,6 +413,8 @@ impl<'s> World<'s> {
         self.gone = true;
         self.keys.clear();
         self.playing.clear();
+        self.marks.clear();
+        self.ear = None;
         self.feed(Input::HungUp);
     }
 
@@ -257,12 +434,25 @@ impl<'s> World<'s> {
             assert!(!self.ended, "a step after the end: {step:?}");
             self.take(step);
         }
+        if std::mem::take(&mut self.stop_record) {
+            self.record_over(Some(RecordEnd::Stopped));
+        }
+        while let Some(answer) = self.answers.pop() {
+            self.feed(answer);
+        }
     }
 
     fn take(&mut self, step: Step) {
         match step {
             Step::Play { play, prompts } => {
                 self.tell(&format!("plays {}", row(&prompts)));
+                let begins = self.playing.back().map_or(self.now, |(_, at, _)| *at);
+                for (at, prompt) in prompts.iter().enumerate() {
+                    if let Prompt::Mark(name) = prompt {
+                        let before = PROMPT * u32::try_from(at).unwrap_or(1);
+                        self.marks.push_back((begins + before, play, name.clone()));
+                    }
+                }
                 assert!(!self.gone, "plays to nobody");
                 let from = self.playing.back().map_or(self.now, |(_, at, _)| *at);
                 let error = prompts.iter().find_map(|prompt| self.failure(prompt));
@@ -273,11 +463,63 @@ impl<'s> World<'s> {
             Step::StopPlay => {
                 self.tell("stops playing");
                 self.playing.clear();
+                self.marks.clear();
             }
             Step::Fetch(fetch) => {
                 self.tell(&request(&fetch));
                 let result = (self.server)(&fetch);
-                self.fetching = Some((fetch.fetch, self.now + FETCH, result));
+                let slow = fetch.url.path().contains("/slow/");
+                let long = if slow { FETCH * 100 } else { FETCH };
+                self.fetching = Some((fetch.fetch, self.now + long, result));
+            }
+            Step::Listen(listen) => {
+                let sound = if listen.recording.is_some() { ", keeping the sound" } else { "" };
+                self.tell(&format!("listens with {} grammars{sound}", listen.grammars.len()));
+                self.ear = Some(listen.listen);
+                if !self.recognizer {
+                    let error = ListenError::NoResource("none is connected".to_owned());
+                    self.answers.push(Input::ListenFailed { listen: listen.listen, error });
+                }
+            }
+            Step::StopListen => self.ear = None,
+            Step::Record(record) => {
+                let beep = if record.beep { " after a beep" } else { "" };
+                self.tell(&format!(
+                    "records {}{beep} for {:?}, silence {:?}",
+                    record.media_type, record.time_max, record.final_silence
+                ));
+                self.record = Some((record, self.now));
+                self.plan_record();
+            }
+            Step::StopRecord => {
+                self.tell("stops recording");
+                self.stop_record = true;
+            }
+            Step::Transfer(transfer) => {
+                self.tell(&format!(
+                    "transfers {:?} to {} within {:?}{}{}",
+                    transfer.kind,
+                    transfer.destination,
+                    transfer.connect_timeout,
+                    if transfer.aai.is_empty() { "" } else { " saying " },
+                    transfer.aai
+                ));
+                let does = match self.acts.front() {
+                    Some(Act::FarEnd(does)) => *does,
+                    _ => FarEnd::Ends(TransferEnd::Unsupported),
+                };
+                if matches!(self.acts.front(), Some(Act::FarEnd(_))) {
+                    self.acts.pop_front();
+                }
+                let at = self.now + Duration::from_secs(3);
+                self.transfer = Some((transfer, does, at, false));
+            }
+            Step::EndTransfer => {
+                self.tell("ends the transfer");
+                if let Some((transfer, ..)) = self.transfer.take() {
+                    let end = TransferEnd::Ended;
+                    self.answers.push(Input::TransferEnded { transfer: transfer.transfer, end });
+                }
             }
             Step::Log { label, text } => {
                 self.tell(&format!(
@@ -309,14 +551,14 @@ impl<'s> World<'s> {
     /// Why a prompt cannot be had here: addresses with `missing` and the language `xx`.
     fn failure(&self, prompt: &Prompt) -> Option<PlayError> {
         match prompt {
-            Prompt::Silence(_) => None,
-            Prompt::Speech { language, .. } if language.as_deref() == Some("xx") => {
+            Prompt::Mark(_) | Prompt::Recording { .. } | Prompt::Silence(_) => None,
+            Prompt::Markup { language, .. } | Prompt::Speech { language, .. } if language.as_deref() == Some("xx") => {
                 Some(PlayError::Language("xx".to_owned()))
             }
-            Prompt::Speech { .. } if !self.speech => {
+            Prompt::Markup { .. } | Prompt::Speech { .. } if !self.speech => {
                 Some(PlayError::NoResource("espeak-ng is not installed".to_owned()))
             }
-            Prompt::Speech { .. } => None,
+            Prompt::Markup { .. } | Prompt::Speech { .. } => None,
             Prompt::Audio { url, fallback, .. } if url.as_str().contains("missing") => {
                 match fallback.is_empty() {
                     true => Some(PlayError::BadFetch(format!("{url}: server answered 404"))),
@@ -337,7 +579,16 @@ fn request(fetch: &Fetch) -> String {
     let mut text = match &fetch.method {
         Method::Get => format!("GET {}", fetch.url),
         Method::Post(fields) => format!("POST {} {}", fetch.url, form(fields)),
-        Method::PostMultipart(fields) => format!("POST multipart {} {}", fetch.url, form(fields)),
+        Method::PostMultipart(parts) => {
+            let fields: Vec<_> = parts
+                .iter()
+                .map(|(name, part)| match part {
+                    Part::Text(text) => (name.clone(), text.clone()),
+                    Part::Recording(recording) => (name.clone(), format!("<{}>", recording.0)),
+                })
+                .collect();
+            format!("POST multipart {} {}", fetch.url, form(&fields))
+        }
     };
     if let Some(timeout) = fetch.timeout {
         let _ = write!(text, " within {timeout:?}");
@@ -362,8 +613,25 @@ fn row(prompts: &[Prompt]) -> String {
 
 fn one(prompt: &Prompt) -> String {
     match prompt {
-        Prompt::Audio { url, timeout, fallback } => {
+        Prompt::Mark(name) => format!("mark {name}"),
+        Prompt::Markup { ssml, language, .. } => match language {
+            None => format!("'{ssml}'"),
+            Some(language) => format!("'{ssml}' in {language}"),
+        },
+        Prompt::Recording { recording, fallback } if fallback.is_empty() => {
+            format!("recording {}", recording.0)
+        }
+        Prompt::Recording { recording, fallback } => {
+            format!("recording {} or else {}", recording.0, row(fallback))
+        }
+        Prompt::Audio { url, timeout, maxage_s, maxstale_s, fallback } => {
             let mut text = format!("<{url}>");
+            if let Some(maxage) = maxage_s {
+                let _ = write!(text, " maxage {maxage}");
+            }
+            if let Some(maxstale) = maxstale_s {
+                let _ = write!(text, " maxstale {maxstale}");
+            }
             if let Some(timeout) = timeout {
                 let _ = write!(text, " within {timeout:?}");
             }

@@ -8,6 +8,8 @@
 //! becomes a function that looks its names up in one after the other (`with`).
 
 mod convert;
+mod dom;
+mod keep;
 mod meter;
 
 use std::cell::RefCell;
@@ -25,6 +27,8 @@ use super::fault::Fault;
 use super::limits::Limits;
 use super::schema::shorten;
 use super::value::Value;
+
+pub(crate) use self::keep::OWN_LEVELS;
 
 /// Builtins that scripts get: those of ECMAScript 5 and what came with them since. Promises are
 /// there only because async functions need them; nothing ever settles.
@@ -66,7 +70,8 @@ pub(crate) struct Engine {
 }
 
 /// What the host keeps in the engine, out of the reach of scripts: the scopes in the order of
-/// [`Level`], the object that names them, the clock, and builtins set aside.
+/// [`Level`], the object that names them, the clock, builtins set aside, what `keep.rs` keeps, and
+/// what makes documents.
 type Kept<'js> = RefCell<Vec<rquickjs::Value<'js>>>;
 
 const NAMES: usize = 5;
@@ -143,11 +148,13 @@ impl Engine {
         })
     }
 
-    /// `application.lastresult$`: a list of one result that has its properties itself.
-    pub(crate) fn set_results(&self, result: &Value) -> Result<(), Fault> {
+    /// `application.lastresult$`: a list of results that has the properties of the first itself.
+    pub(crate) fn set_results(&self, results: &[Value]) -> Result<(), Fault> {
         self.enter(|ctx| {
-            let list = to_js(ctx, &Value::List(vec![result.clone()]))?;
-            if let (Value::Record(properties), Some(list)) = (result, list.as_object()) {
+            let list = to_js(ctx, &Value::List(results.to_vec()))?;
+            if let (Some(Value::Record(properties)), Some(list)) =
+                (results.first(), list.as_object())
+            {
                 for (name, value) in properties {
                     list.set(name.as_str(), to_js(ctx, value)?)?;
                 }
@@ -353,9 +360,15 @@ fn furnish<'js>(ctx: &Ctx<'js>, session: &Value) -> rquickjs::Result<()> {
     let names = Object::new_proto(ctx.clone(), None)?;
     let mut all = vec![rquickjs::Value::new_undefined(ctx.clone()); NAMES];
     all.extend([names.into_value(), clock.into_value(), aside.into_value()]);
+    all.extend(keep::empty(ctx)?);
+    all.push(rquickjs::Value::new_undefined(ctx.clone()));
     // Only a borrow under way could refuse, and there is none.
     let _ = ctx.store_userdata::<Kept<'js>>(RefCell::new(all));
-    place(ctx, Level::Session, protected(ctx, session)?.into_object())
+    let session = protected(ctx, session)?.into_object();
+    if let Some(session) = &session {
+        name_originator(session)?;
+    }
+    place(ctx, Level::Session, session)
 }
 
 /// Makes a world with nothing in it but a way to read scripts, which only the host has.
@@ -383,6 +396,15 @@ fn protected<'js>(ctx: &Ctx<'js>, value: &Value) -> rquickjs::Result<rquickjs::V
     Ok(object.into_value())
 }
 
+/// The one who made the call is one of the two ends, not a copy (VoiceXML 2.0 §5.1.4).
+fn name_originator(session: &Object<'_>) -> rquickjs::Result<()> {
+    let Ok(connection) = session.get::<_, Object<'_>>("connection") else {
+        return Ok(());
+    };
+    let local: rquickjs::Value<'_> = connection.get("local")?;
+    connection.prop("originator", fixed(local))
+}
+
 /// A property that assignment does not change.
 fn fixed(value: rquickjs::Value<'_>) -> Property<rquickjs::Value<'_>> {
     Property::from(value).enumerable().configurable()
@@ -392,6 +414,16 @@ fn kept<'js>(ctx: &Ctx<'js>, at: usize) -> rquickjs::Result<rquickjs::Value<'js>
     let kept = ctx.userdata::<Kept<'js>>().ok_or(rquickjs::Error::Unknown)?;
     let value = kept.borrow().get(at).cloned();
     value.ok_or(rquickjs::Error::Unknown)
+}
+
+fn keep_at<'js>(
+    ctx: &Ctx<'js>,
+    at: usize,
+    value: rquickjs::Value<'js>,
+) -> rquickjs::Result<()> {
+    let kept = ctx.userdata::<Kept<'js>>().ok_or(rquickjs::Error::Unknown)?;
+    kept.borrow_mut()[at] = value;
+    Ok(())
 }
 
 fn scope<'js>(ctx: &Ctx<'js>, level: Level) -> rquickjs::Result<Option<Object<'js>>> {
@@ -407,11 +439,9 @@ fn place<'js>(ctx: &Ctx<'js>, level: Level, scope: Option<Object<'js>>) -> rquic
             None => names.remove(*name)?,
         }
     }
-    let kept = ctx.userdata::<Kept<'js>>().ok_or(rquickjs::Error::Unknown)?;
     let value =
         scope.map_or_else(|| rquickjs::Value::new_undefined(ctx.clone()), Object::into_value);
-    kept.borrow_mut()[level as usize] = value;
-    Ok(())
+    keep_at(ctx, level as usize, value)
 }
 
 /// All scopes there are, from the widest in; the names of the scopes are wider still.

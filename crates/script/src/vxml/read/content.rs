@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roxmltree::Node;
 
 use super::super::document::{
-    Act, Block, Expr, Given, LogPart, Prompt, ScriptSource, Statement, SubmitHow, Target,
+    Act, Block, Expr, Foreach, Given, LogPart, Prompt, ScriptSource, Statement, SubmitHow, Target,
 };
 use super::{Reader, squeeze};
 
@@ -48,6 +48,7 @@ impl Reader<'_> {
         let parts = self.parts(nodes);
         Some(Prompt {
             bargein: None,
+            bargein_type: None,
             cond: None,
             count: 1,
             timeout: None,
@@ -66,18 +67,21 @@ impl Reader<'_> {
                 expr: self.required_expr(node, "expr"),
             },
             "clear" => Act::Clear { names: self.names(node, "namelist") },
-            "data" => Act::Unsupported("data"),
+            "data" => self.data(node),
             "disconnect" => {
                 Act::Disconnect { names: self.names(node, "namelist").unwrap_or_default() }
             }
             "exit" => self.exit(node),
-            "foreach" => Act::Unsupported("foreach"),
+            "foreach" => {
+                let content = self.content(node);
+                Act::Foreach(Arc::new(self.foreach(node, content)))
+            }
             "goto" => self.goto(node),
             "if" => self.branches(node),
             "log" => self.log(node),
             "prompt" => Act::Prompt(Arc::new(self.prompt(node))),
             "reprompt" => Act::Reprompt,
-            "return" => Act::Unsupported("return"),
+            "return" => self.return_(node),
             "script" => self.script(node),
             "submit" => self.submit(node),
             "throw" => {
@@ -92,6 +96,39 @@ impl Reader<'_> {
             _ => return None,
         };
         Some(Statement { act, place: self.place(node) })
+    }
+
+    /// What `<foreach>` has besides its content (VoiceXML 2.1 §6).
+    pub(super) fn foreach<C>(&mut self, node: Node<'_, '_>, content: C) -> Foreach<C> {
+        Foreach {
+            array: self.required_expr(node, "array"),
+            item: self.required(node, "item").to_owned(),
+            content,
+            place: self.place(node),
+        }
+    }
+
+    fn data(&mut self, node: Node<'_, '_>) -> Act {
+        let source = self.exactly_one(node, &["src", "srcexpr"]);
+        Act::Data {
+            name: self.attribute(node, "name").map(str::to_owned),
+            from: self.given(node, source.unwrap_or("src")),
+            names: self.names(node, "namelist").unwrap_or_default(),
+            how: self.submit_how(node),
+            fetch: self.fetch(node),
+        }
+    }
+
+    fn return_(&mut self, node: Node<'_, '_>) -> Act {
+        let what = self.at_most_one(node, &["namelist", "event", "eventexpr"]);
+        let throw = match what {
+            Some(event @ ("event" | "eventexpr")) => {
+                let event = self.given(node, event);
+                Some(self.throw(node, event))
+            }
+            _ => None,
+        };
+        Act::Return { names: self.names(node, "namelist").unwrap_or_default(), throw }
     }
 
     fn exit(&mut self, node: Node<'_, '_>) -> Act {
@@ -173,21 +210,25 @@ impl Reader<'_> {
     }
 
     fn submit(&mut self, node: Node<'_, '_>) -> Act {
-        const FORM: &str = "application/x-www-form-urlencoded";
-        const MULTIPART: &str = "multipart/form-data";
         let name = self.exactly_one(node, &["next", "expr"]);
-        let method = self.word(node, "method", &["get", "post"]);
-        let enctype = self.word(node, "enctype", &[FORM, MULTIPART]);
-        let how = match (method, enctype) {
-            ("post", MULTIPART) => SubmitHow::PostMultipart,
-            ("post", _) => SubmitHow::PostForm,
-            _ => SubmitHow::Get,
-        };
         Act::Submit {
             to: self.given(node, name.unwrap_or("next")),
             names: self.names(node, "namelist"),
-            how,
+            how: self.submit_how(node),
             fetch: self.fetch(node),
+        }
+    }
+
+    /// `method` and `enctype`.
+    pub(super) fn submit_how(&mut self, node: Node<'_, '_>) -> SubmitHow {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        const MULTIPART: &str = "multipart/form-data";
+        let method = self.word(node, "method", &["get", "post"]);
+        let enctype = self.word(node, "enctype", &[FORM, MULTIPART]);
+        match (method, enctype) {
+            ("post", MULTIPART) => SubmitHow::PostMultipart,
+            ("post", _) => SubmitHow::PostForm,
+            _ => SubmitHow::Get,
         }
     }
 }

@@ -111,11 +111,11 @@ impl Reader<'_> {
         let kind = match tag {
             "block" => ItemKind::Block(self.content(node)),
             "field" => ItemKind::Field(self.field(node, dialog)),
-            "initial" => unsupported("initial", false),
-            "object" => unsupported("object", true),
-            "record" => unsupported("record", true),
-            "subdialog" => unsupported("subdialog", true),
-            "transfer" => unsupported("transfer", true),
+            "initial" => self.initial(node),
+            "object" => self.object(node, dialog),
+            "record" => self.record(node, dialog),
+            "subdialog" => self.subdialog(node, dialog),
+            "transfer" => self.transfer(node, dialog),
             _ => return None,
         };
         let given = self.attribute(node, "name");
@@ -157,7 +157,7 @@ impl Reader<'_> {
                     let filled = self.filled(child, Some(item));
                     dialog.filled.push(filled);
                 }
-                "option" => field.options.push(self.choosable(child)),
+                "option" => field.options.push(self.choosable(child, false)),
                 _ => {}
             }
         }
@@ -166,7 +166,7 @@ impl Reader<'_> {
     }
 
     /// Prompts, handlers, links, properties and grammars of an input item.
-    fn input_item(&mut self, node: Node<'_, '_>, input: &mut InputItem) {
+    pub(super) fn input_item(&mut self, node: Node<'_, '_>, input: &mut InputItem) {
         let children: Vec<_> = node.children().collect();
         let mut at = 0;
         while at < children.len() {
@@ -192,7 +192,7 @@ impl Reader<'_> {
         }
     }
 
-    fn filled(&mut self, node: Node<'_, '_>, item: Option<usize>) -> Filled {
+    pub(super) fn filled(&mut self, node: Node<'_, '_>, item: Option<usize>) -> Filled {
         let chosen = node.has_attribute("namelist") || node.has_attribute("mode");
         if item.is_some() && chosen {
             let message = "<filled> inside an input item has no mode and no namelist; those are \
@@ -243,15 +243,17 @@ impl Reader<'_> {
     fn choices(&mut self, node: Node<'_, '_>, numbered: bool) -> Vec<Choice> {
         let mut choices = Vec::new();
         let mut number = 0;
+        let approximate = self.word(node, "accept", &["exact", "approximate"]) == "approximate";
         let tags = node.children().filter(|child| child.has_tag_name_local("choice"));
         for child in tags {
-            let mut choosable = self.choosable(child);
+            let grammars = self.grammars(child);
+            let mut choosable = self.choosable(child, approximate);
             if numbered && choosable.keys.is_empty() {
                 number += 1;
                 // Only the first nine get a key (VoiceXML 2.0 §2.2.1).
                 if number <= 9 {
                     choosable.keys = number.to_string();
-                    choosable.grammar = self.keys_grammar(&choosable);
+                    choosable.own_grammars = self.own_grammars(&choosable);
                 }
             } else if numbered && !matches!(choosable.keys.as_str(), "0" | "*" | "#") {
                 let message = format!(
@@ -260,13 +262,16 @@ impl Reader<'_> {
                 );
                 self.mistake(child, message);
             }
-            let grammars = self.grammars(child);
+            if !grammars.is_empty() {
+                // Its own grammars stand for its words, not for its keys (§2.2.2).
+                choosable.own_grammars.retain(|grammar| grammar.is_dtmf());
+            }
             choices.push(Choice { choosable, grammars, then: self.outcome(child) });
         }
         choices
     }
 
-    fn choosable(&mut self, node: Node<'_, '_>) -> Choosable {
+    fn choosable(&mut self, node: Node<'_, '_>, approximate: bool) -> Choosable {
         let given = self.attribute(node, "dtmf").unwrap_or_default();
         let keys: String = given.chars().filter(|key| !key.is_whitespace()).collect();
         if let Some(stray) = keys.chars().find(|key| !grammar::is_key(*key)) {
@@ -275,42 +280,44 @@ impl Reader<'_> {
                 format!("dtmf=\"{given}\": {stray} is no key; keys are 0-9 * # A-D"),
             );
         }
-        self.word(node, "accept", &["exact", "approximate"]);
+        let approximate = match node.attribute("accept") {
+            Some(_) => self.word(node, "accept", &["exact", "approximate"]) == "approximate",
+            None => approximate,
+        };
         let mut choosable = Choosable {
+            approximate,
             keys,
             text: own_text(node),
             value: self.attribute(node, "value").map(str::to_owned),
-            grammar: None,
+            own_grammars: Vec::new(),
             place: self.place(node),
         };
-        choosable.grammar = self.keys_grammar(&choosable);
+        choosable.own_grammars = self.own_grammars(&choosable);
         choosable
     }
 
-    /// The grammar of a choice's or option's keys; its words make a voice grammar.
-    fn keys_grammar(&mut self, choosable: &Choosable) -> Option<Arc<GrammarRef>> {
-        let grammar = if !choosable.keys.is_empty() {
-            Grammar::keys(&choosable.keys)
-        } else if !choosable.text.is_empty() {
-            Grammar::voice()
-        } else {
-            return None;
-        };
-        Some(Arc::new(GrammarRef {
-            source: self.compiled(Ok(grammar)),
-            scope: None,
-            base: None,
-            fetch: super::FetchRule::default(),
-            place: choosable.place.clone(),
-        }))
+    /// The grammars of a choice's or option's keys and of its words.
+    fn own_grammars(&mut self, choosable: &Choosable) -> Vec<Arc<GrammarRef>> {
+        let keys = (!choosable.keys.is_empty()).then(|| Grammar::keys(&choosable.keys));
+        let words = Grammar::phrase(&choosable.text, choosable.approximate);
+        let grammars = keys.into_iter().chain(words);
+        let grammars = grammars.map(|grammar| {
+            Arc::new(GrammarRef {
+                source: self.compiled(Ok(grammar)),
+                scope: None,
+                base: None,
+                fetch: super::FetchRule::default(),
+                place: choosable.place.clone(),
+            })
+        });
+        grammars.collect()
     }
 
     // Links and grammars.
 
     pub(super) fn link(&mut self, node: Node<'_, '_>) -> Link {
         let mut grammars = self.grammars(node);
-        let keys = self.choosable(node);
-        grammars.extend(keys.grammar.filter(|_| !keys.keys.is_empty()));
+        grammars.extend(self.choosable(node, false).own_grammars);
         if grammars.is_empty() {
             self.mistake(node, "<link> needs dtmf or a <grammar>; nothing can choose it");
         }
@@ -435,10 +442,6 @@ impl Reader<'_> {
             Err(fault) => GrammarSource::Refused(fault),
         }
     }
-}
-
-fn unsupported(element: &'static str, input: bool) -> ItemKind {
-    ItemKind::Unsupported { element, input }
 }
 
 /// Tag names without their namespace: grammars stand in VoiceXML's or in SRGS's.

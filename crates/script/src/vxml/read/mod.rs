@@ -2,6 +2,7 @@
 
 mod content;
 mod dialog;
+mod items;
 mod prompt;
 
 use std::collections::HashSet;
@@ -18,6 +19,8 @@ use super::limits::Limits;
 use super::place::{Mistake, Place, Rows};
 use super::schema;
 use super::xml;
+
+pub(crate) use prompt::escaped;
 
 /// Finds all mistakes in a document, in the order of their places; none: it can be run.
 ///
@@ -176,6 +179,7 @@ impl Reader<'_> {
 
     fn fetch(&mut self, node: Node<'_, '_>) -> FetchRule {
         FetchRule {
+            audio: self.attribute(node, "fetchaudio").map(str::to_owned),
             timeout: self.duration(node, "fetchtimeout"),
             maxage_s: self.integer(node, "maxage"),
             maxstale_s: self.integer(node, "maxstale"),

@@ -1,19 +1,20 @@
 //! Reads prompts: text, audio, values and the SSML around them (VoiceXML 2.0 §4.1).
 
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roxmltree::Node;
 
-use super::super::document::{Given, Part, Prompt};
-use super::{Reader, parse_duration};
+use super::super::document::{BargeinType, Given, Part, Plain, Prompt};
+use super::{Reader, XML, parse_duration};
 
 impl Reader<'_> {
     pub(super) fn prompt(&mut self, node: Node<'_, '_>) -> Prompt {
-        let children: Vec<_> = node.children().collect();
-        let parts = self.parts(&children);
-        self.word(node, "bargeintype", &["speech", "hotword"]);
+        let parts = self.inner(node);
         Prompt {
             bargein: self.boolean(node, "bargein"),
+            bargein_type: self.bargein_type(node),
             cond: self.expr(node, "cond"),
             count: self.count(node),
             timeout: self.duration(node, "timeout"),
@@ -24,58 +25,95 @@ impl Reader<'_> {
         }
     }
 
+    fn bargein_type(&mut self, node: Node<'_, '_>) -> Option<BargeinType> {
+        node.attribute("bargeintype")?;
+        Some(match self.word(node, "bargeintype", &["speech", "hotword"]) {
+            "hotword" => BargeinType::Hotword,
+            _ => BargeinType::Speech,
+        })
+    }
+
     pub(super) fn parts(&mut self, nodes: &[Node<'_, '_>]) -> Vec<Part> {
         let mut parts = Vec::new();
         for node in nodes {
             if node.is_text() {
                 parts.push(Part::Text(node.text().unwrap_or_default().to_owned()));
             } else if node.is_element() {
-                self.part(*node, &mut parts);
+                parts.extend(self.part(*node));
             }
         }
         parts
     }
 
-    fn part(&mut self, node: Node<'_, '_>, parts: &mut Vec<Part>) {
-        let place = self.place(node);
-        match node.tag_name().name() {
-            "audio" => parts.push(self.audio(node)),
-            "break" => parts.push(Part::Break(self.pause(node))),
+    fn part(&mut self, node: Node<'_, '_>) -> Option<Part> {
+        Some(match node.tag_name().name() {
+            "audio" => self.audio(node),
+            "break" => Part::Break(self.pause(node)),
             "enumerate" => {
                 let inner = self.inner(node);
                 let blank =
                     |part: &Part| matches!(part, Part::Text(text) if text.trim().is_empty());
                 let template = (!inner.iter().all(blank)).then_some(inner);
-                parts.push(Part::Enumerate { template, place });
+                Part::Enumerate { template, place: self.place(node) }
             }
-            "foreach" => parts.push(Part::Unsupported { element: "foreach", place }),
-            "mark" => parts.push(Part::Unsupported { element: "mark", place }),
+            "foreach" => {
+                let content = self.inner(node);
+                Part::Foreach(Arc::new(self.foreach(node, content)))
+            }
+            "mark" => {
+                let name = self.exactly_one(node, &["name", "nameexpr"]);
+                Part::Mark(self.given(node, name.unwrap_or("name")))
+            }
             "say-as" => {
-                let inner = self.inner(node);
-                if is_spelled(self.required(node, "interpret-as")) {
-                    parts.push(Part::Spelled(inner));
-                } else {
-                    parts.extend(inner);
-                }
+                let plain = match is_spelled(self.required(node, "interpret-as")) {
+                    true => Plain::Spelled,
+                    false => Plain::Same,
+                };
+                self.markup(node, plain)
             }
-            "sub" => parts.push(Part::Text(self.required(node, "alias").to_owned())),
-            "value" => parts.push(Part::Value(self.required_expr(node, "expr"))),
-            "desc" | "lexicon" | "meta" | "metadata" => {}
-            // Structure and prosody: their text is spoken, with a blank to keep words apart.
-            _ => match self.language(node) {
-                Some(language) => parts.push(Part::Spoken { language, parts: self.inner(node) }),
-                None => {
-                    parts.push(Part::Text(" ".to_owned()));
-                    parts.extend(self.inner(node));
-                    parts.push(Part::Text(" ".to_owned()));
+            "sub" => {
+                let alias = self.required(node, "alias").to_owned();
+                self.markup(node, Plain::Alias(alias))
+            }
+            "phoneme" => {
+                self.required(node, "ph");
+                self.markup(node, Plain::Apart)
+            }
+            "value" => Part::Value(self.required_expr(node, "expr")),
+            "desc" | "lexicon" | "meta" | "metadata" => return None,
+            "emphasis" | "p" | "prosody" | "s" | "voice" => match self.language(node) {
+                Some(language) => {
+                    Part::Spoken { language, parts: vec![self.markup(node, Plain::Apart)] }
                 }
+                None => self.markup(node, Plain::Apart),
             },
-        }
+            // No part of a prompt: the schema has said so.
+            _ => return None,
+        })
     }
 
     fn inner(&mut self, node: Node<'_, '_>) -> Vec<Part> {
         let children: Vec<_> = node.children().collect();
         self.parts(&children)
+    }
+
+    /// An SSML element as it stands, around its parts.
+    fn markup(&mut self, node: Node<'_, '_>, plain: Plain) -> Part {
+        let name = node.tag_name().name().to_owned();
+        let mut start = format!("<{name}");
+        for attribute in node.attributes() {
+            let prefix = match attribute.namespace() {
+                None => "",
+                Some(XML) if attribute.name() == "lang" => "xml:",
+                // Means nothing to a synthesizer.
+                Some(_) => continue,
+            };
+            let value = escaped(attribute.value());
+            // Writing to a text does not fail.
+            let _ = write!(start, " {prefix}{}=\"{value}\"", attribute.name());
+        }
+        start.push('>');
+        Part::Markup { name, start, parts: self.inner(node), plain }
     }
 
     fn audio(&mut self, node: Node<'_, '_>) -> Part {
@@ -122,4 +160,22 @@ fn is_spelled(interpret_as: &str) -> bool {
     let kind = interpret_as.strip_prefix("vxml:").unwrap_or(interpret_as);
     let kinds = ["characters", "digits", "number:digits", "phone", "spell-out", "telephone"];
     kinds.contains(&kind)
+}
+
+/// A text as it may stand in XML, between tags or in an attribute.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\t' | '\n' | '\r' => escaped.push(' '),
+            // XML 1.0 has no other control characters, not even escaped ones.
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }

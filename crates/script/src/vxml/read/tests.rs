@@ -131,8 +131,8 @@ fn values_of_attributes_are_checked() {
     expect_test::expect![[r#"
         1:70: timeout="5"; a time is written as 3s, 0.5s or 850ms
         1:70: timeout="-1s"; a time is written as 3s, 0.5s or 850ms
-        1:70: bargeintype="loud"; it is speech or hotword
         1:70: bargein="yes"; it is true or false
+        1:70: bargeintype="loud"; it is speech or hotword
         1:70: count="0"; counts start at 1
         1:78: strength="huge"; it is medium or none or x-weak or weak or strong or x-strong
         1:78: time="long"; a pause is written as 500ms or 2s
@@ -167,6 +167,7 @@ fn menus_number_their_choices_or_leave_it_to_the_document() {
 
         1:57: dtmf="maybe"; it is true or false
         1:76: <choice> needs exactly one of next, expr, event, eventexpr
+        1:57: accept="any"; it is exact or approximate
         1:76: accept="all"; it is exact or approximate"#]]
     .assert_eq(&menus.map(|menu| mistakes(&page(menu))).join("\n"));
 }

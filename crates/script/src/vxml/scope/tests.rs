@@ -187,7 +187,7 @@ fn last_result_is_an_array_that_is_its_first_result_too() {
             ("utterance".to_owned(), Value::text("12")),
             ("inputmode".to_owned(), Value::text("dtmf")),
         ];
-        scopes.set_last_result(Value::Record(result)).unwrap();
+        scopes.set_last_results(vec![Value::Record(result)]).unwrap();
         let first = scopes.evaluate(&expr("application.lastresult$.utterance")).unwrap();
         assert_eq!(first, Value::text("12"));
         let text = "application.lastresult$.length + lastresult$[0].inputmode";
@@ -228,8 +228,7 @@ fn imported(names: &[&str], look: impl Fn(&mut Scopes)) {
 #[test]
 fn imported_values_are_variables_of_every_application() {
     imported(&["name"], |scopes| {
-        let read =
-            |scopes: &mut Scopes, text: &str| scopes.evaluate(&expr(text)).unwrap().to_text();
+        let read = |scopes: &mut Scopes, text: &str| scopes.evaluate(&expr(text)).unwrap().to_text();
         assert_eq!(read(scopes, "name"), "value of name");
         assert_eq!(read(scopes, "application.name + '!'"), "value of name!");
         scopes.assign("name", &expr("'other'")).unwrap();

@@ -1,0 +1,1 @@
+//! The builtin types, keyed and spoken.

@@ -1,0 +1,3 @@
+//! Grammars in both forms, read, linked, matched and understood.
+
+mod shared;
