@@ -250,9 +250,11 @@ impl<'r> Builder<'r> {
         }
         for word in text.split(' ') {
             match keys_of(word) {
-                Ok(keys) => into.extend(keys.chars().map(|key| {
-                    Expansion::Token(Token { text: key.to_string(), language: None })
-                })),
+                Ok(keys) => {
+                    into.extend(keys.chars().map(|key| {
+                        Expansion::Token(Token { text: key.to_string(), language: None })
+                    }))
+                }
                 Err(stray) => {
                     let message = format!(
                         "{stray} in \"{word}\" is no key; keys are 0-9, * or star, # or pound, A-D"

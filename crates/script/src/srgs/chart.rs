@@ -82,7 +82,11 @@ pub(crate) type Ref = (u32, u32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reached {
     /// Past a matched rule: the item that called it, and the item that ended it.
-    Called { caller: Ref, ended: Ref, site: u32 },
+    Called {
+        caller: Ref,
+        ended: Ref,
+        site: u32,
+    },
     /// The rule was entered.
     Entry,
     Step(Ref),

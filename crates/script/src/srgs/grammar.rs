@@ -43,8 +43,9 @@ impl Grammar {
         let rule = network.add_rule("keys", 0);
         let start = network.start(rule);
         let mut letter = [0; 4];
-        let at =
-            keys.chars().fold(start, |at, key| network.token(at, key.encode_utf8(&mut letter), None));
+        let at = keys
+            .chars()
+            .fold(start, |at, key| network.token(at, key.encode_utf8(&mut letter), None));
         network.finish(rule, at);
         network.settle(rule);
         Self::of_network(Mode::Dtmf, network)

@@ -386,7 +386,11 @@ impl Linker<'_> {
         at: At,
     ) -> Option<u32> {
         if self.documents.len() >= DOCUMENTS_MAX {
-            self.mistake(from, at, format!("the grammar refers to more than {DOCUMENTS_MAX} others"));
+            self.mistake(
+                from,
+                at,
+                format!("the grammar refers to more than {DOCUMENTS_MAX} others"),
+            );
             return None;
         }
         let via = if from == 0 { at } else { self.documents[from as usize].via };

@@ -192,7 +192,14 @@ impl<'g> Instances<'g> {
                     }
                     let (start, first) = (*at as usize, it.tokens.len());
                     let parts = Vec::new();
-                    open.push(Instance { rule: *rule, start, end: start, first, last: first, parts });
+                    open.push(Instance {
+                        rule: *rule,
+                        start,
+                        end: start,
+                        first,
+                        last: first,
+                        parts,
+                    });
                 }
                 Mark::Close { at } => {
                     let Some(mut closed) = open.pop() else { continue };
@@ -295,9 +302,9 @@ impl<'g> Instances<'g> {
             }
             Mode::Voice => {
                 let tokens = &self.tokens[it.first..it.last];
-                let texts = tokens.iter().map(|token| {
-                    self.grammar.network.tokens[*token as usize].text.as_str()
-                });
+                let texts = tokens
+                    .iter()
+                    .map(|token| self.grammar.network.tokens[*token as usize].text.as_str());
                 texts.collect::<Vec<_>>().join(" ")
             }
         }

@@ -22,12 +22,21 @@ pub struct Parse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// A rule ended, before word `at`.
-    Close { at: u32 },
+    Close {
+        at: u32,
+    },
     /// A rule began, before word `at`, where `site` referred to it; the root has no site.
-    Open { rule: u32, site: Option<u32>, at: u32 },
+    Open {
+        rule: u32,
+        site: Option<u32>,
+        at: u32,
+    },
     Tag(u32),
     /// A token, whose last word is the one before `at`.
-    Token { token: u32, at: u32 },
+    Token {
+        token: u32,
+        at: u32,
+    },
 }
 
 /// Steps of the search for readings; what is not found by then is left out.

@@ -197,8 +197,7 @@ fn supply(
             if text.is_some() {
                 *made_up += 1;
                 // It stands for a file of the form that its name says.
-                draft.form =
-                    if needed.path().ends_with("xml") { Form::Xml } else { Form::Abnf };
+                draft.form = if needed.path().ends_with("xml") { Form::Xml } else { Form::Abnf };
             }
             library.add(needed, Arc::new(draft));
         }
@@ -242,8 +241,7 @@ impl Wanted {
             return None;
         }
         let root = if rules.contains_key("made_up") { "root $made_up;\n" } else { "" };
-        let mut text =
-            format!("#ABNF 1.0;\nlanguage en;\nmode {};\n{root}", mode.name());
+        let mut text = format!("#ABNF 1.0;\nlanguage en;\nmode {};\n{root}", mode.name());
         for (name, bodies) in rules {
             text.push_str(&format!("public ${name} = {};\n", bodies.join(" | ")));
         }
@@ -272,10 +270,10 @@ fn body(
         let (inner, length) = body(&lexemes[at..], from, rules);
         at += length;
         match name.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')) {
-            Some(uri) => parts.push(format!("$<{}>", from.join(uri).map_or_else(
-                |_| uri.to_owned(),
-                String::from,
-            ))),
+            Some(uri) => parts.push(format!(
+                "$<{}>",
+                from.join(uri).map_or_else(|_| uri.to_owned(), String::from,)
+            )),
             None => {
                 rules.entry(name.to_owned()).or_default().push(inner);
                 parts.push(format!("${name}"));

@@ -402,9 +402,11 @@ const RULE_CHILDREN: &[&str] = &["example", "item", "one-of", "ruleref", "tag", 
 
 /// `<meta name="base">`, as drafts of the standard had it.
 fn meta_base<'n>(node: Node<'n, '_>) -> Option<&'n str> {
-    let is_base =
-        |node: &Node<'_, '_>| node.is_element() && node.attribute("name") == Some("base");
-    node.children().filter(|node| node.tag_name().name() == "meta").find(is_base)?.attribute("content")
+    let is_base = |node: &Node<'_, '_>| node.is_element() && node.attribute("name") == Some("base");
+    node.children()
+        .filter(|node| node.tag_name().name() == "meta")
+        .find(is_base)?
+        .attribute("content")
 }
 
 fn has_text(node: Node<'_, '_>) -> bool {

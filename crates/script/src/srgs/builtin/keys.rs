@@ -9,7 +9,9 @@ const DIGIT: &str = "$d = 0|1|2|3|4|5|6|7|8|9;\n";
 pub(super) fn text(kind: Kind, (yes, no): (char, char), length: &str) -> String {
     let rules = match kind {
         Kind::Boolean => {
-            return format!("{HEAD}root $boolean;\npublic $boolean = \"{yes}\" {{y}} | \"{no}\" {{n}};\n");
+            return format!(
+                "{HEAD}root $boolean;\npublic $boolean = \"{yes}\" {{y}} | \"{no}\" {{n}};\n"
+            );
         }
         Kind::Digits => {
             return format!("{HEAD}root $digits;\n{DIGIT}public $digits = $d{length};\n");
