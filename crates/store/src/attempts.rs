@@ -16,7 +16,9 @@ use crate::{Cancel, Finished, Reader, Store, StoreError, uploads};
 
 queries! {
     ASK_CANCEL = "UPDATE contacts SET cancel_asked = 1 WHERE id = $1";
-    ATTEMPT = concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1");
+    ATTEMPT = concat!(
+        "SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1 /*! FOR UPDATE */"
+    );
     ATTEMPTS = concat!(
         "SELECT ", attempt_columns!(), " FROM attempts WHERE contact = $1 ORDER BY id"
     );
@@ -58,8 +60,8 @@ impl Store {
         let detail = cut(detail).to_owned();
         self.write_later(move |tx| {
             match kind {
-                EventKind::Ringing => drop(tx.run(NOTE_RINGING, values![at, attempt])?),
-                EventKind::Answered => drop(tx.run(NOTE_ANSWERED, values![at, attempt])?),
+                EventKind::Ringing => tx.put(NOTE_RINGING, values![at, attempt])?,
+                EventKind::Answered => tx.put(NOTE_ANSWERED, values![at, attempt])?,
                 EventKind::Dialing
                 | EventKind::Done
                 | EventKind::Ended
@@ -166,7 +168,7 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
         return Ok(repeated(contact));
     }
     debug_assert_eq!(contact.state, ContactState::Calling, "its attempt is open");
-    tx.run(
+    tx.put(
         END,
         values![
             end.outcome.name(),

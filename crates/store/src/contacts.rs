@@ -8,7 +8,7 @@ use domain::outcome::Disposition;
 use domain::time::{DialWindow, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::sqlite::Sql;
+use crate::driver::Sql;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{contact_columns, cut, queries, script_columns, values};
 use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, campaigns, uploads, webhooks};
@@ -32,7 +32,7 @@ queries! {
     FIND_APPLICATION = "SELECT id FROM applications WHERE account = $1 AND spec_hash = $2";
     HELD = concat!(
         "SELECT ", contact_columns!(), ", contacts.parked, contacts.cancel_asked \
-         FROM contacts WHERE id = $1"
+         FROM contacts WHERE id = $1 /*! FOR UPDATE OF contacts */"
     );
     LIST = concat!(
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id < $2 \
@@ -217,7 +217,7 @@ pub(crate) fn move_on(
     contact: &Contact,
     parked: bool,
 ) -> Result<(), StoreError> {
-    tx.run(
+    tx.put(
         MOVE,
         values![
             contact.state.name(),
@@ -265,7 +265,7 @@ pub(crate) fn tell(
 ) -> Result<(), StoreError> {
     let id = tx.numbers(Number::Event, 1)?;
     let values = values![contact, id, attempt, at, kind.name(), cut(detail)];
-    tx.run(TELL, values).map(drop)
+    tx.put(TELL, values)
 }
 
 fn add(

@@ -10,9 +10,8 @@ use domain::outcome::Disposition;
 use domain::time::{DialWindow, Timestamp};
 
 use crate::contacts::{end_waiting, held, tell};
-use crate::dialect::{PROMOTE_DUE, READY};
+use crate::driver::Sql;
 use crate::inbox::Manner;
-use crate::sqlite::Sql;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{contact_columns, queries, values};
 use crate::{Begun, Store, StoreError};
@@ -27,7 +26,7 @@ queries! {
     );
     CAMPAIGN_STATE = "SELECT state FROM campaigns WHERE id = $1";
     CLOSED = "SELECT id FROM contacts WHERE state = 'waiting' AND closes_at <= $1 \
-        ORDER BY closes_at, id LIMIT $2";
+        ORDER BY closes_at, id LIMIT $2 /*! FOR UPDATE SKIP LOCKED */";
     DEMANDS = "SELECT campaigns.account, n.campaign, n.ready FROM campaign_counts n \
         JOIN campaigns ON campaigns.id = n.campaign \
         WHERE n.ready > 0 AND campaigns.state = 'running' ORDER BY n.campaign";
@@ -37,6 +36,12 @@ queries! {
         WHERE closes_at IS NULL OR closes_at > $2 LIMIT $4) AS open_ones";
     NEXT_CLOSING = "SELECT closes_at FROM contacts \
         WHERE state = 'waiting' AND closes_at IS NOT NULL ORDER BY closes_at, id LIMIT 1";
+    PROMOTE_DUE = "UPDATE contacts SET parked = 0 WHERE id IN \
+        (SELECT id FROM contacts WHERE state = 'waiting' AND parked = 1 AND next_at <= $1 \
+         ORDER BY next_at, id LIMIT $2 /*! FOR UPDATE SKIP LOCKED */) RETURNING campaign";
+    READY = "SELECT id, opens_at, closes_at FROM contacts \
+        WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
+        ORDER BY rank_at, id LIMIT $3 /*! FOR UPDATE SKIP LOCKED */";
     NEXT_PARKED = "SELECT next_at FROM contacts WHERE state = 'waiting' AND parked = 1 \
         ORDER BY next_at, id LIMIT 1";
 }

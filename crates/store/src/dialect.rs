@@ -1,28 +1,33 @@
-//! The queries that the databases word differently, and why.
+//! What the databases word differently, and why.
 //!
-//! SQLite has one writer at a time, so what it selects nobody else takes. In PostgreSQL several
-//! servers take from one table: each locks what it takes and passes over what others have locked.
+//! A query is one text for both. SQLite has one writer at a time, so what it selects nobody else
+//! takes; in PostgreSQL several servers take from one table: each locks what it takes, and passes
+//! over what others have locked where any row will do. Such words stand in a comment of their own,
+//! `/*! FOR UPDATE SKIP LOCKED */`, which PostgreSQL's driver opens and SQLite passes over.
 
-/// Contacts that are ready in a campaign, in their order: campaign, now, most.
-pub(crate) const READY: &str = "SELECT id, opens_at, closes_at FROM contacts \
-    WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
-    ORDER BY rank_at, id LIMIT $3";
+use std::borrow::Cow;
 
-/// Makes parked contacts ready whose time has come: now, most.
-pub(crate) const PROMOTE_DUE: &str = "UPDATE contacts SET parked = 0 WHERE id IN \
-    (SELECT id FROM contacts WHERE state = 'waiting' AND parked = 1 AND next_at <= $1 \
-     ORDER BY next_at, id LIMIT $2) RETURNING campaign";
+/// Where words for PostgreSQL alone begin.
+const OPEN: &str = "/*!";
+/// Where they end.
+const CLOSE: &str = "*/";
 
-/// The same for PostgreSQL.
+/// A query in PostgreSQL's words.
+pub(crate) fn for_postgres(sql: &str) -> Cow<'_, str> {
+    if sql.contains(OPEN) { sql.replace(OPEN, "").replace(CLOSE, "").into() } else { sql.into() }
+}
+
 #[cfg(test)]
-pub(crate) mod postgres {
-    /// As [`super::READY`].
-    pub(crate) const READY: &str = "SELECT id, opens_at, closes_at FROM contacts \
-        WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
-        ORDER BY rank_at, id LIMIT $3 FOR UPDATE SKIP LOCKED";
+mod tests {
+    use super::*;
 
-    /// As [`super::PROMOTE_DUE`].
-    pub(crate) const PROMOTE_DUE: &str = "UPDATE contacts SET parked = 0 WHERE id IN \
-        (SELECT id FROM contacts WHERE state = 'waiting' AND parked = 1 AND next_at <= $1 \
-         ORDER BY next_at, id LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING campaign";
+    #[test]
+    fn words_for_postgresql_alone_are_opened_for_it() {
+        let sql = "SELECT a FROM t LIMIT $1 /*! FOR UPDATE SKIP LOCKED */";
+        assert_eq!(
+            for_postgres(sql).trim_end(),
+            "SELECT a FROM t LIMIT $1  FOR UPDATE SKIP LOCKED"
+        );
+        assert!(matches!(for_postgres("SELECT 1"), Cow::Borrowed("SELECT 1")));
+    }
 }

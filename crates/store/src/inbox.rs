@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
-use crate::sqlite::Surety;
+use crate::driver::Surety;
 use crate::tx::Tx;
 
 /// Rows that one group may write: what a caller waits for behind an upload stays a few

@@ -17,10 +17,13 @@ mod uploads;
 mod webhooks;
 
 mod dialect;
+mod driver;
 mod inbox;
 mod migrate;
 mod outbox;
+mod postgres;
 mod sqlite;
+mod tide;
 mod tx;
 mod value;
 mod writer;

@@ -1,13 +1,14 @@
 //! Brings a database's schema up to date when it is opened.
 
 use crate::StoreError;
-use crate::sqlite::{Surety, Writer};
+use crate::driver::{Surety, Unsettled, Writer};
 use crate::value::{queries, values};
 
 queries! {
     CREATE_VERSIONS = "CREATE TABLE IF NOT EXISTS schema_versions (\
         version bigint NOT NULL PRIMARY KEY, name text NOT NULL)";
     LATEST_VERSION = "SELECT coalesce(max(version), 0) FROM schema_versions";
+    TAKE_TURNS = "SELECT 1 /*! FROM pg_advisory_xact_lock(7305737) */";
     RECORD_VERSION = "INSERT INTO schema_versions (version, name) VALUES ($1, $2)";
 }
 
@@ -20,7 +21,6 @@ pub(crate) struct Migration {
     /// For SQLite.
     sqlite: &'static str,
     /// For PostgreSQL.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only SQLite is opened so far"))]
     pub postgres: &'static str,
 }
 
@@ -42,25 +42,42 @@ pub(crate) const MIGRATIONS: &[Migration] =
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.
 pub(crate) fn migrate(writer: &mut Writer) -> Result<(), StoreError> {
-    writer.sql().run(CREATE_VERSIONS, &[])?;
-    let latest = writer.sql().one(LATEST_VERSION, &[], |row| row.int())?;
+    while step(writer)? {}
+    Ok(())
+}
+
+/// Applies the next migration; `false` where there was none.
+fn step(writer: &mut Writer) -> Result<bool, StoreError> {
+    writer.begin(Surety::Power)?;
+    let applied = apply_next(writer);
+    match &applied {
+        Ok(_) => writer.commit().map_err(Unsettled::into_error)?,
+        Err(_) => writer.roll_back(),
+    }
+    let Some(Migration { version, name, .. }) = applied? else {
+        return Ok(false);
+    };
+    tracing::info!(version, name, "migrated the database");
+    Ok(true)
+}
+
+fn apply_next(writer: &Writer) -> Result<Option<&'static Migration>, StoreError> {
+    let sql = writer.sql()?;
+    // Servers that start together take turns, and the second finds the work done.
+    sql.one(TAKE_TURNS, &[], |_| Ok(()))?;
+    sql.run(CREATE_VERSIONS, &[])?;
+    let latest = sql.one(LATEST_VERSION, &[], |row| row.int())?;
     let (found, known) = (latest.unwrap_or(0), MIGRATIONS.last().map_or(0, |last| last.version));
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
-        let Migration { version, name, sqlite, .. } = migration;
-        writer.begin(Surety::Power)?;
-        let applied = writer.script(sqlite).and_then(|()| {
-            let recorded = values![*version, *name];
-            writer.sql().run(RECORD_VERSION, recorded)
-        });
-        if let Err(error) = applied {
-            writer.roll_back();
-            return Err(error);
-        }
-        writer.commit()?;
-        tracing::info!(version, name, "migrated the database");
-    }
-    Ok(())
+    let Some(next) = MIGRATIONS.iter().find(|migration| migration.version > found) else {
+        return Ok(None);
+    };
+    writer.script(match writer {
+        Writer::Postgres(_) => next.postgres,
+        Writer::Sqlite(_) => next.sqlite,
+    })?;
+    sql.run(RECORD_VERSION, values![next.version, next.name])?;
+    Ok(Some(next))
 }

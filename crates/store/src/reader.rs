@@ -3,18 +3,17 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use domain::campaign::CampaignCounts;
 use domain::outcome::Outcome;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::sqlite::{ReadOnly, Sql};
+use crate::driver::{ReadOnly, Sql};
 use crate::tx::{outcome_counter, webhook_counter};
 use crate::value::{queries, values};
 use crate::writer::spawn;
-use crate::{StoreError, Totals, WebhookState};
+use crate::{StoreConfig, StoreError, Totals, WebhookState};
 
 queries! {
     READ_COUNTER = "SELECT value FROM counters WHERE name = $1";
@@ -34,7 +33,7 @@ pub struct Reader {
     desk: Arc<ReadDesk>,
 }
 
-type Look = Box<dyn FnOnce(Sql<'_>) + Send>;
+type Look = Box<dyn FnOnce(Result<Sql<'_>, StoreError>) + Send>;
 
 struct ReadDesk {
     looks: Arc<Looks>,
@@ -53,8 +52,8 @@ struct Waiting {
 }
 
 impl Reader {
-    /// Opens connections to the database at `path`, each on a thread of its own.
-    pub(crate) fn open(path: &Path, threads: usize) -> Result<Self, StoreError> {
+    /// Opens connections to the database, each on a thread of its own.
+    pub(crate) async fn open(config: &StoreConfig, threads: usize) -> Result<Self, StoreError> {
         let looks = Arc::new(Looks {
             places: Semaphore::new(LOOKS_MAX),
             waiting: Mutex::default(),
@@ -62,17 +61,17 @@ impl Reader {
         });
         let desk = Arc::new(ReadDesk { looks: Arc::clone(&looks) });
         for _ in 0..threads.max(1) {
-            let connection = ReadOnly::open(path)?;
-            let looks = Arc::clone(&looks);
-            spawn("store-reader", move || {
-                while let Some(look) = looks.next() {
-                    // Whoever asked hears that nobody answers; the next one is served.
-                    if catch_unwind(AssertUnwindSafe(|| look(connection.sql()))).is_err() {
-                        tracing::error!("a look at the store ended by a panic");
-                        connection.end_snapshot();
-                    }
+            let (config, looks) = (config.clone(), Arc::clone(&looks));
+            let (opened, open) = oneshot::channel();
+            spawn("store-reader", move || match ReadOnly::open(&config) {
+                Ok(connection) => {
+                    // Nobody listens where the opening was given up; then the looks are closed.
+                    let _ = opened.send(Ok(()));
+                    read(connection, &looks);
                 }
+                Err(error) => drop(opened.send(Err(error))),
             })?;
+            open.await.map_err(|_| StoreError::Closed)??;
         }
         Ok(Self { desk })
     }
@@ -109,7 +108,7 @@ impl Reader {
         let (reply, answer) = oneshot::channel();
         looks.put(Box::new(move |sql| {
             // Whoever asked may have gone.
-            let _ = reply.send(look(sql));
+            let _ = reply.send(sql.and_then(look));
         }));
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -144,6 +143,17 @@ impl Drop for ReadDesk {
         let looks = &self.looks;
         looks.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         looks.arrived.notify_all();
+    }
+}
+
+/// Looks until all looks are closed.
+fn read(mut connection: ReadOnly, looks: &Looks) {
+    while let Some(look) = looks.next() {
+        // Whoever asked hears that nobody answers; the next one is served.
+        if catch_unwind(AssertUnwindSafe(|| look(connection.sql()))).is_err() {
+            tracing::error!("a look at the store ended by a panic");
+            connection.end_snapshot();
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 
+use crate::driver::{Cell, Row, Sql, Surety, Value, unavailable};
 use crate::{StoreConfig, StoreError};
 
 /// Statements kept prepared; more than there are queries.
@@ -30,42 +30,10 @@ const WAL_BYTES_KEPT: u32 = 64 * 1_024 * 1_024;
 /// Bytes in a page of the database.
 const PAGE_BYTES: u64 = 4_096;
 
-/// A connection, seen as something that runs SQL.
-#[derive(Clone, Copy)]
-pub(crate) struct Sql<'c>(&'c Connection);
-
-/// A parameter of a query.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'v> {
-    /// Bytes.
-    Blob(&'v [u8]),
-    /// A number, a time in milliseconds, or a flag.
-    Int(i64),
-    /// Nothing.
-    Null,
-    /// A text.
-    Text(&'v str),
-}
-
-/// A row, read column by column from the left.
-pub(crate) struct Row<'r> {
-    row: &'r rusqlite::Row<'r>,
-    next: usize,
-}
-
 /// Keeps a second server off the same file for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
-}
-
-/// How surely a commit is on disk when it returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Surety {
-    /// It outlives the process, and the machine once a later commit outlives it.
-    Process,
-    /// It outlives the machine's power.
-    Power,
 }
 
 /// The writer's connection.
@@ -101,12 +69,12 @@ impl Writer {
             })?;
             self.surety = surety;
         }
-        self.sql().run("BEGIN IMMEDIATE", &[]).map(drop)
+        run(&self.connection, "BEGIN IMMEDIATE", &[]).map(drop)
     }
 
     /// Commits; where that fails, nothing of the transaction remains.
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
-        let committed = self.sql().run("COMMIT", &[]);
+        let committed = run(&self.connection, "COMMIT", &[]);
         if committed.is_err() {
             self.roll_back();
         }
@@ -116,7 +84,7 @@ impl Writer {
     /// Undoes the transaction, if one is open.
     pub(crate) fn roll_back(&mut self) {
         if self.in_transaction()
-            && let Err(error) = self.sql().run("ROLLBACK", &[])
+            && let Err(error) = run(&self.connection, "ROLLBACK", &[])
         {
             // The next `begin` fails then, and says so to whoever asked for it.
             tracing::error!(%error, "store cannot roll back");
@@ -128,9 +96,25 @@ impl Writer {
         !self.connection.is_autocommit()
     }
 
-    /// Runs SQL on this connection.
-    pub(crate) fn sql(&self) -> Sql<'_> {
-        Sql(&self.connection)
+    /// Marks the place to which [`Self::undo`] goes back.
+    pub(crate) fn mark(&self) -> Result<(), StoreError> {
+        run(&self.connection, "SAVEPOINT op", &[]).map(drop)
+    }
+
+    /// Forgets the mark.
+    pub(crate) fn keep(&self) -> Result<(), StoreError> {
+        run(&self.connection, "RELEASE op", &[]).map(drop)
+    }
+
+    /// Undoes what was done since the mark.
+    pub(crate) fn undo(&self) -> Result<(), StoreError> {
+        run(&self.connection, "ROLLBACK TO op", &[])?;
+        self.keep()
+    }
+
+    /// The connection, to run SQL on.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Runs a script of several statements, a migration.
@@ -156,13 +140,13 @@ impl ReadOnly {
 
     /// Runs SQL on this connection.
     pub(crate) fn sql(&self) -> Sql<'_> {
-        Sql(&self.0)
+        Sql::Sqlite(&self.0)
     }
 
     /// Ends a snapshot that was left open.
     pub(crate) fn end_snapshot(&self) {
         if !self.0.is_autocommit()
-            && let Err(error) = self.sql().run("ROLLBACK", &[])
+            && let Err(error) = run(&self.0, "ROLLBACK", &[])
         {
             tracing::error!(%error, "a reader cannot end its snapshot");
         }
@@ -218,112 +202,59 @@ impl Drop for FileLock {
     }
 }
 
-impl Sql<'_> {
-    /// Runs a statement that gives no rows; how many it changed.
-    pub(crate) fn run(self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, StoreError> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, values)?;
-        Ok(statement.raw_execute()?)
-    }
+/// Runs a statement that gives no rows; how many it changed.
+pub(crate) fn run(
+    connection: &Connection,
+    sql: &'static str,
+    values: &[Value<'_>],
+) -> Result<usize, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, values)?;
+    Ok(statement.raw_execute()?)
+}
 
-    /// Reads the first row, if there is one.
-    pub(crate) fn one<T>(
-        self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        read: impl FnOnce(&mut Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, values)?;
-        let mut rows = statement.raw_query();
-        match rows.next()? {
-            Some(row) => read(&mut Row { row, next: 0 }).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Reads all rows.
-    pub(crate) fn all<T>(
-        self,
-        sql: &'static str,
-        values: &[Value<'_>],
-        mut read: impl FnMut(&mut Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self.0.prepare_cached(sql)?;
-        bind(&mut statement, values)?;
-        let mut rows = statement.raw_query();
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(read(&mut Row { row, next: 0 })?);
-        }
-        Ok(found)
-    }
-
-    /// Runs `look` on one unchanging state of the database.
-    pub(crate) fn snapshot<T>(
-        self,
-        look: impl FnOnce(Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.run("BEGIN", &[])?;
-        let seen = look(self);
-        self.run("COMMIT", &[])?;
-        seen
+/// Reads the first row, if there is one.
+pub(crate) fn one<T>(
+    connection: &Connection,
+    sql: &'static str,
+    values: &[Value<'_>],
+    read: impl FnOnce(&mut Row<'_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, values)?;
+    let mut rows = statement.raw_query();
+    match rows.next()? {
+        Some(row) => read(&mut Row::sqlite(row)).map(Some),
+        None => Ok(None),
     }
 }
 
-impl Row<'_> {
-    /// The next column, a number.
-    pub(crate) fn int(&mut self) -> Result<i64, StoreError> {
-        self.maybe_int()?.ok_or_else(|| self.damaged("no number"))
+/// Reads all rows.
+pub(crate) fn all<T>(
+    connection: &Connection,
+    sql: &'static str,
+    values: &[Value<'_>],
+    mut read: impl FnMut(&mut Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, values)?;
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(&mut Row::sqlite(row))?);
     }
+    Ok(found)
+}
 
-    /// The next column, a number or nothing.
-    pub(crate) fn maybe_int(&mut self) -> Result<Option<i64>, StoreError> {
-        match self.column()? {
-            ValueRef::Integer(number) => Ok(Some(number)),
-            ValueRef::Null => Ok(None),
-            _ => Err(self.damaged("no number")),
-        }
-    }
-
-    /// The next column, a text.
-    pub(crate) fn text(&mut self) -> Result<String, StoreError> {
-        self.maybe_text()?.ok_or_else(|| self.damaged("no text"))
-    }
-
-    /// The next column, a text or nothing.
-    pub(crate) fn maybe_text(&mut self) -> Result<Option<String>, StoreError> {
-        match self.column()? {
-            ValueRef::Text(text) => match std::str::from_utf8(text) {
-                Ok(text) => Ok(Some(text.to_owned())),
-                Err(_) => Err(self.damaged("a text that is not UTF-8")),
-            },
-            ValueRef::Null => Ok(None),
-            _ => Err(self.damaged("no text")),
-        }
-    }
-
-    /// The next column, 32 bytes.
-    pub(crate) fn bytes32(&mut self) -> Result<[u8; 32], StoreError> {
-        match self.column()? {
-            ValueRef::Blob(bytes) => bytes.try_into().map_err(|_| self.damaged("not 32 bytes")),
-            _ => Err(self.damaged("no bytes")),
-        }
-    }
-
-    fn column(&mut self) -> Result<ValueRef<'_>, StoreError> {
-        self.next += 1;
-        Ok(self.row.get_ref(self.next - 1)?)
-    }
-
-    /// The column read last holds `what` where something else belongs.
-    pub(crate) fn damaged(&self, what: &str) -> StoreError {
-        let column = self.next.checked_sub(1).and_then(|nth| {
-            let name = self.row.as_ref().column_name(nth);
-            name.ok().map(str::to_owned)
-        });
-        StoreError::Damaged(format!("{what} in {}", column.unwrap_or_default()))
-    }
+/// What stands in the `nth` column.
+pub(crate) fn cell<'r>(row: &'r rusqlite::Row<'_>, nth: usize) -> Result<Cell<'r>, StoreError> {
+    Ok(match row.get_ref(nth)? {
+        ValueRef::Blob(bytes) => Cell::Blob(bytes),
+        ValueRef::Integer(number) => Cell::Int(number),
+        ValueRef::Null => Cell::Null,
+        ValueRef::Real(_) => Cell::Other,
+        ValueRef::Text(text) => std::str::from_utf8(text).map_or(Cell::Other, Cell::Text),
+    })
 }
 
 impl ToSql for Value<'_> {
@@ -341,11 +272,6 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         unavailable(error)
     }
-}
-
-/// The world outside failed.
-pub(crate) fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Unavailable(Arc::new(cause))
 }
 
 fn connect(path: &Path, flags: OpenFlags, cache_kib: u32) -> Result<Connection, StoreError> {

@@ -34,11 +34,10 @@ impl Store {
     /// Opens or creates the database, brings its schema up to date, and tidies up after a crash:
     /// uploads never committed are forgotten, leases of webhooks end.
     pub async fn open(config: StoreConfig) -> Result<(Self, Reader), StoreError> {
-        let (path, readers) = (config.path.clone(), config.readers);
-        let writer = Arc::new(WriterThread::start(config).await?);
-        let eyes = Reader::open(&path, 1)?;
-        let reader = Reader::open(&path, readers)?;
-        tracing::info!(epoch = writer.epoch(), "opened the store at {}", path.display());
+        let writer = Arc::new(WriterThread::start(config.clone()).await?);
+        let eyes = Reader::open(&config, 1).await?;
+        let reader = Reader::open(&config, config.readers).await?;
+        tracing::info!(epoch = writer.epoch(), "opened the store at {}", config.place());
         Ok((Self { writer, eyes }, reader))
     }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use domain::time::Timestamp;
 
-use crate::sqlite::Writer;
+use crate::driver::Writer;
 use crate::{
     Store, StoreConfig, StoreError, accounts, attempts, campaigns, contacts, dial_queue, dialect,
     migrate, reader, store, tx, uploads, webhooks, writer,
@@ -18,8 +18,8 @@ use crate::{
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
 const NOBODY: u32 = 65_534;
 
-/// The queries that are the same for both databases, by file and name.
-fn shared() -> Vec<(&'static str, &'static str, &'static str)> {
+/// The queries by file and name.
+fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
     let files = [
         ("accounts", accounts::QUERIES),
         ("attempts", attempts::QUERIES),
@@ -40,20 +40,6 @@ fn shared() -> Vec<(&'static str, &'static str, &'static str)> {
     named.collect()
 }
 
-fn sqlite() -> Vec<(&'static str, &'static str, &'static str)> {
-    let own =
-        [("dialect", "PROMOTE_DUE", dialect::PROMOTE_DUE), ("dialect", "READY", dialect::READY)];
-    shared().into_iter().chain(own).collect()
-}
-
-fn postgres() -> Vec<(&'static str, &'static str, &'static str)> {
-    let own = [
-        ("dialect", "PROMOTE_DUE", dialect::postgres::PROMOTE_DUE),
-        ("dialect", "READY", dialect::postgres::READY),
-    ];
-    shared().into_iter().chain(own).collect()
-}
-
 /// The numbers of a query's parameters as they stand in it.
 fn parameters(sql: &str) -> Vec<usize> {
     let parts = sql.split('$').skip(1);
@@ -64,7 +50,7 @@ fn parameters(sql: &str) -> Vec<usize> {
 #[test]
 fn parameters_first_appear_in_ascending_order() {
     // SQLite counts names as they first appear, PostgreSQL by their number: here both are one.
-    for (file, name, sql) in sqlite() {
+    for (file, name, sql) in queries() {
         let mut known = 0;
         for parameter in parameters(sql) {
             assert!(parameter <= known + 1, "{file} {name}: ${parameter} after ${known}");
@@ -78,9 +64,9 @@ fn every_query_fits_the_schema_of_sqlite() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("outdial.db");
     let mut writer = Writer::open(&StoreConfig::new(&path)).unwrap();
-    migrate::migrate(&mut writer).unwrap();
+    writer.migrate().unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
-    for (file, name, sql) in sqlite() {
+    for (file, name, sql) in queries() {
         if let Err(error) = connection.prepare(sql) {
             panic!("{file} {name}: {error}");
         }
@@ -99,8 +85,8 @@ const PLANS: [(&str, &str, &str); 13] = [
     ("dial_queue", "CLOSED", "contacts_closing"),
     ("dial_queue", "NEXT_CLOSING", "contacts_closing"),
     ("dial_queue", "NEXT_PARKED", "contacts_parked"),
-    ("dialect", "PROMOTE_DUE", "contacts_parked"),
-    ("dialect", "READY", "contacts_ready"),
+    ("dial_queue", "PROMOTE_DUE", "contacts_parked"),
+    ("dial_queue", "READY", "contacts_ready"),
     ("webhooks", "DUE_OF_HOST", "webhooks_due"),
 ];
 
@@ -109,9 +95,9 @@ fn rows_come_from_an_index_in_order_without_sorting() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("outdial.db");
     let mut writer = Writer::open(&StoreConfig::new(&path)).unwrap();
-    migrate::migrate(&mut writer).unwrap();
+    writer.migrate().unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
-    let queries = sqlite();
+    let queries = queries();
     for (file, name, index) in PLANS {
         let of_that_name = |query: &&(&str, &str, &str)| (query.0, query.1) == (file, name);
         let sql = queries.iter().find(of_that_name).unwrap().2;
@@ -200,11 +186,11 @@ fn every_query_fits_the_schema_of_postgresql() {
         let statements = migration.postgres.trim_end();
         write!(script, "{statements}\n\n").unwrap();
     }
-    let queries = postgres();
+    let queries = queries();
     let create = queries.iter().find(|(_, name, _)| *name == "CREATE_VERSIONS").unwrap().2;
     write!(script, "\n\n{create};\n\n").unwrap();
     for (file, name, sql) in queries.iter().filter(|(_, _, sql)| *sql != create) {
-        write!(script, "PREPARE {file}_{name} AS {sql};\n\n").unwrap();
+        write!(script, "PREPARE {file}_{name} AS {};\n\n", dialect::for_postgres(sql)).unwrap();
     }
     let path = dir.path().join("script.sql");
     std::fs::write(&path, &script).unwrap();

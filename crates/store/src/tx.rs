@@ -7,8 +7,8 @@ use domain::contact::ContactState;
 use domain::ids::{ApplicationId, CampaignId};
 use domain::outcome::{CalleeType, Disposition, Outcome};
 
+use crate::driver::{Row, Sql, Value};
 use crate::outbox::Change;
-use crate::sqlite::{Row, Sql, Value};
 use crate::value::{SharedApplication, queries, values};
 use crate::{StoreError, WebhookState};
 
@@ -115,6 +115,11 @@ impl<'w> Tx<'w> {
     /// Runs a statement that gives no rows; how many it changed.
     pub(crate) fn run(&self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, StoreError> {
         self.sql.run(sql, values)
+    }
+
+    /// Hands over a change that nothing else handed over looks at: see [`Sql::put`].
+    pub(crate) fn put(&self, sql: &'static str, values: &[Value<'_>]) -> Result<(), StoreError> {
+        self.sql.put(sql, values)
     }
 
     /// Reads the first row, if there is one.

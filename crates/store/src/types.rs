@@ -15,11 +15,16 @@ use domain::outcome::Outcome;
 use domain::retry::Verdict;
 use domain::time::Timestamp;
 
+use crate::postgres::Target;
+
 /// Where the store is and how it groups its work.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The database file; `-wal`, `-shm` and `.lock` files appear beside it.
+    /// The database file; `-wal`, `-shm` and `.lock` files appear beside it. With a `url` only the
+    /// lock is there, which keeps a second server off the same directory.
     pub path: PathBuf,
+    /// A PostgreSQL database, as `postgres://role:password@host/database`, instead of the file.
+    pub url: Option<String>,
     /// How long an operation that a client waits for waits for others to share its commit.
     pub group_window: Duration,
     /// How much longer attempts wait for that when they begin and end: calls come one by one.
@@ -43,6 +48,7 @@ impl StoreConfig {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            url: None,
             group_window: Duration::from_millis(3),
             dial_window: Duration::from_millis(9),
             group_ops_max: 256,
@@ -51,6 +57,22 @@ impl StoreConfig {
             readers: 2,
             waiting_ops_max: 4_096,
             file_bytes_max: None,
+        }
+    }
+
+    /// The same with a PostgreSQL database, where there is a URL of one.
+    #[must_use]
+    pub fn at_url(self, url: Option<String>) -> Self {
+        Self { url, ..self }
+    }
+
+    /// Where the database is, for people: without secrets.
+    pub fn place(&self) -> String {
+        match &self.url {
+            Some(url) => {
+                Target::parse(url).map_or_else(|_| "an unreadable URL".into(), |t| t.shown())
+            }
+            None => self.path.display().to_string(),
         }
     }
 }

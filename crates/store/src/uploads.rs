@@ -5,8 +5,8 @@ use domain::ids::{AccountId, CampaignId, ContactId};
 use domain::time::{DialWindow, Timestamp};
 
 use crate::contacts::{share, take_ids};
+use crate::driver::Sql;
 use crate::inbox::Manner;
-use crate::sqlite::Sql;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{queries, values};
 use crate::{Store, StoreError, UploadId};
@@ -39,7 +39,7 @@ queries! {
     FORGET_PART = "DELETE FROM staged WHERE upload = $1 AND id <= $2";
     IS_OPEN = "SELECT next_at, priority FROM uploads WHERE id = $1 AND state = 'open'";
     NEXT_CHORE = "SELECT id, campaign, parked, CASE WHEN state = 'committed' THEN 1 ELSE 0 END \
-        FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1";
+        FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1 /*! FOR UPDATE SKIP LOCKED */";
     NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1 FROM uploads \
         WHERE state = 'committed' AND campaign = $1 ORDER BY id LIMIT 1";
     PART = "SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM \
@@ -231,14 +231,14 @@ fn stage(
             variables.as_str(),
             place.as_str(),
         ];
-        tx.run(STAGE, values)?;
+        tx.put(STAGE, values)?;
     }
     Ok(ids)
 }
 
 fn carry_on(tx: &mut Tx<'_>, over: &Over) -> Result<(), StoreError> {
     let most = i64::try_from(CHORE_ROWS).unwrap_or(i64::MAX);
-    let part = |row: &mut crate::sqlite::Row<'_>| Ok((row.int()?, row.int()?, row.int()?));
+    let part = |row: &mut crate::driver::Row<'_>| Ok((row.int()?, row.int()?, row.int()?));
     let (many, first, last) = tx.the(PART, values![over.upload, most], part)?;
     if over.committed && many > 0 {
         publish(tx, over, first, last, many)?;
@@ -266,7 +266,7 @@ fn publish(
     Ok(())
 }
 
-fn over(row: &mut crate::sqlite::Row<'_>) -> Result<Over, StoreError> {
+fn over(row: &mut crate::driver::Row<'_>) -> Result<Over, StoreError> {
     Ok(Over {
         upload: UploadId(row.int()?),
         campaign: CampaignId(row.int()?),

@@ -19,7 +19,7 @@ use domain::retry::RetryRule;
 use domain::terms::{Priority, Terms};
 use domain::time::{DialWindow, Timestamp};
 
-use crate::sqlite::{Row, Value};
+use crate::driver::{Row, Value};
 use crate::{CampaignRow, Delivery, StoreError, UploadId, Webhook, WebhookState};
 
 /// Columns of a contact, in the order of [`Row::contact`]; the query's table is `contacts`.
@@ -49,7 +49,7 @@ pub(crate) use attempt_columns;
 /// Parameters of a query, in order.
 macro_rules! values {
     ($($value:expr),* $(,)?) => {
-        &[$($crate::sqlite::Value::from($value)),*]
+        &[$($crate::driver::Value::from($value)),*]
     };
 }
 pub(crate) use values;

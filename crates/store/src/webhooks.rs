@@ -9,9 +9,9 @@ use domain::ids::{ContactId, WebhookId};
 use domain::time::Timestamp;
 use domain::webhook::DeliveryVerdict;
 
+use crate::driver::Sql;
 use crate::inbox::Manner;
 use crate::outbox::{Change, Outbox, Turn};
-use crate::sqlite::Sql;
 use crate::tx::{Number, Tx};
 use crate::value::{contact_columns, cut, queries, values};
 use crate::{Delivery, Owed, Reader, Store, StoreError, Webhook, WebhookState};
@@ -105,7 +105,7 @@ impl Store {
                 return Err(StoreError::Unknown { what: "webhook", id: webhook.0 });
             }
             let (id, status) = (tx.numbers(Number::Delivery, 1)?, status.map(u32::from));
-            tx.run(RECORD, values![webhook, id, at, accepted, status, detail.as_str()])?;
+            tx.put(RECORD, values![webhook, id, at, accepted, status, detail.as_str()])?;
             settle(tx, webhook, at, verdict)
         })
         .await
@@ -165,7 +165,7 @@ pub(crate) fn owe(tx: &mut Tx<'_>, contact: &Contact, at: Timestamp) -> Result<(
         return Ok(());
     };
     let (id, host) = (tx.numbers(Number::Webhook, 1)?, host(url));
-    tx.run(OWE, values![id, contact.id, contact.dialect, at, host.as_str(), url])?;
+    tx.put(OWE, values![id, contact.id, contact.dialect, at, host.as_str(), url])?;
     tx.outbox(Change::Owe { host, at });
     tx.count_webhook(WebhookState::Owed, 1);
     Ok(())

@@ -2,18 +2,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use crate::driver::{Surety, Unsettled, Writer};
 use crate::inbox::{Inbox, Limits, Manner, Op, Work};
 use crate::outbox::Outbox;
-use crate::sqlite::{Checkpoints, FileLock, Surety, Writer};
+use crate::sqlite::FileLock;
+use crate::tide::Tide;
 use crate::tx::{Done, Memory, Tx};
 use crate::value::queries;
-use crate::{StoreConfig, StoreError, migrate, uploads, webhooks};
+use crate::{StoreConfig, StoreError, uploads, webhooks};
 
 queries! {
     FORGET_UPLOADS = "UPDATE uploads SET state = 'aborted' WHERE state = 'open'";
@@ -21,9 +23,6 @@ queries! {
 
 /// The name under which openings are counted.
 const EPOCH: &str = "epoch";
-
-/// Checkpoints beside the writer's work before one for which it stands still.
-const PASSES_BEFORE_STANDING: usize = 2;
 
 /// The thread that writes, as its callers see it.
 pub(crate) struct WriterThread {
@@ -46,21 +45,6 @@ struct Desk {
     path: PathBuf,
     // Last, so that the lock outlives the connection.
     _lock: FileLock,
-}
-
-/// What writer and checkpointer tell each other.
-#[derive(Default)]
-struct Tide {
-    state: Mutex<TideState>,
-    changed: Condvar,
-    /// Held by whoever needs the other to stand still.
-    gate: Mutex<()>,
-}
-
-#[derive(Default)]
-struct TideState {
-    dirty: bool,
-    ended: bool,
 }
 
 impl WriterThread {
@@ -152,7 +136,7 @@ impl Desk {
     ) -> Result<Self, StoreError> {
         let lock = FileLock::take(&config.path)?;
         let mut writer = Writer::open(config)?;
-        migrate::migrate(&mut writer)?;
+        writer.migrate()?;
         let mut desk = Self {
             writer,
             inbox,
@@ -173,33 +157,42 @@ impl Desk {
     }
 
     fn work(mut self, checkpoint_every: Duration) {
-        let checkpointer = match self.checkpointer(checkpoint_every) {
-            Ok(thread) => Some(thread),
-            Err(error) => {
-                tracing::error!(%error, "store cannot checkpoint, its file will grow");
-                None
-            }
-        };
+        let checkpointer = self.checkpointer(checkpoint_every);
         while let Some(group) = self.inbox.group(self.chores) {
             let tide = Arc::clone(&self.tide);
-            let still = tide.gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let still = tide.hold();
             self.group(group);
             self.chore();
             drop(still);
-            self.tide.set(|state| state.dirty = true);
+            self.tide.rise();
         }
         let numbers = self.memory.numbers;
         if let Err(error) = self.transaction(Surety::Process, |tx| tx.give_back(&numbers)) {
             tracing::warn!(%error, "some numbers stay unused");
         }
-        self.tide.set(|state| state.ended = true);
+        self.tide.end();
         if let Some(thread) = checkpointer
             && thread.join().is_err()
         {
             tracing::error!("the store's checkpointer ended by a panic");
         }
-        if let Err(error) = self.writer.settle() {
+        if let Writer::Sqlite(writer) = &self.writer
+            && let Err(error) = writer.settle()
+        {
             tracing::warn!(%error, "store left its write-ahead file behind");
+        }
+    }
+
+    fn checkpointer(&self, every: Duration) -> Option<JoinHandle<()>> {
+        match &self.writer {
+            Writer::Postgres(_) => None,
+            Writer::Sqlite(_) => match self.tide.start(&self.path, every) {
+                Ok(thread) => Some(thread),
+                Err(error) => {
+                    tracing::error!(%error, "store cannot checkpoint, its file will grow");
+                    None
+                }
+            },
         }
     }
 
@@ -256,21 +249,21 @@ impl Desk {
 
     /// Runs one operation of several, so that it can be undone without the others.
     fn one(&mut self, op: &mut Op, done: &mut Done) -> Result<Option<StoreError>, StoreError> {
-        let sql = self.writer.sql();
-        sql.run("SAVEPOINT op", &[])?;
+        self.writer.mark()?;
         let numbers = self.memory.numbers;
-        let mut tx = Tx::new(sql, self.epoch, &mut self.memory);
+        let mut tx = Tx::new(self.writer.sql()?, self.epoch, &mut self.memory);
         match run(op, &mut tx) {
             Ok(()) => {
                 done.add(tx.into_done());
-                sql.run("RELEASE op", &[])?;
+                self.writer.keep()?;
                 Ok(None)
             }
             // A full disk or a failing one ends the whole transaction: all of it is tried again.
             Err(error) if !self.writer.in_transaction() => Err(error),
             Err(error) => {
-                sql.run("ROLLBACK TO op", &[])?;
-                sql.run("RELEASE op", &[])?;
+                if !self.writer.undo()? {
+                    return Err(error);
+                }
                 self.memory.applications.clear();
                 self.memory.numbers = numbers;
                 Ok(Some(error))
@@ -280,7 +273,7 @@ impl Desk {
 
     /// Runs an operation that has the transaction for itself.
     fn alone(&mut self, op: &mut Op) -> Result<Option<StoreError>, StoreError> {
-        let mut tx = Tx::new(self.writer.sql(), self.epoch, &mut self.memory);
+        let mut tx = Tx::new(self.writer.sql()?, self.epoch, &mut self.memory);
         run(op, &mut tx)?;
         let done = tx.into_done();
         self.commit(done)?;
@@ -289,8 +282,8 @@ impl Desk {
 
     /// Commits, and lets be known what only counts from then on.
     fn commit(&mut self, done: Done) -> Result<(), StoreError> {
-        done.write(self.writer.sql())?;
-        self.writer.commit()?;
+        done.write(self.writer.sql()?)?;
+        self.writer.commit().map_err(Unsettled::into_error)?;
         self.chores |= done.chores;
         if !done.outbox.is_empty() {
             let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
@@ -323,7 +316,7 @@ impl Desk {
     ) -> Result<T, StoreError> {
         let numbers = self.memory.numbers;
         self.writer.begin(surety)?;
-        let mut tx = Tx::new(self.writer.sql(), self.epoch, &mut self.memory);
+        let mut tx = Tx::new(self.writer.sql()?, self.epoch, &mut self.memory);
         let worked = work(&mut tx).map(|result| (result, tx.into_done()));
         let committed = worked.and_then(|(result, done)| self.commit(done).map(|()| result));
         if committed.is_err() {
@@ -332,60 +325,6 @@ impl Desk {
             self.memory.numbers = numbers;
         }
         committed
-    }
-
-    fn checkpointer(&self, every: Duration) -> Result<JoinHandle<()>, StoreError> {
-        let checkpoints = Checkpoints::open(&self.path)?;
-        let tide = Arc::clone(&self.tide);
-        spawn("store-checkpoint", move || {
-            while tide.wait(every) {
-                let passed = checkpoints.pass().and_then(|long| match long {
-                    true => tide.empty(&checkpoints),
-                    false => Ok(()),
-                });
-                if let Err(error) = passed {
-                    tracing::warn!(%error, "a checkpoint failed");
-                }
-            }
-        })
-    }
-}
-
-impl Tide {
-    /// Empties a write-ahead file that has grown long.
-    fn empty(&self, checkpoints: &Checkpoints) -> Result<(), StoreError> {
-        // Each pass leaves what was written during it, so the writer stands still for little.
-        for _ in 0..PASSES_BEFORE_STANDING {
-            checkpoints.pass()?;
-        }
-        let _still = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        checkpoints.empty()
-    }
-
-    fn set(&self, change: impl FnOnce(&mut TideState)) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let was = state.dirty || state.ended;
-        change(&mut state);
-        let ended = state.ended;
-        drop(state);
-        if !was || ended {
-            self.changed.notify_one();
-        }
-    }
-
-    /// Waits for something to move and then for `every`; `false` at the end.
-    fn wait(&self, every: Duration) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = self
-            .changed
-            .wait_while(state, |state| !state.dirty && !state.ended)
-            .unwrap_or_else(PoisonError::into_inner);
-        let (mut state, _) = self
-            .changed
-            .wait_timeout_while(state, every, |state| !state.ended)
-            .unwrap_or_else(PoisonError::into_inner);
-        state.dirty = false;
-        !state.ended
     }
 }
 
@@ -449,5 +388,5 @@ pub(crate) fn spawn(
     work: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, StoreError> {
     let thread = thread::Builder::new().name(name.into()).spawn(work);
-    thread.map_err(crate::sqlite::unavailable)
+    thread.map_err(crate::driver::unavailable)
 }

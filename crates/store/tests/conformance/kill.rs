@@ -10,9 +10,9 @@ use domain::dial_queue::Share;
 use domain::ids::{AccountId, CampaignId, ContactId, TrunkId};
 use domain::outcome::{CalleeType, Outcome};
 use domain::webhook::DeliveryVerdict;
-use store::{ContactFilter, Reader, Store, StoreConfig};
+use store::{ContactFilter, Reader, Store};
 
-use crate::support::{at, contacts, end, rule};
+use crate::support::{at, contacts, end, rule, settings};
 
 /// Tells the test binary that it is the process to be killed, and where to write.
 const HOME: &str = "OUTDIAL_STORE_KILL_HOME";
@@ -60,6 +60,7 @@ fn start(home: &Path) -> (Child, std::io::Lines<BufReader<ChildStdout>>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kill::process_to_be_killed", "--nocapture"])
         .env(HOME, home)
+        .envs(crate::server::for_child())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -78,7 +79,7 @@ fn say(words: std::fmt::Arguments<'_>) {
 
 /// Several tasks at once, so that groups have company; each says what it was answered.
 async fn work(home: &Path) {
-    let (store, reader) = Store::open(StoreConfig::new(home.join("outdial.db"))).await.unwrap();
+    let (store, reader) = Store::open(settings(home)).await.unwrap();
     let account = match reader.account_by_login("plum").await.unwrap() {
         Some(account) => account.id,
         None => store.create_account(at(0), "plum", None).await.unwrap().id,
@@ -171,8 +172,7 @@ impl Answered {
     }
 
     async fn check(&self, home: &Path) {
-        let path = home.join("outdial.db");
-        let (store, reader) = Store::open(StoreConfig::new(path)).await.unwrap();
+        let (store, reader) = Store::open(settings(home)).await.unwrap();
         store.flush().await.unwrap();
         let account = reader.account_by_login("plum").await.unwrap().unwrap().id;
         for id in &self.added {

@@ -1,4 +1,4 @@
-//! The store's rules, one by one and in random histories, and what a killed process leaves behind.
+//! SQLite: the store's rules, one by one and in random histories, and what a killed process leaves.
 
 mod accounts;
 mod attempts;
@@ -7,6 +7,11 @@ mod dial_queue;
 mod driver;
 mod histories;
 mod kill;
+mod server;
+mod sqlite_file;
 mod support;
 mod uploads;
 mod webhooks;
+
+/// What these tests are about.
+const DATABASE: support::Database = support::Database::Sqlite;

@@ -17,6 +17,14 @@ use domain::time::{DialWindow, Timestamp};
 use store::{Begun, Reader, Store, StoreConfig};
 use tempfile::TempDir;
 
+/// What is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "each of the two test programs names one of them")]
+pub(crate) enum Database {
+    Postgres,
+    Sqlite,
+}
+
 /// A store that is deleted with its test.
 pub(crate) struct Home {
     pub(crate) store: Store,
@@ -66,6 +74,15 @@ impl Home {
     }
 }
 
+/// The settings of a server whose files are in `dir`, on the database that these tests are about.
+pub(crate) fn settings(dir: &Path) -> StoreConfig {
+    let url = match crate::DATABASE {
+        Database::Postgres => Some(crate::server::url_of(dir)),
+        Database::Sqlite => None,
+    };
+    StoreConfig::new(dir.join("outdial.db")).at_url(url)
+}
+
 /// Settings that make a test quick: no waiting for company.
 pub(crate) fn config(dir: &Path) -> StoreConfig {
     StoreConfig {
@@ -73,7 +90,7 @@ pub(crate) fn config(dir: &Path) -> StoreConfig {
         dial_window: Duration::ZERO,
         note_delay_max: Duration::from_millis(1),
         readers: 1,
-        ..StoreConfig::new(dir.join("outdial.db"))
+        ..settings(dir)
     }
 }
 

@@ -1,0 +1,12 @@
+//! The PostgreSQL driver: a session that pipelines what is handed over, the writer, the readers.
+
+mod connect;
+mod session;
+mod together;
+mod values;
+mod writer;
+
+pub(crate) use connect::Target;
+pub(crate) use session::Session;
+pub(crate) use values::cell;
+pub(crate) use writer::{ReadOnly, Writer};

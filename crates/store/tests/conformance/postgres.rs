@@ -1,0 +1,16 @@
+//! PostgreSQL, a real one: the same rules, and those of several nodes and of lost connections.
+
+mod accounts;
+mod attempts;
+mod contacts;
+mod dial_queue;
+mod driver;
+mod histories;
+mod kill;
+mod server;
+mod support;
+mod uploads;
+mod webhooks;
+
+/// What these tests are about.
+const DATABASE: support::Database = support::Database::Postgres;

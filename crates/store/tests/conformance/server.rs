@@ -1,0 +1,121 @@
+//! A PostgreSQL server of the tests' own, which ends with the process that started it.
+
+use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::support::Database;
+
+/// Tells a child of the tests which server to use.
+const SOCKET: &str = "OUTDIAL_STORE_TEST_SOCKET";
+/// Who runs the server where the tests run as root, which it refuses: nobody.
+const NOBODY: u32 = 65_534;
+/// Ends the server and removes its files as soon as nobody holds the other end of its input.
+const KEEPER: &str = r#"
+postgres -D "$1/data" -k "$1" -c listen_addresses= -c fsync=off -c max_connections=200 \
+    -c shared_buffers=64MB -c autovacuum_naptime=5s -c log_min_messages=fatal >"$1/log" 2>&1 &
+server=$!
+read -r end
+kill -QUIT $server
+wait $server
+rm -rf "$1"
+"#;
+
+/// A running server.
+struct Server {
+    /// Its directory, where its socket is.
+    socket: PathBuf,
+    /// Ends the server when its input is closed, which the end of this process does.
+    _keeper: Option<Child>,
+}
+
+static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+
+/// The URL of a database for the test whose files are in `dir`; the same at every call.
+///
+/// Where PostgreSQL is not installed, the whole program of tests says so and ends well.
+pub(crate) fn url_of(dir: &Path) -> String {
+    let Some(server) = SERVER.get_or_init(start) else {
+        // Past the harness, which shows nothing of a test that ends well.
+        std::io::stderr().write_all(b"skipped: no PostgreSQL\n").unwrap();
+        std::process::exit(0);
+    };
+    let mut hash = DefaultHasher::new();
+    dir.hash(&mut hash);
+    let schema = format!("test_{:x}", hash.finish());
+    let base = format!("host={} user=outdial dbname=postgres", server.socket.display());
+    let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+    on_a_thread(async move {
+        let (client, connection) =
+            tokio_postgres::connect(&base, tokio_postgres::NoTls).await.unwrap();
+        tokio::select! {
+            done = client.batch_execute(&create) => done.unwrap(),
+            ended = connection => panic!("the server hung up: {ended:?}"),
+        }
+    });
+    let socket = server.socket.display().to_string().replace('/', "%2F");
+    format!("postgres://outdial@{socket}/postgres?options=-csearch_path%3D{schema}")
+}
+
+/// What a child of the tests must find in its environment.
+pub(crate) fn for_child() -> Option<(&'static str, OsString)> {
+    let started = match crate::DATABASE {
+        Database::Postgres => SERVER.get_or_init(start).as_ref(),
+        Database::Sqlite => None,
+    };
+    started.map(|server| (SOCKET, server.socket.clone().into_os_string()))
+}
+
+/// Runs `work` to its end beside whatever runtime this thread has.
+fn on_a_thread(work: impl Future<Output = ()> + Send + 'static) {
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work);
+    });
+    thread.join().unwrap();
+}
+
+fn start() -> Option<Server> {
+    if let Some(socket) = std::env::var_os(SOCKET) {
+        return Some(Server { socket: socket.into(), _keeper: None });
+    }
+    Command::new("initdb").arg("--version").stdout(Stdio::null()).status().ok()?;
+    let dir = tempfile::Builder::new().prefix("outdial-pg-").tempdir().unwrap().keep();
+    let as_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if as_root {
+        chown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let as_nobody = |command: &mut Command| {
+        command.current_dir(&dir);
+        if as_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+    };
+    let mut initdb = Command::new("initdb");
+    initdb.args(["-U", "outdial", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8", "-D"]);
+    as_nobody(initdb.arg(dir.join("data")));
+    let made = initdb.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut keeper = Command::new("sh");
+    as_nobody(keeper.args(["-c", KEEPER, "keeper"]).arg(&dir));
+    // A signal for the tests' terminal is none of the server's business.
+    let keeper = keeper.stdin(Stdio::piped()).process_group(0).spawn().unwrap();
+    let server = Server { socket: dir, _keeper: Some(keeper) };
+    let ready = format!("host={} user=outdial dbname=postgres", server.socket.display());
+    on_a_thread(async move {
+        // The socket appears when the server does; a refusal means that it is still starting.
+        for _ in 0..10_000 {
+            match tokio_postgres::connect(&ready, tokio_postgres::NoTls).await {
+                Ok(_) => return,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        }
+        panic!("the server did not start");
+    });
+    Some(server)
+}
