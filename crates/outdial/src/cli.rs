@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Mistakes};
-use crate::{account, bench, call, demo, doctor, lab, serve, terminal};
+use crate::{account, bench, call, demo, doctor, import, lab, serve, terminal};
 
 /// The command did not do what it was asked for.
 pub(crate) const EXIT_FAILED: u8 = 1;
@@ -43,6 +43,8 @@ enum Command {
     Demo(demo::Options),
     /// Check everything that a server needs, one line each.
     Doctor(doctor::Options),
+    /// Look at a file of contacts, then take it in through a running server.
+    Import(import::Options),
     /// Far ends to try things with.
     #[command(subcommand)]
     Lab(lab::Command),
@@ -103,6 +105,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Account(command) => block_on(account::run(&config, &command)),
         Command::Call(options) => block_on(call::run(&config, &options)),
+        Command::Import(options) => block_on(import::run(&config, &options)),
         Command::Doctor(options) => block_on(doctor::run(&config, &options)),
         Command::Serve(options) => {
             terminal::log(&config.log_filter, config.log_json);

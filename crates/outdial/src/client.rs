@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -15,8 +17,11 @@ const ANSWER_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 pub(crate) struct ApiClient {
     base: String,
     key: Option<String>,
-    http: Client<HttpConnector, Full<Bytes>>,
+    http: Client<HttpConnector, RequestBody>,
 }
+
+/// What is sent: a body at hand, or one that is read as it goes.
+type RequestBody = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -42,6 +47,23 @@ impl ApiClient {
         self.post(path, "application/json", body.to_string()).await
     }
 
+    /// POST of JSON that counts once however often it is sent, by an Idempotency-Key.
+    pub(crate) async fn post_json_once(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        key: &str,
+    ) -> Result<Answer> {
+        let body = Full::new(body.to_string().into()).map_err(|never| match never {});
+        let head = [("content-type", "application/json"), ("idempotency-key", key)];
+        self.send_body("POST", path, &head, body.boxed_unsync()).await
+    }
+
+    /// Host and port of the server.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     /// POST of anything.
     pub(crate) async fn post(
         &self,
@@ -52,6 +74,22 @@ impl ApiClient {
         self.send("POST", path, Some(content_type), body.into()).await
     }
 
+    /// POST of a body that is read as it goes.
+    pub(crate) async fn post_stream(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Body<Data = Bytes, Error = std::io::Error> + Send + 'static,
+    ) -> Result<Answer> {
+        let head = [("content-type", content_type)];
+        self.send_body("POST", path, &head, body.boxed_unsync()).await
+    }
+
+    /// DELETE.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer> {
+        self.send("DELETE", path, None, Bytes::new()).await
+    }
+
     async fn send(
         &self,
         method: &str,
@@ -59,15 +97,27 @@ impl ApiClient {
         content_type: Option<&str>,
         body: Bytes,
     ) -> Result<Answer> {
+        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        let head: Vec<_> = content_type.map(|kind| ("content-type", kind)).into_iter().collect();
+        self.send_body(method, path, &head, body).await
+    }
+
+    async fn send_body(
+        &self,
+        method: &str,
+        path: &str,
+        head: &[(&str, &str)],
+        body: RequestBody,
+    ) -> Result<Answer> {
         let url = format!("{}{path}", self.base);
         let mut request = http::Request::builder().method(method).uri(&url);
-        if let Some(content_type) = content_type {
-            request = request.header("content-type", content_type);
+        for (name, value) in head {
+            request = request.header(*name, *value);
         }
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let request = request.body(Full::new(body)).context("this is no address")?;
+        let request = request.body(body).context("this is no address")?;
         let response = self.http.request(request).await.with_context(|| {
             format!("no server answers at {}: is `outdial serve` up?", self.base)
         })?;

@@ -1,6 +1,8 @@
 //! Far ends to try things with.
 
 pub(crate) mod carrier;
+pub(crate) mod chaos;
+pub(crate) mod receiver;
 
 use std::process::ExitCode;
 
@@ -12,11 +14,17 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// A simulated carrier: real SIP and RTP, with callees that behave as their habits say.
     Carrier(carrier::Options),
+    /// Faults on the real program, judged by carrier and customer.
+    Chaos(chaos::Options),
+    /// A customer's application, with a record of what it is told and troubles on demand.
+    Receiver(receiver::Options),
 }
 
 /// Runs a command of the laboratory.
 pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Carrier(options) => carrier::run(options).await,
+        Command::Chaos(options) => chaos::run(options).await,
+        Command::Receiver(options) => receiver::run(options).await,
     }
 }

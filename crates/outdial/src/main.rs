@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod demo;
 mod doctor;
+mod import;
 mod lab;
 mod serve;
 mod stage;

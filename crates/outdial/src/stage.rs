@@ -32,17 +32,44 @@ impl Running {
         arguments: &[&str],
         processors: Option<&str>,
     ) -> Result<Self> {
+        let wrapper: &[&str] = match processors {
+            Some(processors) => &["taskset", "-c", processors],
+            None => &[],
+        };
+        Self::wrapped(dir, name, wrapper, arguments).await
+    }
+
+    /// The same within another command that becomes this program, as `env` does.
+    pub(crate) async fn wrapped(
+        dir: &Path,
+        name: &str,
+        wrapper: &[&str],
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let mut child = Self::spawn(dir, name, wrapper, arguments)?;
+        let ready = wait_ready(&mut child, &ready_file(dir, name), dir, name).await?;
+        Ok(Self { child, ready })
+    }
+
+    /// Starts it and does not wait until it is up.
+    pub(crate) fn spawn(
+        dir: &Path,
+        name: &str,
+        wrapper: &[&str],
+        arguments: &[&str],
+    ) -> Result<Child> {
         let program = std::env::current_exe().context("this program has no path")?;
-        let ready_file = dir.join(format!("{name}.ready"));
+        let ready_file = ready_file(dir, name);
         std::fs::remove_file(&ready_file).ok();
-        let log = std::fs::File::create(dir.join(format!("{name}.log")))?;
-        let mut command = match processors {
-            Some(processors) => {
-                let mut command = Command::new("taskset");
-                command.arg("-c").arg(processors).arg(&program);
+        let log = std::fs::OpenOptions::new();
+        let log = log.clone().create(true).append(true).open(dir.join(format!("{name}.log")))?;
+        let mut command = match wrapper {
+            [wrapper, arguments @ ..] => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(&program);
                 command
             }
-            None => Command::new(&program),
+            [] => Command::new(&program),
         };
         command
             .args(arguments)
@@ -53,9 +80,7 @@ impl Running {
             .stdout(log.try_clone()?)
             .stderr(log)
             .kill_on_drop(true);
-        let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        let ready = wait_ready(&mut child, &ready_file, dir, name).await?;
-        Ok(Self { child, ready })
+        command.spawn().with_context(|| format!("cannot start {name}"))
     }
 
     /// A text that it wrote.
@@ -83,6 +108,19 @@ impl Running {
         self.child.id()
     }
 
+    /// Ends it at once, as a crash would.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Sends it a signal by name, as `STOP`.
+    pub(crate) async fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().context("it has ended")?;
+        let sent =
+            Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status().await?;
+        if sent.success() { Ok(()) } else { bail!("it takes no signal") }
+    }
+
     /// Asks it to end, and waits until it has.
     pub(crate) async fn stop(mut self) -> Result<()> {
         if let Some(id) = self.child.id() {
@@ -95,6 +133,10 @@ impl Running {
         }
         Ok(())
     }
+}
+
+fn ready_file(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.ready"))
 }
 
 async fn wait_ready(child: &mut Child, file: &Path, dir: &Path, name: &str) -> Result<Value> {
