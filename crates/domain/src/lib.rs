@@ -24,7 +24,13 @@ pub mod cause;
 pub mod outcome;
 pub mod retry;
 
+pub mod caller_ids;
+pub mod destinations;
+pub mod permit;
+pub mod policy;
+
 pub mod dial_queue;
+pub mod gate;
 pub mod pacing;
 pub mod trunk;
 

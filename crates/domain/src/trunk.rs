@@ -1,8 +1,6 @@
 //! A route to the network, with its slots and its calls per second.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
+use crate::gate::{Gate, Limits};
 use crate::ids::TrunkId;
 use crate::time::Timestamp;
 
@@ -16,74 +14,47 @@ pub struct TrunkLimits {
 }
 
 /// Counts a trunk's calls and starts against its limits.
-///
-/// The second is a sliding one: in no window of 1,000 ms, wherever it begins, do more than
-/// `calls_per_second` calls start. A token bucket would allow twice that across its refill. Within
-/// the second the starts are spread: at most a tenth of them, rounded up, in any 100 ms.
 #[derive(Clone, Debug)]
 pub struct TrunkGate {
     /// Whose limits they are.
     pub trunk: TrunkId,
     limits: TrunkLimits,
-    busy: u32,
-    starts: VecDeque<Timestamp>,
+    gate: Gate,
 }
 
 impl TrunkGate {
     /// A trunk on which nothing has happened yet.
     pub fn new(trunk: TrunkId, limits: TrunkLimits) -> Self {
-        Self { trunk, limits, busy: 0, starts: VecDeque::new() }
+        let gate = Gate::new(Limits {
+            calls_max: Some(limits.slots),
+            calls_per_second: Some(limits.calls_per_second),
+        });
+        Self { trunk, limits, gate }
     }
 
     /// How many calls may start at `now`.
     pub fn free(&self, now: Timestamp) -> u32 {
-        let since = |window: Duration| {
-            count(self.starts.iter().rev().take_while(|at| now.since(**at) < window).count())
-        };
-        let rate = self.limits.calls_per_second.saturating_sub(since(SECOND));
-        let spread = self.tenth().saturating_sub(since(SECOND / 10));
-        rate.min(spread).min(self.limits.slots.saturating_sub(self.busy))
+        self.gate.free(now)
     }
 
     /// When the next call may start as far as the rate goes; `now` when one may start at once.
-    ///
-    /// A missing slot has no time: it comes back with the end of a call.
     pub fn next_start(&self, now: Timestamp) -> Timestamp {
-        // The start that was `limit` starts ago must have left the window.
-        let free_at = |limit: u32, window: Duration| {
-            let nth = usize::try_from(limit).unwrap_or(usize::MAX);
-            let oldest = self.starts.len().checked_sub(nth).and_then(|at| self.starts.get(at));
-            oldest.map_or(now, |at| *at + window)
-        };
-        match self.limits.calls_per_second {
-            0 => now + SECOND,
-            rate => free_at(rate, SECOND).max(free_at(self.tenth(), SECOND / 10)).max(now),
-        }
-    }
-
-    fn tenth(&self) -> u32 {
-        self.limits.calls_per_second.div_ceil(10)
+        self.gate.next_start(now)
     }
 
     /// A call starts at `now` and takes a slot.
     pub fn start(&mut self, now: Timestamp) {
-        self.starts.push_back(now);
-        let rate = usize::try_from(self.limits.calls_per_second).unwrap_or(usize::MAX);
-        while self.starts.len() > rate.max(1) {
-            self.starts.pop_front();
-        }
-        self.busy += 1;
+        self.gate.start(now);
     }
 
     /// A call ends and frees its slot.
     pub fn end(&mut self) {
-        debug_assert!(self.busy > 0, "a slot is freed once, by the call that took it");
-        self.busy = self.busy.saturating_sub(1);
+        self.gate.end();
     }
 
     /// Calls under way.
     pub fn busy(&self) -> u32 {
-        self.busy
+        self.gate.busy()
     }
 
     /// The limits it keeps.
@@ -92,17 +63,10 @@ impl TrunkGate {
     }
 }
 
-fn count(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
-}
-
-/// The window in which starts are counted: a second, and the time that an INVITE may take from
-/// its count to the wire.
-const SECOND: Duration = Duration::from_millis(1_020);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::SECOND;
     use proptest::prelude::*;
 
     fn gate(slots: u32, calls_per_second: u32) -> TrunkGate {
