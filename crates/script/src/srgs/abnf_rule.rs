@@ -1,4 +1,7 @@
 //! The right side of an ABNF rule: alternatives, sequences, repeats (SRGS 1.0 §2, Appendix D).
+//!
+//! What can be passed over is told and passed over; only what leaves the shape of a rule in
+//! doubt ends it.
 
 use std::sync::Arc;
 
@@ -50,10 +53,12 @@ impl Expansions<'_, '_, '_> {
             return Ok(None);
         }
         let text = self.scan.between_slashes()?;
-        match simple_number(text) {
-            Some(weight) => Ok(Some(weight)),
-            None => wrong(at, format!("the weight /{text}/; it is a number like 2, 0.5 or 3.1")),
+        let weight = simple_number(text);
+        if weight.is_none() {
+            let message = format!("the weight /{text}/; it is a number like 2, 0.5 or 3.1");
+            self.to.mistake(at, message);
         }
+        Ok(weight)
     }
 
     /// Elements one after the other; at least one.
@@ -64,10 +69,13 @@ impl Expansions<'_, '_, '_> {
             self.scan.blank()?;
             let at = self.scan.at();
             match self.scan.peek() {
-                None | Some(';' | '|' | ')' | ']') if count == 0 => {
-                    return wrong(at, "something to match is wanted here; () matches nothing");
+                None | Some(';' | '|' | ')' | ']') => {
+                    if count == 0 {
+                        let message = "something to match is wanted here; () matches nothing";
+                        self.to.mistake(at, message);
+                    }
+                    return Ok(Expansion::sequence(parts));
                 }
-                None | Some(';' | '|' | ')' | ']') => return Ok(Expansion::sequence(parts)),
                 Some(_) => {}
             }
             let element = self.element(language, at)?;
@@ -98,9 +106,20 @@ impl Expansions<'_, '_, '_> {
                 let text = self.scan.bare_token();
                 self.token(text, language, at)
             }
-            Some('\'') => wrong(at, "tokens stand in double quotation marks, or in none"),
-            Some(c) => {
+            Some('\'') => {
+                self.scan.quoted()?;
+                self.to.mistake(at, "tokens stand in double quotation marks, or in none");
+                Ok(Expansion::Null)
+            }
+            Some(c @ ('=' | '}')) => {
                 wrong(at, format!("{c} means nothing here; as part of a token it stands in \"\""))
+            }
+            Some(c) => {
+                self.scan.back_to(at + c.len_utf8());
+                let message =
+                    format!("{c} means nothing here; as part of a token it stands in \"\"");
+                self.to.mistake(at, message);
+                Ok(Expansion::Null)
             }
             None => wrong(at, "here is the end of the text, in the middle of a rule"),
         }
@@ -190,16 +209,19 @@ impl Expansions<'_, '_, '_> {
         }
         self.scan.blank()?;
         let range = self.scan.take_while(|c| c.is_ascii_digit() || c == '-');
-        let Some((least, most)) = repeat_range(range) else {
-            return wrong(at, format!("the repeat <{range}>; it is written as <3>, <2-4> or <1->"));
-        };
+        let (least, most) = repeat_range(range).unwrap_or_else(|| {
+            let message = format!("the repeat <{range}>; it is written as <3>, <2-4> or <1->");
+            self.to.mistake(at, message);
+            (1, Some(1))
+        });
         self.scan.blank()?;
         let mut probability = None;
         if self.scan.peek() == Some('/') {
             let text = self.scan.between_slashes()?;
             probability = simple_number(text).filter(|number| *number <= 1.0);
             if probability.is_none() {
-                return wrong(at, format!("the probability /{text}/; it is from 0.0 to 1.0"));
+                let message = format!("the probability /{text}/; it is from 0.0 to 1.0");
+                self.to.mistake(at, message);
             }
             self.scan.blank()?;
         }

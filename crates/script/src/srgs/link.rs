@@ -145,12 +145,13 @@ impl Linker<'_> {
             }
             next += 1;
         }
-        let (Some(root), true) = (root, self.mistakes.is_empty()) else {
-            return Err(self.mistakes);
-        };
+        // All documents are wanted before anything is refused, so that all mistakes are told.
         if !self.needs.is_empty() {
             return Ok(Linked::Needs(self.needs));
         }
+        let (Some(root), true) = (root, self.mistakes.is_empty()) else {
+            return Err(self.mistakes);
+        };
         for number in 0..self.order.len() {
             if let Some((document, rule)) = self.order[number] {
                 self.rule(index(number), document, rule);

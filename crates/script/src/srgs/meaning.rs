@@ -65,17 +65,23 @@ impl Matcher {
         score: f64,
     ) -> Result<Vec<Reading>, Excess> {
         let grammar = self.grammar();
-        let read = |parse: &Parse| {
+        let mut readings: Vec<Reading> = Vec::new();
+        for parse in &self.parses(most) {
             let instances = Instances::of(grammar, parse, words)?;
-            Ok(Reading {
+            let reading = Reading {
                 weight: parse.weight(),
                 meaning: instances.meaning(score)?,
                 text: parse.to_text(grammar),
                 tokens: parse.tokens(grammar).map(str::to_owned).collect(),
                 tags: parse.tags(grammar).map(str::to_owned).collect(),
-            })
-        };
-        self.parses(most).iter().map(read).collect()
+            };
+            // Where garbage stands makes a difference to nobody.
+            let same = |it: &Reading| it.text == reading.text && it.meaning == reading.meaning;
+            if !readings.iter().any(same) {
+                readings.push(reading);
+            }
+        }
+        Ok(readings)
     }
 }
 

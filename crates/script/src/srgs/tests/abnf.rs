@@ -45,7 +45,8 @@ fn the_header_is_the_first_row_and_says_the_version() {
         "#ABNF 1.0 ;\n" 1:11: an encoding or a semicolon is wanted, as: #ABNF 1.0 UTF-8;
         "#ABNF 1.0\n" 1:10: a semicolon ends the header, as in: #ABNF 1.0;
         "#JSGF V1.0;\n" 1:1: a grammar begins with: #ABNF 1.0;
-        "" 1:1: a grammar begins with: #ABNF 1.0;"##]].assert_eq(&told.join("\n"));
+        "" 1:1: a grammar begins with: #ABNF 1.0;"##]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
@@ -118,8 +119,11 @@ fn all_mistakes_are_told_with_row_and_column() {
         11:19: the address "x.gram": relative URL without a base
         12:1: "d-e" cannot name a rule; a name begins with a letter and has no blank, dot, colon or hyphen
         13:6: the weight /heavy/; it is a number like 2, 0.5 or 3.1
+        13:21: the weight /-1/; it is a number like 2, 0.5 or 3.1
         14:11: a bracket without its other one; here is ;
         15:10: * means nothing here; as part of a token it stands in ""
+        15:16: + means nothing here; as part of a token it stands in ""
+        15:21: ? means nothing here; as part of a token it stands in ""
         16:15: } means nothing here; as part of a token it stands in ""
         17:6: a quotation mark without its other one"#]].assert_eq(&wrong.unwrap_err());
 }
@@ -196,12 +200,14 @@ fn declarations_come_first_and_some_only_once() {
         2:14: a second language; a grammar has one
         4:1: mode: declarations come before the rules
         5:1: a rule is wanted, as: public $name = words; not nothing
-        6:8: the name of a rule is wanted, as $name"#]].assert_eq(&wrong.unwrap_err());
+        6:8: the name of a rule is wanted, as $name"#]]
+    .assert_eq(&wrong.unwrap_err());
 }
 
 #[test]
 fn a_grammar_of_words_has_a_language_and_one_of_keys_needs_none() {
-    expect_test::expect!["1:1: a grammar of words needs its language, as: language en-US;"].assert_eq(&draft("#ABNF 1.0;\n$a = x;\n").unwrap_err());
+    expect_test::expect!["1:1: a grammar of words needs its language, as: language en-US;"]
+        .assert_eq(&draft("#ABNF 1.0;\n$a = x;\n").unwrap_err());
     assert!(draft("#ABNF 1.0;\nmode dtmf;\n$a = 1;\n").is_ok());
     let given = Given { url: None, media_type: "", embedded: true, bytes_max: 1_000 };
     assert!(read("\n  #ABNF 1.0;\n$a = x;\n", &given).is_ok());
@@ -258,7 +264,8 @@ fn keys_are_written_by_themselves_by_name_or_in_quotes() {
         3:6: * means nothing here; as part of a token it stands in ""
         4:6: # means nothing here; as part of a token it stands in ""
         5:6: o in "one" is no key; keys are 0-9, * or star, # or pound, A-D
-        6:6: x in "x" is no key; keys are 0-9, * or star, # or pound, A-D"#]].assert_eq(&wrong.unwrap_err());
+        6:6: x in "x" is no key; keys are 0-9, * or star, # or pound, A-D"#]]
+    .assert_eq(&wrong.unwrap_err());
 }
 
 #[test]

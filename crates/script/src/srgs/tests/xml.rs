@@ -103,7 +103,8 @@ fn a_document_that_is_none_is_told_at_once() {
         1:1: <grammar> needs xmlns="http://www.w3.org/2001/06/grammar"
         1:1: a grammar of words needs its language, as: xml:lang="en-US"
         1:1: not well-formed XML: the document does not have a root node
-        1:1: a DOCTYPE with declarations of its own ('[') is refused; write the entities out"#]].assert_eq(&told.join("\n"));
+        1:1: a DOCTYPE with declarations of its own ('[') is refused; write the entities out"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
@@ -124,7 +125,8 @@ fn tokens_are_words_quoted_words_and_token_elements() {
     expect_test::expect![[r#"
         $r["go","to","San Francisco","don't"]
         $r["go","to","New York","don't"]
-        $r["go","to","Las Vegas","don't"]"#]].assert_eq(&said.map(|said| readings(&grammar, said)).join("\n"));
+        $r["go","to","Las Vegas","don't"]"#]]
+    .assert_eq(&said.map(|said| readings(&grammar, said)).join("\n"));
 }
 
 #[test]
@@ -147,10 +149,11 @@ fn elements_of_other_vocabularies_may_be_left_out_and_may_be_matched() {
          <item x:w='3'>test</item><x:empty/></rule>",
     )
     .unwrap();
-    expect_test::expect!["test: end, this is a test: end, this is a very test: end, this test: no"].assert_eq(&verdicts(
-        &grammar,
-        &["test", "this is a test", "this is a very test", "this test"],
-    ));
+    expect_test::expect!["test: end, this is a test: end, this is a very test: end, this test: no"]
+        .assert_eq(&verdicts(
+            &grammar,
+            &["test", "this is a test", "this is a very test", "this test"],
+        ));
 }
 
 #[test]
