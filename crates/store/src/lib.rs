@@ -13,6 +13,7 @@ mod attempts;
 mod campaigns;
 mod contacts;
 mod dial_queue;
+mod imports;
 mod uploads;
 mod webhooks;
 

@@ -37,8 +37,11 @@ macro_rules! migration {
 }
 
 /// The migrations by number, without a gap; a released one is never edited.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[migration!(1, "first", "0001_first.sql"), migration!(2, "terms", "0002_terms.sql")];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    migration!(1, "first", "0001_first.sql"),
+    migration!(2, "terms", "0002_terms.sql"),
+    migration!(3, "imports", "0003_imports.sql"),
+];
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.
 pub(crate) fn migrate(writer: &mut Writer) -> Result<(), StoreError> {

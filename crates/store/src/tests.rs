@@ -12,7 +12,7 @@ use domain::time::Timestamp;
 use crate::driver::Writer;
 use crate::{
     Store, StoreConfig, StoreError, accounts, attempts, campaigns, contacts, dial_queue, dialect,
-    migrate, reader, store, tx, uploads, webhooks, writer,
+    imports, migrate, reader, store, tx, uploads, webhooks, writer,
 };
 
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
@@ -26,6 +26,7 @@ fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
         ("campaigns", campaigns::QUERIES),
         ("contacts", contacts::QUERIES),
         ("dial_queue", dial_queue::QUERIES),
+        ("imports", imports::QUERIES),
         ("migrate", migrate::QUERIES),
         ("reader", reader::QUERIES),
         ("store", store::QUERIES),

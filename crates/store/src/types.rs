@@ -125,6 +125,52 @@ pub enum CreateError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UploadId(pub i64);
 
+/// Where an import stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ImportState {
+    /// Its file has been read; it waits for its commit.
+    Checked,
+    /// Its file is being read.
+    Checking,
+    /// Its contacts are taken in.
+    Committed,
+    /// It was thrown away, or the process that read its file has ended.
+    Discarded,
+}
+
+impl ImportState {
+    /// The name that is stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checked => "checked",
+            Self::Checking => "checking",
+            Self::Committed => "committed",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Checked, Self::Checking, Self::Committed, Self::Discarded];
+        all.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A file of contacts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Its id.
+    pub id: UploadId,
+    /// Where it stands.
+    pub state: ImportState,
+    /// Name of the file, as the client gave it.
+    pub file_name: String,
+    /// What was found in it, as the client is told; empty before it is checked.
+    pub report: String,
+    /// When it was begun.
+    pub created_at: Timestamp,
+}
+
 /// An attempt that is written down and may now be dialed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begun {

@@ -117,28 +117,32 @@ impl Store {
     ///
     /// The first become dialable with it, the others in the moments that follow.
     pub async fn commit_upload(&self, upload: UploadId) -> Result<(), StoreError> {
-        self.write(CHORE_ROWS, move |tx| {
-            if tx.run(COMMIT, values![upload])? == 0 {
-                return Err(unknown(upload));
-            }
-            if chore(tx)? {
-                tx.leave_chores();
-            }
-            Ok(())
-        })
-        .await
+        self.write(CHORE_ROWS, move |tx| commit(tx, upload)).await
     }
 
     /// Forgets an upload and its contacts.
     pub async fn abort_upload(&self, upload: UploadId) -> Result<(), StoreError> {
-        self.write_with(Manner::PREPARED, 1, move |tx| {
-            tx.leave_chores();
-            match tx.run(ABORT, values![upload])? {
-                0 => Err(unknown(upload)),
-                _ => Ok(()),
-            }
-        })
-        .await
+        self.write_with(Manner::PREPARED, 1, move |tx| abort(tx, upload)).await
+    }
+}
+
+/// Commits an upload, and makes the first of its contacts dialable.
+pub(crate) fn commit(tx: &mut Tx<'_>, upload: UploadId) -> Result<(), StoreError> {
+    if tx.run(COMMIT, values![upload])? == 0 {
+        return Err(unknown(upload));
+    }
+    if chore(tx)? {
+        tx.leave_chores();
+    }
+    Ok(())
+}
+
+/// Gives an upload up; what was staged is forgotten in idle moments.
+pub(crate) fn abort(tx: &mut Tx<'_>, upload: UploadId) -> Result<(), StoreError> {
+    tx.leave_chores();
+    match tx.run(ABORT, values![upload])? {
+        0 => Err(unknown(upload)),
+        _ => Ok(()),
     }
 }
 
@@ -183,7 +187,12 @@ pub(crate) fn committed(
     sql.one(COMMITTED, values![account, contact], |row| row.contact())
 }
 
-fn begin(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<UploadId, StoreError> {
+/// Writes down what the contacts of an upload share.
+pub(crate) fn begin(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    rule: &ContactRule,
+) -> Result<UploadId, StoreError> {
     let shared = share(tx, now, rule)?;
     let DialWindow { opens_at, closes_at } = rule.window;
     let waits = rule.retry.waits.to_string();

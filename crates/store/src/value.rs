@@ -20,7 +20,9 @@ use domain::terms::{Priority, Terms};
 use domain::time::{DialWindow, Timestamp};
 
 use crate::driver::{Row, Value};
-use crate::{CampaignRow, Delivery, StoreError, UploadId, Webhook, WebhookState};
+use crate::{
+    CampaignRow, Delivery, Import, ImportState, StoreError, UploadId, Webhook, WebhookState,
+};
 
 /// Columns of a contact, in the order of [`Row::contact`]; the query's table is `contacts`.
 macro_rules! contact_columns {
@@ -266,6 +268,17 @@ impl Row<'_> {
     /// A campaign, then its counts.
     pub(crate) fn campaign_row(&mut self) -> Result<CampaignRow, StoreError> {
         Ok(CampaignRow { campaign: self.campaign()?, counts: self.counts()? })
+    }
+
+    /// An import: `upload, state, file_name, report, created_at`, and whether its upload is open.
+    pub(crate) fn import(&mut self) -> Result<Import, StoreError> {
+        let id = UploadId(self.int()?);
+        let state = self.name(ImportState::from_name)?;
+        let (file_name, report, created_at) = (self.text()?, self.text()?, self.time()?);
+        // The process that read the file has ended, and its upload was forgotten at the next start.
+        let lost = state == ImportState::Checking && !self.flag()?;
+        let state = if lost { ImportState::Discarded } else { state };
+        Ok(Import { id, state, file_name, report, created_at })
     }
 
     /// A contact: the columns of [`contact_columns`].

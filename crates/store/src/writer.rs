@@ -18,7 +18,9 @@ use crate::value::queries;
 use crate::{StoreConfig, StoreError, uploads, webhooks};
 
 queries! {
-    FORGET_UPLOADS = "UPDATE uploads SET state = 'aborted' WHERE state = 'open'";
+    // A checked import waits for its commit through any restart.
+    FORGET_UPLOADS = "UPDATE uploads SET state = 'aborted' WHERE state = 'open' AND id NOT IN \
+        (SELECT imports.upload FROM imports WHERE imports.state = 'checked')";
 }
 
 /// The name under which openings are counted.

@@ -6,6 +6,7 @@ mod contacts;
 mod dial_queue;
 mod driver;
 mod histories;
+mod imports;
 mod kill;
 mod server;
 mod sqlite_file;
