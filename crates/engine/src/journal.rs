@@ -3,10 +3,13 @@
 //! The store says which attempts were begun; only this file can say of a begun attempt that nothing
 //! of it was ever sent, so that it may be dialed again after a crash of the process. A mark is one
 //! `write` without sync: it survives the process. It does not survive the machine, so a journal of
-//! another boot proves nothing and everything begun is in doubt.
+//! another boot proves nothing and everything begun is in doubt. Nor does a damaged one: a mark that
+//! is missing would have a phone rung twice, so each has a check, and a file that was cut shows it by
+//! its length.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -16,10 +19,14 @@ use domain::time::Timestamp;
 /// Marks per file; when it is full, a new journal begins and older attempts are in doubt.
 const MARKS_MAX: u64 = 4_000_000;
 /// First line of the file: format, boot id, and since when marks are complete.
-const HEADER: &str = "outdial-journal-1";
+const HEADER: &str = "outdial-journal-2";
 /// Bytes of the header; padded, so that marks are aligned.
 const HEADER_BYTES: usize = 128;
-const MARK_BYTES: usize = 8;
+/// A mark: the attempt, and a check of it and its place.
+const MARK_BYTES: usize = 16;
+/// Marks for which there is room at first, and by which the room grows: a file that is no header and
+/// so many is damaged.
+const ROOM_MARKS: u64 = 4_096;
 
 /// An open journal.
 #[derive(Debug)]
@@ -86,41 +93,91 @@ impl Journal {
 
 impl Open {
     fn begin(&mut self, boot_id: &str, complete_since: Timestamp) -> io::Result<()> {
-        let header = format!("{HEADER} {boot_id} {}", complete_since.as_millis());
+        // Killed in between, the file has a length that no journal has.
         self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(format!("{header:<width$}\n", width = HEADER_BYTES - 1).as_bytes())?;
+        self.file.write_all_at(header(boot_id, complete_since).as_bytes(), 0)?;
         self.marks = 0;
-        Ok(())
+        self.make_room()
     }
 
     fn mark(&mut self, attempt: AttemptId) -> io::Result<()> {
-        self.file.write_all(&attempt.0.to_le_bytes())?;
+        if self.marks > 0 && self.marks.is_multiple_of(ROOM_MARKS) {
+            self.make_room()?;
+        }
+        let mut mark = [0; MARK_BYTES];
+        mark[..8].copy_from_slice(&attempt.0.to_le_bytes());
+        mark[8..].copy_from_slice(&check(attempt, self.marks).to_le_bytes());
+        self.file.write_all_at(&mark, place(self.marks))?;
         self.marks += 1;
         Ok(())
     }
+
+    /// Adds empty places after those that are used.
+    fn make_room(&self) -> io::Result<()> {
+        self.file.set_len(place(self.marks + ROOM_MARKS))
+    }
 }
 
-/// Reads a journal; anything odd about it means that it proves nothing.
+fn header(boot_id: &str, complete_since: Timestamp) -> String {
+    let words = format!("{HEADER} {boot_id} {}", complete_since.as_millis());
+    let words = format!("{words} {:016x}", fnv_1a(words.as_bytes()));
+    format!("{words:<width$}\n", width = HEADER_BYTES - 1)
+}
+
+/// Where the nth mark stands in the file.
+const fn place(nth: u64) -> u64 {
+    HEADER_BYTES as u64 + nth * MARK_BYTES as u64
+}
+
+/// What stands beside the nth mark.
+fn check(attempt: AttemptId, nth: u64) -> u64 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&attempt.0.to_le_bytes());
+    bytes[8..].copy_from_slice(&nth.to_le_bytes());
+    fnv_1a(&bytes)
+}
+
+/// The 64-bit hash of Fowler, Noll and Vo: enough against chance, and the same for ever.
+fn fnv_1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Reads a journal; anything odd about it means that it proves nothing, though its marks still count.
 fn read(bytes: &[u8], boot_id: &str, open: &[AttemptId]) -> Past {
     let nothing = Past { complete_since: None, sent: Vec::new() };
-    let Some((header, marks)) = bytes.split_at_checked(HEADER_BYTES) else {
+    let Some((head, rest)) = bytes.split_at_checked(HEADER_BYTES) else {
         return nothing;
     };
-    let header = String::from_utf8_lossy(header);
-    let words: Vec<&str> = header.split_whitespace().collect();
-    let [HEADER, boot, since] = words[..] else {
+    let head = String::from_utf8_lossy(head);
+    let words: Vec<&str> = head.split_whitespace().collect();
+    let [HEADER, boot, since, _] = words[..] else {
         return nothing;
     };
-    let Some(since) = since.parse().ok().filter(|_| boot == boot_id) else {
+    let since = since.parse().ok().map(Timestamp::from_millis);
+    let Some(since) = since.filter(|since| boot == boot_id && header(boot, *since) == head) else {
         return nothing;
     };
-    let sent = marks
-        .chunks_exact(MARK_BYTES)
-        .filter_map(|mark| mark.try_into().ok().map(i64::from_le_bytes).map(AttemptId))
-        .filter(|attempt| open.contains(attempt))
-        .collect();
-    Past { complete_since: Some(Timestamp::from_millis(since)), sent }
+    let room = ROOM_MARKS as usize * MARK_BYTES;
+    let mut whole = !rest.is_empty() && rest.len().is_multiple_of(room);
+    let (mut sent, mut ended) = (Vec::new(), false);
+    for (nth, mark) in (0..).zip(rest.chunks_exact(MARK_BYTES)) {
+        let (attempt, beside) = mark.split_at(8);
+        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+        let attempt = AttemptId(number(attempt).cast_signed());
+        if mark.iter().all(|byte| *byte == 0) {
+            ended = true;
+        } else if ended || number(beside) != check(attempt, nth) {
+            whole = false;
+        } else if open.contains(&attempt) {
+            sent.push(attempt);
+        }
+    }
+    if !whole {
+        tracing::error!("the journal is damaged: what was begun and not ended is in doubt");
+    }
+    Past { complete_since: whole.then_some(since), sent }
 }
 
 /// Which boot of the machine this is; differs after every restart of the machine.
@@ -189,5 +246,41 @@ mod tests {
         assert!(!past.never_sent(AttemptId(8), T0));
         let (_, past) = reopen(&path, "boot-1", &[8]);
         assert!(past.never_sent(AttemptId(8), T0));
+    }
+
+    #[test]
+    fn journal_that_is_damaged_anywhere_proves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (journal, _) = reopen(&path, "boot-1", &[]);
+        (1..=5).for_each(|attempt| journal.sent(AttemptId(attempt), T0).unwrap());
+        drop(journal);
+        let good = std::fs::read(&path).unwrap();
+        let proves = |bytes: &[u8]| read(bytes, "boot-1", &[]).never_sent(AttemptId(8), T0);
+        assert!(proves(&good));
+        let marks_end = HEADER_BYTES + 5 * MARK_BYTES;
+        for at in (0..marks_end + 64).chain(good.len() - 64..good.len()) {
+            for bit in 0..8 {
+                let mut bytes = good.clone();
+                bytes[at] ^= 1 << bit;
+                assert!(!proves(&bytes), "byte {at}, bit {bit}");
+            }
+        }
+        for length in (0..marks_end + 64).chain(good.len() - 64..good.len()) {
+            assert!(!proves(&good[..length]), "cut to {length} bytes");
+        }
+    }
+
+    #[test]
+    fn journal_grows_and_tells_all_its_marks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let (journal, _) = reopen(&path, "boot-1", &[]);
+        let last = i64::try_from(ROOM_MARKS).unwrap() + 1;
+        (1..=last).for_each(|attempt| journal.sent(AttemptId(attempt), T0).unwrap());
+        drop(journal);
+        let (_, past) = reopen(&path, "boot-1", &[1, last, last + 1]);
+        assert!(!past.never_sent(AttemptId(1), T0) && !past.never_sent(AttemptId(last), T0));
+        assert!(past.never_sent(AttemptId(last + 1), T0));
     }
 }
