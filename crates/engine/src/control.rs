@@ -9,12 +9,14 @@ use domain::campaign::{Campaign, CampaignState};
 use domain::contact::{ContactRule, NewContact};
 use domain::ids::{AccountId, CampaignId, ContactId};
 use domain::time::Timestamp;
+use domain::webhook::KeyPair;
 use store::{Cancel, CreateError, Reader, Store, StoreError, UploadId};
 
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
 use crate::health::{Health, HealthBoard};
 use crate::http::{CheckError, HttpClient};
+use crate::signing::KeyMaker;
 use crate::wake::Wakes;
 
 /// The engine's verbs; clones act on the same engine.
@@ -28,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) draining: AtomicBool,
     pub(crate) health: HealthBoard,
     pub(crate) http: HttpClient,
+    pub(crate) keys: KeyMaker,
     pub(crate) reader: Reader,
     pub(crate) store: Store,
     pub(crate) wakes: Wakes,
@@ -98,6 +101,11 @@ impl Control {
     /// Whether a shutdown has begun.
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// A new key for webhooks, which nobody has yet.
+    pub fn new_key(&self) -> KeyPair {
+        self.0.keys.make()
     }
 
     /// Takes in one contact after its URLs have answered.

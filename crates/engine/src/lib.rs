@@ -16,6 +16,7 @@ pub mod http;
 mod journal;
 mod recovery;
 pub mod rtp_io;
+pub mod signing;
 mod sip_io;
 pub mod speech;
 mod start;

@@ -35,6 +35,7 @@ use crate::http::{HttpClient, HttpPolicy, tls_config};
 use crate::journal::Journal;
 use crate::recovery::{RecoveryError, recover};
 use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
+use crate::signing::KeyMaker;
 use crate::sip_io::{self, Sip, Sockets};
 use crate::speech::{Adapter, EspeakNg, Speech, SpeechConfig};
 use crate::switch::native::NativeSwitch;
@@ -144,8 +145,10 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
     let time = clock.clone();
+    let keys = KeyMaker::new(config.secret);
     let webhooks = Webhooks {
         http: http.clone(),
+        keys: keys.clone(),
         now: move || time.now(),
         store: store.clone(),
         wake: wakes.webhooks.clone(),
@@ -159,6 +162,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         draining: AtomicBool::new(false),
         health,
         http,
+        keys,
         reader,
         store,
         wakes,

@@ -1,41 +1,42 @@
-//! LOOP: posts the results that clients are owed until they are taken, each host in its own lane.
+//! LOOP: posts what clients are owed until it is taken, each of their servers in a lane of its own.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::number::Masked;
 use domain::time::Timestamp;
-use domain::webhook::{DeliveryVerdict, Reception, Schedule, after_delivery};
-use facade::Facade;
+use domain::webhook::{Circuit, DeliveryVerdict, DisableReason, Reception, Topic, after_delivery};
+use facade::native::callback::{self, Fact};
+use facade::native::signature;
 use facade::zone::Zone;
+use facade::{Facade, ResultBody};
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use store::{Owed, Store, StoreError};
+use store::{Owed, Store, StoreError, Tried};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::http::{Answer, HttpClient, Purpose, Request, date};
+use crate::signing::KeyMaker;
 use crate::wake::Wake;
 
-/// Deliveries under way at one host. A server that takes results slowly still takes them in time.
-const PER_HOST_MAX: u32 = 8;
-/// Deliveries under way at a host that did not take the last one: enough to notice its return.
-const PER_FAILING_HOST_MAX: u32 = 1;
+/// Deliveries under way in one lane. A server that takes results slowly still takes them in time.
+const PER_LANE_MAX: u32 = 8;
 /// Deliveries under way at once, each a connection and some kilobytes.
 const UNDER_WAY_MAX: usize = 512;
-/// Webhooks leased at once, those included that wait in the lane of a failing host.
+/// Webhooks leased at once, those included that wait in the lane of a failing server.
 const LEASED_MAX: usize = 2_048;
 /// Webhooks leased in one transaction.
 const BATCH_MAX: usize = 200;
 /// How long a delivery may take. Some clients do their bookkeeping before they answer.
 const DELIVERY_TIME_MAX: Duration = Duration::from_secs(15);
-/// How long a webhook is ours: a full lane of a silent host, one after another.
+/// How long a webhook is ours: a full lane of a silent server, one after another.
 const LEASE_TIME: Duration = Duration::from_secs(180);
 /// No delivery begins when less of its lease is left, so that no other begins beside it.
 const LEASE_LEFT_MIN: Duration = Duration::from_secs(30);
@@ -47,13 +48,17 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 const RECORD_TRIES_MAX: u32 = 120;
 /// Longest wait that a client may ask for by `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
-/// Failing hosts that are remembered; beyond it some are tried as if they were well.
-const FAILING_HOSTS_MAX: usize = 10_000;
+/// Failing lanes that are remembered; beyond it some are tried as if they were well.
+const FAILING_LANES_MAX: usize = 10_000;
+/// How much of an answer is kept for the log of deliveries, in characters.
+const ANSWER_CHARS_MAX: usize = 200;
 
 /// What the loop works with.
 pub struct Webhooks<N> {
     /// Through what they are posted.
     pub http: HttpClient,
+    /// Makes keys for accounts that have none.
+    pub keys: KeyMaker,
     /// The time that is stored.
     pub now: N,
     /// Where they are owed.
@@ -64,13 +69,14 @@ pub struct Webhooks<N> {
     pub zone: Zone,
 }
 
-/// What is leased, host by host.
+/// What is leased, lane by lane.
 #[derive(Default)]
 struct Desk {
     lanes: HashMap<String, Lane>,
-    failing: HashSet<String>,
+    /// Of the lanes whose server did not take what it was told last.
+    circuits: HashMap<String, Circuit>,
     under_way: JoinSet<Done>,
-    hosts: HashMap<Id, String>,
+    lane_of: HashMap<Id, String>,
     waiting: usize,
     store_away: bool,
 }
@@ -86,9 +92,13 @@ struct Leased {
     until: Timestamp,
 }
 
-/// What a delivery says about its host.
+/// What a delivery says about its lane.
 struct Done {
-    accepted: bool,
+    at: Timestamp,
+    /// `None`, where nobody was asked.
+    reception: Option<Reception>,
+    /// How long the server asked to be left in peace.
+    asked: Option<Duration>,
     /// For the log: what was delivered and why it was not taken.
     story: String,
 }
@@ -97,6 +107,7 @@ struct Done {
 struct Posted {
     reception: Reception,
     status: Option<u16>,
+    answer: String,
     detail: String,
     retry_after: Option<Duration>,
     /// Under which name it is counted.
@@ -118,16 +129,16 @@ where
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = shared.wake.woken() => {}
-                Some(ended) = desk.under_way.join_next_with_id() => desk.end(ended),
+                Some(ended) = desk.under_way.join_next_with_id() => shared.end(&mut desk, ended),
                 () = sleep(pause) => {}
             }
             while let Some(ended) = desk.under_way.try_join_next_with_id() {
-                desk.end(ended);
+                shared.end(&mut desk, ended);
             }
         }
         // What waits in lanes is not begun any more; it is due again when its lease runs out.
         while let Some(ended) = desk.under_way.join_next_with_id().await {
-            desk.end(ended);
+            shared.end(&mut desk, ended);
         }
     }
 
@@ -139,7 +150,7 @@ where
         let until = now + LEASE_TIME;
         let due_at = async {
             if limit > 0 {
-                let owed = self.store.lease_webhooks(now, until, limit, PER_HOST_MAX).await?;
+                let owed = self.store.lease_webhooks(now, until, limit, PER_LANE_MAX).await?;
                 owed.into_iter().for_each(|owed| desk.take(Leased { owed, until }));
             }
             self.store.webhooks_due_at().await
@@ -163,11 +174,12 @@ where
 
     /// Begins deliveries in every lane that has room.
     fn begin(self: &Arc<Self>, desk: &mut Desk, now: Timestamp) {
-        let Desk { lanes, failing, under_way, hosts, waiting, .. } = desk;
-        for (host, lane) in lanes.iter_mut() {
-            let failing = failing.contains(host);
-            let room = if failing { PER_FAILING_HOST_MAX } else { PER_HOST_MAX };
-            while lane.under_way < room && under_way.len() < UNDER_WAY_MAX {
+        let Desk { lanes, circuits, under_way, lane_of, waiting, .. } = desk;
+        for (name, lane) in lanes.iter_mut() {
+            let circuit = circuits.get(name).copied().unwrap_or_default();
+            while lane.under_way < circuit.places(now, PER_LANE_MAX)
+                && under_way.len() < UNDER_WAY_MAX
+            {
                 let Some(leased) = lane.waiting.pop_front() else { break };
                 *waiting -= 1;
                 if leased.until.since(now) < LEASE_LEFT_MIN {
@@ -176,77 +188,162 @@ where
                 lane.under_way += 1;
                 let this = self.clone();
                 let task = under_way.spawn(async move { this.deliver(leased.owed).await });
-                hosts.insert(task.id(), host.clone());
+                lane_of.insert(task.id(), name.clone());
             }
         }
         lanes.retain(|_, lane| lane.under_way > 0 || !lane.waiting.is_empty());
         metrics::gauge!("outdial_webhooks_under_way").set(f64_of(under_way.len()));
     }
 
+    /// Notes that a delivery has ended. A lane is spoken of when it begins to fail, and when it
+    /// takes results again, not at each of the thousands that may be owed in it.
+    fn end(&self, desk: &mut Desk, ended: Result<(Id, Done), JoinError>) {
+        let (id, done) = match ended {
+            Ok((id, done)) => (id, Some(done)),
+            Err(error) => {
+                tracing::error!(%error, "a delivery broke off, it will be repeated");
+                (error.id(), None)
+            }
+        };
+        let Some(name) = desk.lane_of.remove(&id) else { return };
+        if let Some(lane) = desk.lanes.get_mut(&name) {
+            lane.under_way -= 1;
+        }
+        let Some(Done { at, reception: Some(reception), asked, story }) = done else { return };
+        let known = desk.circuits.get(&name).copied();
+        if known.is_none() && desk.circuits.len() >= FAILING_LANES_MAX {
+            return;
+        }
+        let mut circuit = known.unwrap_or_default();
+        circuit.note(at, reception, asked);
+        if circuit.is_well() {
+            if desk.circuits.remove(&name).is_some() {
+                self.store.limit_lane(&name, None);
+                tracing::info!(lane = name, "takes results again");
+            }
+            return;
+        }
+        if known.is_none() {
+            tracing::warn!(lane = name, "{story}; it is tried again");
+        }
+        let open_until = circuit.open_until(at);
+        if let Some(until) = open_until {
+            let wait_s = until.since(at).as_secs();
+            tracing::debug!(lane = name, wait_s, "is left in peace");
+            desk.give_back(&self.store, &name, at);
+        }
+        self.store.limit_lane(&name, Some((1, open_until)));
+        desk.circuits.insert(name, circuit);
+    }
+
     /// One delivery: post, judge, record.
     async fn deliver(&self, owed: Owed) -> Done {
-        let posted = self.post(&owed).await;
+        let began = (self.now)();
+        let nobody = Done { at: began, reception: None, asked: None, story: String::new() };
+        if owed.muted {
+            if let Err(error) = self.store.drop_webhook(owed.webhook, began).await {
+                tracing::warn!(webhook.id = %owed.webhook, %error, "webhook is not dropped");
+            }
+            return nobody;
+        }
+        let posted = match self.post(&owed).await {
+            Ok(posted) => posted,
+            Err(error) => {
+                // Its lease runs out, and then it is due again.
+                tracing::warn!(webhook.id = %owed.webhook, %error, "webhook cannot be signed");
+                return nobody;
+            }
+        };
         metrics::counter!("outdial_webhook_deliveries_total", "result" => posted.result)
             .increment(1);
         let at = (self.now)();
         let verdict = verdict(&owed, &posted, at);
-        let accepted = posted.reception == Reception::Taken;
-        let Posted { status, detail, .. } = posted;
-        let number = Masked(owed.contact.destination.dialed()).to_string();
-        let story =
-            format!("result of contact {} ({number}) was not taken: {detail}", owed.contact.id);
+        let Posted { reception, status, answer, detail, retry_after, .. } = posted;
+        let story = story(&owed, &detail);
         if matches!(verdict, DeliveryVerdict::GivenUp | DeliveryVerdict::Gone) {
             tracing::error!(
-                webhook.id = %owed.webhook, contact.id = %owed.contact.id,
-                "given up after {} deliveries: {story}", owed.deliveries + 1,
+                webhook.id = %owed.webhook, "given up after {} deliveries: {story}",
+                owed.deliveries + 1,
             );
-        } else if !accepted {
+        } else if reception != Reception::Taken {
             tracing::debug!(webhook.id = %owed.webhook, ?verdict, "{story}");
         }
-        self.record(&owed, at, accepted, status, &detail, verdict).await;
-        Done { accepted, story }
+        let accepted = reception == Reception::Taken;
+        let tried = Tried { at, accepted, status, latency: at.since(began), answer, detail };
+        self.record(&owed, tried, verdict).await;
+        Done { at, reception: Some(reception), asked: retry_after, story }
     }
 
-    async fn post(&self, owed: &Owed) -> Posted {
-        let Some(facade) = Facade::of(owed.dialect) else {
-            let detail = "it is in the words of a facade that this version does not know";
-            return Posted::failed("unknown_facade", detail.to_owned());
+    async fn post(&self, owed: &Owed) -> Result<Posted, StoreError> {
+        let body = match self.body(owed) {
+            Ok(body) => body,
+            Err(detail) => return Ok(Posted::failed("unknown_facade", detail.to_owned())),
         };
         let url = match Url::parse(&owed.url) {
             Ok(url) => url,
-            Err(error) => return Posted::failed("refused", format!("it is no URL: {error}")),
+            Err(error) => return Ok(Posted::failed("refused", format!("it is no URL: {error}"))),
         };
-        let body = facade.result(&owed.contact, &self.zone);
         let content_type = HeaderValue::from_static(body.content_type);
         let request = Request {
-            headers: identity(owed, (self.now)()),
+            headers: self.identity(owed, body.body.as_bytes()).await?,
             // The same for a server that is silent: it may be at work.
             timeout: Some(DELIVERY_TIME_MAX),
             ..Request::post(url, content_type, Bytes::from(body.body), Purpose::Webhook)
         };
-        match self.http.send(request).await {
-            Ok(answer) => Posted::answered(facade, &answer, (self.now)()),
+        Ok(match self.http.send(request).await {
+            Ok(answer) => Posted::answered(speaks(owed), &answer, (self.now)()),
             Err(error) => Posted::failed(error.name(), error.to_string()),
+        })
+    }
+
+    /// What is posted, the same at every delivery.
+    fn body(&self, owed: &Owed) -> Result<ResultBody, &'static str> {
+        if owed.endpoint.is_some() {
+            let fact = Fact {
+                topic: owed.topic,
+                at: owed.at,
+                attempt: owed.attempt,
+                detail: &owed.detail,
+                contact: owed.contact.as_ref(),
+            };
+            let body = callback::message(fact);
+            return Ok(ResultBody { content_type: "application/json", body });
         }
+        let facade = Facade::of(owed.dialect)
+            .ok_or("it is in the words of a facade that this version does not know")?;
+        let contact = owed.contact.as_ref().ok_or("it tells of nobody")?;
+        Ok(facade.result(contact, &self.zone))
+    }
+
+    /// By what a client knows who tells it, and a delivery that is repeated (Standard Webhooks
+    /// 1.0.0).
+    async fn identity(&self, owed: &Owed, body: &[u8]) -> Result<HeaderMap, StoreError> {
+        let now = (self.now)();
+        let keys = match owed.endpoint {
+            Some(_) => self.store.signing_keys(owed.account, owed.endpoint).await?,
+            None if speaks(owed).signs() => {
+                self.store.result_keys(now, owed.account, self.keys.make()).await?
+            }
+            None => Vec::new(),
+        };
+        let headers = signature::headers(&keys, owed.webhook, now, body);
+        let headers = headers.into_iter().filter_map(|(name, value)| {
+            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+        });
+        Ok(headers.collect())
     }
 
     /// Records a delivery, and tries on while the store is away: what is not recorded is delivered
     /// once more.
-    async fn record(
-        &self,
-        owed: &Owed,
-        at: Timestamp,
-        accepted: bool,
-        status: Option<u16>,
-        detail: &str,
-        verdict: DeliveryVerdict,
-    ) {
+    async fn record(&self, owed: &Owed, tried: Tried, verdict: DeliveryVerdict) {
         for _ in 0..RECORD_TRIES_MAX {
-            let recorded =
-                self.store.record_delivery(owed.webhook, at, accepted, status, detail, verdict);
+            let recorded = self.store.record_delivery(owed.webhook, tried.clone(), verdict);
             match recorded.await {
-                Ok(()) => return,
+                Ok(None) => return,
+                Ok(Some(why)) => return note_disabled(owed, why),
                 Err(StoreError::Unavailable(_)) => sleep(STORE_RETRY).await,
+                // Its attempt was undone meanwhile.
+                Err(StoreError::Unknown { .. }) => return,
                 Err(error) => {
                     tracing::warn!(webhook.id = %owed.webhook, %error, "delivery is not recorded");
                     return;
@@ -260,46 +357,29 @@ where
 impl Desk {
     fn take(&mut self, leased: Leased) {
         self.waiting += 1;
-        self.lanes.entry(host(&leased.owed.url)).or_default().waiting.push_back(leased);
+        self.lanes.entry(leased.owed.lane.clone()).or_default().waiting.push_back(leased);
     }
 
-    /// Notes that a delivery has ended. A host is spoken of when it begins to fail, and when it
-    /// takes results again, not at each of the thousands that may be owed to it.
-    fn end(&mut self, ended: Result<(Id, Done), JoinError>) {
-        let (id, done) = match ended {
-            Ok((id, done)) => (id, Some(done)),
-            Err(error) => {
-                tracing::error!(%error, "a delivery broke off, it will be repeated");
-                (error.id(), None)
-            }
-        };
-        let Some(host) = self.hosts.remove(&id) else { return };
-        if let Some(lane) = self.lanes.get_mut(&host) {
-            lane.under_way -= 1;
-        }
-        let Some(done) = done else { return };
-        if done.accepted {
-            if self.failing.remove(&host) {
-                tracing::info!(url.host = host, "takes results again");
-            }
-        } else if !self.failing.contains(&host) && self.failing.len() < FAILING_HOSTS_MAX {
-            tracing::warn!(url.host = host, "{}; it is tried again", done.story);
-            self.failing.insert(host);
-        }
+    /// Gives back what waits in a lane, for it waits long.
+    fn give_back(&mut self, store: &Store, name: &str, now: Timestamp) {
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        self.waiting -= lane.waiting.len();
+        let webhooks = lane.waiting.drain(..).map(|leased| leased.owed.webhook);
+        store.give_back_webhooks(now, name, webhooks);
     }
 }
 
 impl Posted {
     fn failed(result: &'static str, detail: String) -> Self {
-        let reception = Reception::Refused;
-        Self { reception, status: None, detail, retry_after: None, result }
+        let (reception, answer) = (Reception::Refused, String::new());
+        Self { reception, status: None, answer, detail, retry_after: None, result }
     }
 
     fn answered(facade: Facade, answer: &Answer, now: Timestamp) -> Self {
         let reception = facade.reception(answer.status, &answer.body);
-        let accepted = reception == Reception::Taken;
+        let taken = reception == Reception::Taken;
         let detail = match answer.status {
-            _ if accepted => String::new(),
+            _ if taken => String::new(),
             200..300 => "the answer does not say that the result was taken".to_owned(),
             300..400 => "the answer is a redirect, which is not followed".to_owned(),
             status => format!("the server answered {status}"),
@@ -308,16 +388,27 @@ impl Posted {
             429 | 502..=504 => retry_after(&answer.headers, now),
             _ => None,
         };
-        let result = if accepted { "accepted" } else { "not_taken" };
-        Self { reception, status: Some(answer.status), detail, retry_after, result }
+        let result = if taken { "accepted" } else { "not_taken" };
+        let (status, answer) = (Some(answer.status), beginning(&answer.body));
+        Self { reception, status, answer, detail, retry_after, result }
     }
+}
+
+/// In whose words a webhook is: endpoints are told in our own.
+fn speaks(owed: &Owed) -> Facade {
+    let of_contact = Facade::of(owed.dialect).filter(|_| owed.endpoint.is_none());
+    of_contact.unwrap_or(Facade::Native)
 }
 
 /// When to try again; later than by our own rule where the client asks for it.
 fn verdict(owed: &Owed, posted: &Posted, now: Timestamp) -> DeliveryVerdict {
     let delivery = owed.deliveries.saturating_add(1);
     let spread = spread(owed.webhook.0, delivery);
-    let schedule = Facade::of(owed.dialect).map_or(Schedule::Legacy, Facade::schedule);
+    if owed.topic == Topic::Test && posted.reception == Reception::Refused {
+        // Whoever tries a server out looks on.
+        return DeliveryVerdict::GivenUp;
+    }
+    let schedule = speaks(owed).schedule();
     match after_delivery(schedule, posted.reception, delivery, owed.owed_since, now, spread) {
         DeliveryVerdict::RetryAt(at) => {
             let asked = posted.retry_after.map_or(at, |wait| now + wait);
@@ -329,17 +420,33 @@ fn verdict(owed: &Owed, posted: &Posted, now: Timestamp) -> DeliveryVerdict {
     }
 }
 
-/// By what a client knows a repeated delivery (Standard Webhooks 1.0.0).
-fn identity(owed: &Owed, now: Timestamp) -> HeaderMap {
-    let id = format!("msg_{}", owed.webhook);
-    let timestamp = now.as_seconds().to_string();
-    let pairs = [("webhook-id", id), ("webhook-timestamp", timestamp)];
-    pairs
-        .into_iter()
-        .filter_map(|(name, value)| {
-            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
-        })
-        .collect()
+/// What was not taken, and why, for the log.
+fn story(owed: &Owed, detail: &str) -> String {
+    let topic = owed.topic.name();
+    match &owed.contact {
+        Some(contact) => {
+            let number = Masked(contact.destination.dialed()).to_string();
+            format!("{topic} of contact {} ({number}) was not taken: {detail}", contact.id)
+        }
+        None => format!("{topic} was not taken: {detail}"),
+    }
+}
+
+fn note_disabled(owed: &Owed, why: DisableReason) {
+    let endpoint = owed.endpoint.map(|endpoint| endpoint.0);
+    let reason = match why {
+        DisableReason::Client => "its client said so",
+        DisableReason::Failing => "it took nothing for five days",
+        DisableReason::Gone => "it answered 410",
+    };
+    tracing::warn!(endpoint.id = endpoint, account.id = %owed.account, "endpoint is disabled: {reason}");
+}
+
+/// The first characters of an answer, as people can read them.
+fn beginning(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * ANSWER_CHARS_MAX)]);
+    let readable = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    text.chars().take(ANSWER_CHARS_MAX).map(readable).collect()
 }
 
 /// How long the server asks to be left in peace, in seconds or until a date (RFC 9110 §10.2.3).
@@ -350,15 +457,6 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
         Err(_) => date::parse(text)?.since(now),
     };
     Some(wait.min(RETRY_AFTER_MAX))
-}
-
-/// The host and port of a URL; what is no URL is a lane of its own.
-fn host(url: &str) -> String {
-    let parsed = Url::parse(url).ok();
-    let host = parsed
-        .as_ref()
-        .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
-    host.unwrap_or_else(|| url.to_owned())
 }
 
 /// A number in `0.0..1.0` that differs between webhooks and their deliveries (the finisher of

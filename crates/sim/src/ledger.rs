@@ -2,6 +2,7 @@
 //!
 //! What is left out: accounts and keys, and how long anything takes.
 
+mod endpoints;
 mod outbox;
 
 use std::collections::BTreeMap;
@@ -13,11 +14,14 @@ use domain::cause::Cause;
 use domain::contact::{Contact, ContactRule, ContactState, NewContact};
 use domain::dial_queue::{Demand, Share};
 use domain::event::EventKind;
-use domain::ids::{AccountId, ApplicationId, AttemptId, CampaignId, ContactId, TrunkId, WebhookId};
+use domain::ids::{
+    AccountId, ApplicationId, AttemptId, CampaignId, ContactId, EndpointId, TrunkId, WebhookId,
+};
 use domain::outcome::Disposition;
 use domain::retry::Verdict;
 use domain::terms::Terms;
 use domain::time::Timestamp;
+use domain::webhook::{Endpoint, Topic};
 
 pub use outbox::Hook;
 
@@ -34,6 +38,8 @@ pub struct Ledger {
     pub attempts: BTreeMap<AttemptId, Attempt>,
     /// Webhooks by id, which are given from 1.
     pub webhooks: BTreeMap<WebhookId, Hook>,
+    /// Endpoints by id, which are given from 1.
+    pub endpoints: BTreeMap<EndpointId, Endpoint>,
     uploads: BTreeMap<i64, Upload>,
     served: BTreeMap<String, Timestamp>,
     numbers: Numbers,
@@ -75,6 +81,7 @@ struct Numbers {
     contact: i64,
     attempt: i64,
     webhook: i64,
+    endpoint: i64,
     upload: i64,
 }
 
@@ -336,6 +343,7 @@ impl Ledger {
             return false;
         };
         self.attempts.remove(&id);
+        self.owe_nothing_of(id);
         let tried = self.attempts.values().filter(|attempt| attempt.contact == contact);
         let last = tried.map(|attempt| attempt.started_at).max();
         let entry = self.entry(contact);
@@ -509,11 +517,7 @@ impl Ledger {
         let contact = &mut self.entry(id).contact;
         contact.state = ContactState::Done(disposition);
         contact.ended_at = Some(at);
-        if contact.result_url.is_some() {
-            self.numbers.webhook += 1;
-            let hook = Hook::new(id, at);
-            self.webhooks.insert(WebhookId(self.numbers.webhook), hook);
-        }
+        self.owe_end(id, Topic::of_end(disposition), at);
     }
 
     fn tell(
@@ -526,6 +530,7 @@ impl Ledger {
     ) {
         let event = (attempt, at, kind, detail.to_owned());
         self.entry(contact).events.push(event);
+        self.owe_fact(contact, attempt, at, kind);
     }
 
     fn ready(&self, now: Timestamp, campaign: CampaignId) -> Vec<ContactId> {

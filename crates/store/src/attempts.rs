@@ -12,7 +12,7 @@ use crate::contacts::{Held, end_waiting, held, move_on, tell};
 use crate::inbox::Manner;
 use crate::tx::{Standing, Tx};
 use crate::value::{attempt_columns, contact_columns, cut, queries, values};
-use crate::{Cancel, Finished, Reader, Store, StoreError, uploads};
+use crate::{Cancel, Finished, Reader, Store, StoreError, uploads, webhooks};
 
 queries! {
     ASK_CANCEL = "UPDATE contacts SET cancel_asked = 1 WHERE id = $1";
@@ -227,6 +227,7 @@ fn release(tx: &mut Tx<'_>, now: Timestamp, id: AttemptId) -> Result<bool, Store
     };
     let Held { mut contact, cancel_asked, .. } = holder(tx, &attempt)?;
     tx.run(FORGET_EVENTS, values![contact.id, id])?;
+    webhooks::undo(tx, id)?;
     tx.run(FORGET, values![id])?;
     contact.attempts -= 1;
     contact.last_attempt_at = tx.the(LAST_STARTED, values![contact.id], |row| row.maybe_time())?;

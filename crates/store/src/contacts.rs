@@ -254,7 +254,7 @@ pub(crate) fn end_waiting(
     move_on(tx, from, &contact, false)
 }
 
-/// Writes down a fact about a contact.
+/// Writes down a fact about a contact, and owes it to the endpoints that asked for such.
 pub(crate) fn tell(
     tx: &mut Tx<'_>,
     contact: ContactId,
@@ -265,7 +265,8 @@ pub(crate) fn tell(
 ) -> Result<(), StoreError> {
     let id = tx.numbers(Number::Event, 1)?;
     let values = values![contact, id, attempt, at, kind.name(), cut(detail)];
-    tx.put(TELL, values)
+    tx.put(TELL, values)?;
+    webhooks::owe_fact(tx, contact, attempt, at, kind, detail)
 }
 
 fn add(

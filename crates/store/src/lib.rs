@@ -13,6 +13,8 @@ mod attempts;
 mod campaigns;
 mod contacts;
 mod dial_queue;
+mod endpoints;
+mod idempotency;
 mod imports;
 mod uploads;
 mod webhooks;
@@ -32,6 +34,10 @@ mod writer;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub use endpoints::{
+    ENDPOINTS_MAX, EndpointChange, LoggedDelivery, NewEndpoint, Replay, Replayed, Rotation,
+};
+pub use idempotency::{Answer, AnswerId, Met, Once};
 pub use reader::Reader;
 pub use store::Store;
 pub use types::*;

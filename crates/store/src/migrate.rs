@@ -41,6 +41,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(1, "first", "0001_first.sql"),
     migration!(2, "terms", "0002_terms.sql"),
     migration!(3, "imports", "0003_imports.sql"),
+    migration!(4, "hooks", "0004_hooks.sql"),
 ];
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.

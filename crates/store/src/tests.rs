@@ -12,7 +12,7 @@ use domain::time::Timestamp;
 use crate::driver::Writer;
 use crate::{
     Store, StoreConfig, StoreError, accounts, attempts, campaigns, contacts, dial_queue, dialect,
-    imports, migrate, reader, store, tx, uploads, webhooks, writer,
+    endpoints, idempotency, imports, migrate, reader, store, tx, uploads, webhooks, writer,
 };
 
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
@@ -26,6 +26,8 @@ fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
         ("campaigns", campaigns::QUERIES),
         ("contacts", contacts::QUERIES),
         ("dial_queue", dial_queue::QUERIES),
+        ("endpoints", endpoints::QUERIES),
+        ("idempotency", idempotency::QUERIES),
         ("imports", imports::QUERIES),
         ("migrate", migrate::QUERIES),
         ("reader", reader::QUERIES),
@@ -75,7 +77,7 @@ fn every_query_fits_the_schema_of_sqlite() {
 }
 
 /// Queries that must find their rows in this order by this index, whatever the tables hold.
-const PLANS: [(&str, &str, &str); 13] = [
+const PLANS: [(&str, &str, &str); 18] = [
     ("attempts", "WAITING", "contacts_campaign"),
     ("contacts", "LIST", "contacts_account"),
     ("contacts", "LIST_CAMPAIGN", "contacts_campaign"),
@@ -88,7 +90,12 @@ const PLANS: [(&str, &str, &str); 13] = [
     ("dial_queue", "NEXT_PARKED", "contacts_parked"),
     ("dial_queue", "PROMOTE_DUE", "contacts_parked"),
     ("dial_queue", "READY", "contacts_ready"),
-    ("webhooks", "DUE_OF_HOST", "webhooks_due"),
+    ("endpoints", "DELIVERIES", "deliveries_endpoint"),
+    ("endpoints", "OVER", "webhooks_endpoint"),
+    ("idempotency", "FORGET_OLD", "idempotency_keys_age"),
+    ("idempotency", "FORGET_OLD_PARTS", "answer_parts_age"),
+    ("webhooks", "DUE_OF_LANE", "webhooks_due"),
+    ("webhooks", "UNDONE", "webhooks_attempt"),
 ];
 
 #[test]

@@ -18,6 +18,7 @@ queries! {
         expired = expired + $6, canceled = canceled + $7 WHERE campaign = $8";
     ADD_COUNTER = "INSERT INTO counters (name, value) VALUES ($1, $2) \
         ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
+    LISTENER = "SELECT id FROM endpoints WHERE state = 'enabled' LIMIT 1";
     READ_APPLICATION = "SELECT id, account, source, script, parameters, dialect \
         FROM applications WHERE id = $1";
     SET_COUNTER = "UPDATE counters SET value = $1 WHERE name = $2";
@@ -53,6 +54,8 @@ pub(crate) struct Memory {
     pub numbers: Numbers,
     /// The applications it has read.
     pub applications: Applications,
+    /// Whether any endpoint wants to be told of anything, once a transaction looked that up.
+    pub listen: Option<bool>,
 }
 
 /// Kinds of things that take their ids from counters.
@@ -189,6 +192,21 @@ impl<'w> Tx<'w> {
             }
         }
         Ok(())
+    }
+
+    /// Whether any endpoint of any account wants to be told of anything: mostly none.
+    pub(crate) fn endpoints_listen(&mut self) -> Result<bool, StoreError> {
+        if let Some(listen) = self.memory.listen {
+            return Ok(listen);
+        }
+        let listen = self.one(LISTENER, &[], |_| Ok(()))?.is_some();
+        self.memory.listen = Some(listen);
+        Ok(listen)
+    }
+
+    /// An endpoint may listen from now on that did not before.
+    pub(crate) const fn endpoints_changed(&mut self) {
+        self.memory.listen = None;
     }
 
     /// Leaves work for the writer's idle moments.

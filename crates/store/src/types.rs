@@ -10,10 +10,11 @@ use domain::application::{Application, Dialect};
 use domain::attempt::Attempt;
 use domain::campaign::{Campaign, CampaignCounts};
 use domain::contact::{Contact, ContactState};
-use domain::ids::{AttemptId, CampaignId, ContactId, DeliveryId, WebhookId};
+use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, DeliveryId, EndpointId, WebhookId};
 use domain::outcome::Outcome;
 use domain::retry::Verdict;
 use domain::time::Timestamp;
+use domain::webhook::Topic;
 
 use crate::postgres::Target;
 
@@ -211,16 +212,49 @@ pub enum Cancel {
 pub struct Owed {
     /// Its id, the same at every delivery.
     pub webhook: WebhookId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The endpoint that is told; `None`: the result URL of its contact.
+    pub endpoint: Option<EndpointId>,
     /// Where it goes.
     pub url: String,
-    /// In whose words.
+    /// With what it takes turns.
+    pub lane: String,
+    /// In whose words, if it goes to a result URL.
     pub dialect: Dialect,
-    /// Deliveries made before this one.
+    /// What it tells of.
+    pub topic: Topic,
+    /// The attempt that it concerns.
+    pub attempt: Option<AttemptId>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The detail of its topic.
+    pub detail: String,
+    /// Deliveries made before this one, since it is owed.
     pub deliveries: u32,
     /// Since when it is owed.
     pub owed_since: Timestamp,
-    /// The contact that ended.
-    pub contact: Contact,
+    /// Its endpoint is disabled or deleted: it is to be dropped.
+    pub muted: bool,
+    /// Whom it tells of; nobody, where an endpoint is tried out.
+    pub contact: Option<Contact>,
+}
+
+/// What came of one try at delivering a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// When.
+    pub at: Timestamp,
+    /// Whether the client took it.
+    pub accepted: bool,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// How long it took.
+    pub latency: Duration,
+    /// The first characters of the answer, for people.
+    pub answer: String,
+    /// What else there is to say, for people.
+    pub detail: String,
 }
 
 /// Whether a webhook's client has it.

@@ -11,8 +11,8 @@ use domain::cause::Cause;
 use domain::contact::{Contact, ContactState};
 use domain::event::{Event, EventKind};
 use domain::ids::{
-    AccountId, ApplicationId, AttemptId, CampaignId, ContactId, DeliveryId, EventId, TrunkId,
-    WebhookId,
+    AccountId, ApplicationId, AttemptId, CampaignId, ContactId, DeliveryId, EndpointId, EventId,
+    TrunkId, WebhookId,
 };
 use domain::outcome::Outcome;
 use domain::retry::RetryRule;
@@ -84,6 +84,7 @@ id_values!(
     AttemptId,
     CampaignId,
     ContactId,
+    EndpointId,
     TrunkId,
     UploadId,
     WebhookId

@@ -237,6 +237,7 @@ impl Desk {
     fn try_together(&mut self, group: &mut [Op]) -> Result<Vec<Option<StoreError>>, StoreError> {
         let surest = group.iter().map(|op| op.manner.surety).max();
         self.writer.begin(surest.unwrap_or(Surety::Process))?;
+        self.memory.listen = None;
         if let [op] = group {
             return self.alone(op).map(|failure| vec![failure]);
         }
@@ -318,6 +319,7 @@ impl Desk {
     ) -> Result<T, StoreError> {
         let numbers = self.memory.numbers;
         self.writer.begin(surety)?;
+        self.memory.listen = None;
         let mut tx = Tx::new(self.writer.sql()?, self.epoch, &mut self.memory);
         let worked = work(&mut tx).map(|result| (result, tx.into_done()));
         let committed = worked.and_then(|(result, done)| self.commit(done).map(|()| result));

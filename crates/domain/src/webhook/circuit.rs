@@ -31,6 +31,10 @@ impl Circuit {
             *self = Self::default();
             return;
         }
+        if asked.is_none() && self.open_until(now).is_some() {
+            // Begun before it was left in peace: that says nothing new.
+            return;
+        }
         self.refusals = self.refusals.saturating_add(1);
         let doubled = self.refusals.checked_sub(REFUSALS_MAX).map(|more| {
             let times = 2_u32.saturating_pow(more);
@@ -72,12 +76,14 @@ mod tests {
         Timestamp::from_seconds(seconds)
     }
 
-    fn refused(times: u32) -> Circuit {
-        let mut circuit = Circuit::default();
+    /// A circuit after so many refusals in a row, and the moment of the last one.
+    fn refused(times: u32) -> (Circuit, Timestamp) {
+        let (mut circuit, mut now) = (Circuit::default(), at(0));
         for _ in 0..times {
-            circuit.note(at(0), Reception::Refused, None);
+            now = circuit.open_until(now).unwrap_or(now);
+            circuit.note(now, Reception::Refused, None);
         }
-        circuit
+        (circuit, now)
     }
 
     #[test]
@@ -87,21 +93,31 @@ mod tests {
 
     #[test]
     fn server_that_fails_has_one_place_until_it_takes_something() {
-        let mut circuit = refused(1);
-        assert_eq!(circuit.places(at(0), 8), 1);
+        let (mut circuit, now) = refused(1);
+        assert_eq!(circuit.places(now, 8), 1);
         circuit.note(at(1), Reception::Taken, None);
         assert_eq!(circuit.places(at(1), 8), 8);
     }
 
     #[test]
     fn server_that_fails_again_and_again_is_left_in_peace_longer_and_longer() {
-        let seconds = |times| refused(times).open_until(at(0)).map(Timestamp::as_seconds);
-        assert_eq!(
-            [4, 5, 6, 7, 9, 10, 99].map(seconds),
-            [None, Some(30), Some(60), Some(120), Some(480), Some(600), Some(600)]
-        );
-        assert_eq!(refused(5).places(at(29), 8), 0);
-        assert_eq!(refused(5).places(at(30), 8), 1);
+        let seconds = |times| {
+            let (circuit, now) = refused(times);
+            circuit.open_until(now).map(|until| until.since(now).as_secs())
+        };
+        let expected = [None, Some(30), Some(60), Some(120), Some(480), Some(600), Some(600)];
+        assert_eq!([4, 5, 6, 7, 9, 10, 99].map(seconds), expected);
+        let (circuit, _) = refused(5);
+        assert_eq!(circuit.places(at(29), 8), 0);
+        assert_eq!(circuit.places(at(30), 8), 1);
+    }
+
+    #[test]
+    fn deliveries_that_were_under_way_when_it_began_to_fail_do_not_count_twice() {
+        let (mut circuit, now) = refused(5);
+        let before = circuit;
+        circuit.note(now, Reception::Refused, None);
+        assert_eq!(circuit, before);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod attempts;
 mod contacts;
 mod dial_queue;
 mod driver;
+mod endpoints;
 mod histories;
 mod kill;
 mod server;

@@ -3,11 +3,11 @@
 use domain::ids::{ContactId, WebhookId};
 use domain::time::Timestamp;
 use domain::webhook::DeliveryVerdict;
-use store::{Owed, StoreError, WebhookState};
+use store::{Owed, StoreError, Tried, WebhookState};
 
 use crate::support::{Home, at, contacts, rule};
 
-const PER_HOST_MAX: u32 = 2;
+const PER_LANE_MAX: u32 = 2;
 
 /// Owes the end of `many` contacts to a host, at `now`.
 async fn owe(home: &Home, now: Timestamp, host: &str, many: usize) -> Vec<ContactId> {
@@ -22,16 +22,25 @@ async fn owe(home: &Home, now: Timestamp, host: &str, many: usize) -> Vec<Contac
 
 /// Leases up to `limit` until 30 seconds later.
 async fn lease(home: &Home, seconds: i64, limit: u32) -> Vec<Owed> {
-    let leased = home.store.lease_webhooks(at(seconds), at(seconds + 30), limit, PER_HOST_MAX);
+    let leased = home.store.lease_webhooks(at(seconds), at(seconds + 30), limit, PER_LANE_MAX);
     leased.await.unwrap()
 }
 
 async fn record(home: &Home, owed: &Owed, seconds: i64, verdict: DeliveryVerdict) {
     let accepted = verdict == DeliveryVerdict::Delivered;
-    let status = if accepted { Some(200) } else { None };
-    let recorded =
-        home.store.record_delivery(owed.webhook, at(seconds), accepted, status, "why", verdict);
-    recorded.await.unwrap();
+    let tried = tried(at(seconds), accepted);
+    home.store.record_delivery(owed.webhook, tried, verdict).await.unwrap();
+}
+
+fn tried(at: Timestamp, accepted: bool) -> Tried {
+    Tried {
+        at,
+        accepted,
+        status: accepted.then_some(200),
+        latency: std::time::Duration::from_millis(3),
+        answer: String::new(),
+        detail: "why".into(),
+    }
 }
 
 fn hosts(owed: &[Owed]) -> String {
@@ -173,7 +182,7 @@ async fn contact_without_a_result_url_owes_nothing() {
 async fn delivery_of_an_unknown_webhook_is_refused() {
     let home = Home::new().await;
     let verdict = DeliveryVerdict::Delivered;
-    let recorded = home.store.record_delivery(WebhookId(9), at(1), true, None, "", verdict).await;
+    let recorded = home.store.record_delivery(WebhookId(9), tried(at(1), true), verdict).await;
     assert!(matches!(recorded, Err(StoreError::Unknown { what: "webhook", id: 9 })));
 }
 

@@ -1,0 +1,193 @@
+//! Answers kept for requests that carried a key: the same request, sent again, is done once.
+//!
+//! A key and the answer to its request are written in the transaction that does what was asked for:
+//! a crash leaves both or neither.
+
+use domain::ids::AccountId;
+use domain::time::Timestamp;
+
+use crate::driver::Row;
+use crate::inbox::Manner;
+use crate::tx::Tx;
+use crate::value::{queries, values};
+use crate::{Reader, Store, StoreError};
+
+queries! {
+    // Where another server claims it at this moment, this waits for what becomes of that.
+    CLAIM = "INSERT INTO idempotency_keys (account, name, fingerprint, created_at, status, \
+        content_type, body) VALUES ($1, $2, $3, $4, 0, '', '') \
+        ON CONFLICT (account, name) DO NOTHING";
+    FIND = "SELECT fingerprint, status, content_type, location, body, answer \
+        FROM idempotency_keys WHERE account = $1 AND name = $2";
+    FORGET = "DELETE FROM idempotency_keys WHERE account = $1 AND name = $2";
+    FORGET_OLD = "DELETE FROM idempotency_keys WHERE (account, name) IN \
+        (SELECT account, name FROM idempotency_keys WHERE created_at < $1 \
+         ORDER BY created_at LIMIT $2)";
+    FORGET_OLD_PARTS = "DELETE FROM answer_parts WHERE (answer, part) IN \
+        (SELECT answer, part FROM answer_parts WHERE created_at < $1 \
+         ORDER BY created_at LIMIT $2)";
+    KEEP = "UPDATE idempotency_keys SET status = $1, content_type = $2, location = $3, body = $4, \
+        answer = $5 WHERE account = $6 AND name = $7";
+    KEEP_PART = "INSERT INTO answer_parts (answer, part, created_at, body) \
+        VALUES ($1, $2, $3, $4)";
+    PART = "SELECT body FROM answer_parts WHERE answer = $1 AND part = $2";
+}
+
+/// Under which name long answers are numbered.
+const ANSWERS: &str = "answer_ids";
+
+/// A request that is to be done once, whatever it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Who asks.
+    pub account: AccountId,
+    /// The client's own name for the request.
+    pub key: String,
+    /// A hash of all that makes the request what it is.
+    pub fingerprint: [u8; 32],
+}
+
+/// An answer, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its media type.
+    pub content_type: String,
+    /// Address of what was created.
+    pub location: Option<String>,
+    /// Its body; empty where it is in parts.
+    pub body: String,
+    /// Under which number the parts of a long body are kept.
+    pub parts: Option<AnswerId>,
+}
+
+/// Number of an answer that is kept in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerId(pub i64);
+
+/// What became of a request that carried a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Met<T> {
+    /// It was done.
+    Done(T),
+    /// Another request carried this key before.
+    KeyReused,
+    /// It was done before; this is what was answered.
+    Repeated(Answer),
+}
+
+impl Store {
+    /// A number under which the parts of a long answer are kept.
+    pub async fn next_answer(&self) -> Result<AnswerId, StoreError> {
+        self.write_with(Manner::PREPARED, 1, |tx| tx.next(ANSWERS).map(AnswerId)).await
+    }
+
+    /// Keeps a part of an answer, from 0; it counts once a key names its answer.
+    pub async fn keep_answer_part(
+        &self,
+        now: Timestamp,
+        answer: AnswerId,
+        part: u32,
+        body: String,
+    ) -> Result<(), StoreError> {
+        self.write_with(Manner::PREPARED, 20, move |tx| {
+            tx.put(KEEP_PART, values![answer.0, part, now, body.as_str()])
+        })
+        .await
+    }
+
+    /// Forgets up to `limit` keys and as many parts of answers that were kept before `before`; how
+    /// many there were.
+    pub async fn purge_answers(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        self.write_with(Manner::PREPARED, limit as usize, move |tx| {
+            let keys = tx.run(FORGET_OLD, values![before, limit])?;
+            let parts = tx.run(FORGET_OLD_PARTS, values![before, limit])?;
+            Ok(u32::try_from(keys + parts).unwrap_or(u32::MAX))
+        })
+        .await
+    }
+}
+
+impl Reader {
+    /// What was answered to this request, or that its key belongs to another; `None` where the key
+    /// is new.
+    pub async fn answer(&self, once: Once) -> Result<Option<Met<()>>, StoreError> {
+        self.look(move |sql| {
+            let values = values![once.account, once.key.as_str()];
+            let kept = sql.one(FIND, values, kept)?;
+            Ok(kept.map(|kept| kept.met(&once.fingerprint)))
+        })
+        .await
+    }
+
+    /// A part of a long answer; `None` after the last one.
+    pub async fn answer_part(
+        &self,
+        answer: AnswerId,
+        part: u32,
+    ) -> Result<Option<String>, StoreError> {
+        self.look(move |sql| sql.one(PART, values![answer.0, part], |row| row.text())).await
+    }
+}
+
+/// Does what a request asks for, unless its key says that it was done; `work` says what came of it
+/// and, where something was done, what is answered.
+///
+/// A request of which nothing was done leaves its key free.
+pub(crate) fn once<T>(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    once: Option<&Once>,
+    work: impl FnOnce(&mut Tx<'_>) -> Result<(T, Option<Answer>), StoreError>,
+) -> Result<Met<T>, StoreError> {
+    let Some(Once { account, key, fingerprint }) = once else {
+        return work(tx).map(|(done, _)| Met::Done(done));
+    };
+    let (account, key) = (*account, key.as_str());
+    if tx.run(CLAIM, values![account, key, fingerprint, now])? == 0 {
+        let kept = tx.the(FIND, values![account, key], kept)?;
+        return Ok(kept.met(fingerprint));
+    }
+    let (done, answer) = work(tx)?;
+    let Some(answer) = answer else {
+        tx.run(FORGET, values![account, key])?;
+        return Ok(Met::Done(done));
+    };
+    let values = values![
+        u32::from(answer.status),
+        answer.content_type.as_str(),
+        answer.location.as_deref(),
+        answer.body.as_str(),
+        answer.parts.map(|parts| parts.0),
+        account,
+        key,
+    ];
+    tx.run(KEEP, values)?;
+    Ok(Met::Done(done))
+}
+
+/// A key's row.
+struct Kept {
+    fingerprint: [u8; 32],
+    answer: Answer,
+}
+
+impl Kept {
+    fn met<T>(self, fingerprint: &[u8; 32]) -> Met<T> {
+        if self.fingerprint == *fingerprint { Met::Repeated(self.answer) } else { Met::KeyReused }
+    }
+}
+
+fn kept(row: &mut Row<'_>) -> Result<Kept, StoreError> {
+    Ok(Kept {
+        fingerprint: row.bytes32()?,
+        answer: Answer {
+            status: row.number()?,
+            content_type: row.text()?,
+            location: row.maybe_text()?,
+            body: row.text()?,
+            parts: row.maybe_int()?.map(AnswerId),
+        },
+    })
+}
