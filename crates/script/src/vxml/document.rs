@@ -11,6 +11,7 @@ use url::Url;
 use super::fault::Fault;
 use super::grammar::{Grammar, Mode};
 use super::place::Place;
+use crate::srgs::Draft;
 use crate::step::TransferKind;
 
 /// A whole document.
@@ -287,7 +288,11 @@ pub(crate) struct GrammarRef {
 impl GrammarRef {
     /// Whether it is known to be one of keys.
     pub(crate) fn is_dtmf(&self) -> bool {
-        matches!(&self.source, GrammarSource::Inline(grammar) if grammar.mode == Mode::Dtmf)
+        match &self.source {
+            GrammarSource::Draft(draft) => draft.mode() == Mode::Dtmf,
+            GrammarSource::Inline(grammar) => grammar.mode() == Mode::Dtmf,
+            GrammarSource::At(_) | GrammarSource::Refused(_) => false,
+        }
     }
 }
 
@@ -295,6 +300,8 @@ impl GrammarRef {
 pub(crate) enum GrammarSource {
     /// Elsewhere; a fragment names the rule.
     At(Given),
+    /// Here, but it refers to other documents: linked when they have been fetched.
+    Draft(Arc<Draft>),
     /// Here, or built in: compiled when the document was read.
     Inline(Arc<Grammar>),
     /// Not to be had: what to throw when it is to be active.

@@ -6,8 +6,7 @@
 //! statements, [`form`](super::form) selects and fills, [`listen`](super::listen) takes keys,
 //! [`load`](super::load) gets pages, [`throw`](super::throw) finds handlers.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use domain::time::Timestamp;
 use zeroize::Zeroizing;
@@ -15,7 +14,7 @@ use zeroize::Zeroizing;
 use super::fault::Fault;
 use super::fetching::Fetching;
 use super::form::{Activation, Visit};
-use super::grammar::Grammar;
+use super::grammar::Shelf;
 use super::limits::{Limits, Usage};
 use super::listen::Listening;
 use super::load::Pages;
@@ -50,8 +49,8 @@ pub struct Vxml {
     pub(super) prompts: PromptQueue,
     /// Keys pressed while nobody listened.
     pub(super) ahead: Zeroizing<String>,
-    /// Fetched grammars by address.
-    pub(super) grammars: HashMap<String, Arc<Grammar>>,
+    /// Fetched grammars.
+    pub(super) grammars: Shelf,
     pub(super) hang_up: HangUp,
     /// The values to end with, once the script has asked to exit.
     pub(super) exit: Option<BTreeMap<String, String>>,
@@ -131,7 +130,7 @@ impl Vxml {
             activation: None,
             prompts: PromptQueue::default(),
             ahead: Zeroizing::new(String::new()),
-            grammars: HashMap::new(),
+            grammars: Shelf::default(),
             hang_up: HangUp::No,
             exit: None,
             frames: Vec::new(),
@@ -160,10 +159,9 @@ impl Vxml {
             (Phase::Fetching(..) | Phase::Draining(..), Input::Key(key)) => self.type_ahead(key),
             (_, Input::Expired(timer)) => self.expired(timer),
             (Phase::Fetching(..), Input::HungUp) => self.fetch_hung_up(),
-            (
-                Phase::Fetching(..),
-                Input::PlayEnded { play } | Input::PlayFailed { play, .. },
-            ) => self.fetch_play_ended(play),
+            (Phase::Fetching(..), Input::PlayEnded { play } | Input::PlayFailed { play, .. }) => {
+                self.fetch_play_ended(play)
+            }
             (Phase::Listening(_), Input::Key(key)) => self.key(key),
             (Phase::Listening(_), Input::PlayEnded { play }) => self.play_ended(play),
             (Phase::Listening(_), Input::PlayFailed { play, error }) => {

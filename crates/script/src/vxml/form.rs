@@ -11,9 +11,9 @@ use super::document::{
 use super::event::{Counters, Event};
 use super::fault::Fault;
 use super::fia::{HangUp, Task, Vxml};
-use super::grammar::{self, Grammar};
+use super::grammar::{self, Grammar, Shelved};
 use super::listen::Active;
-use super::load::Loading;
+use super::load::{Loading, unfit_fault};
 use super::place::Place;
 use super::prompt::{resolve, tapered};
 use super::run::{Purpose, Running};
@@ -297,32 +297,36 @@ impl Vxml {
 
     /// The compiled grammar; `None` where a fetch was begun.
     fn ready_grammar(&mut self, wanted: &GrammarRef) -> Result<Option<Arc<Grammar>>, Fault> {
-        let given = match &wanted.source {
+        // An expression is evaluated when its fetch begins and not again when it ends.
+        let fetched = self.pages.fetched_grammar.take();
+        let (address, shelved) = match &wanted.source {
             GrammarSource::Inline(grammar) => return Ok(Some(Arc::clone(grammar))),
             GrammarSource::Refused(fault) => return Err(fault.clone()),
-            GrammarSource::At(given) => given,
+            GrammarSource::Draft(draft) => {
+                let shelved = self.grammars.of(draft, &wanted.place, &self.limits);
+                (String::new(), shelved)
+            }
+            GrammarSource::At(given) => {
+                let address = fetched.map_or_else(|| self.given(given), Ok)?;
+                if let Some(built) = grammar::builtin_at(&address) {
+                    return built.map(|grammar| Some(Arc::new(grammar)));
+                }
+                let base = wanted.base.clone().or_else(|| self.pages.base());
+                let url = resolve(base.as_ref(), &address)?;
+                (address, self.grammars.at(&url, &self.limits))
+            }
         };
-        // An expression is evaluated when its fetch begins and not again when it ends.
-        let address = match self.pages.fetched_grammar.take() {
-            Some(address) => address,
-            None => self.given(given)?,
-        };
-        if let Some(kind) = address.strip_prefix("builtin:dtmf/") {
-            return grammar::builtin(kind).map(|grammar| Some(Arc::new(grammar)));
+        match shelved.map_err(unfit_fault)? {
+            Shelved::Ready(grammar) => Ok(Some(grammar)),
+            Shelved::Needs(url) => {
+                self.usage.resource(&self.limits)?;
+                let rule = self.properties().fetch("grammar", &wanted.fetch)?;
+                let place = wanted.place.clone();
+                let then = Loading::Grammar { url: url.clone(), address, place };
+                self.request(url, Method::Get, &rule, then)?;
+                Ok(None)
+            }
         }
-        if address.starts_with("builtin:") {
-            return Ok(Some(Arc::new(Grammar::voice())));
-        }
-        let base = wanted.base.clone().or_else(|| self.pages.base());
-        let url = resolve(base.as_ref(), &address)?;
-        if let Some(grammar) = self.grammars.get(url.as_str()) {
-            return Ok(Some(Arc::clone(grammar)));
-        }
-        self.usage.resource(&self.limits)?;
-        let rule = self.properties().fetch("grammar", &wanted.fetch)?;
-        let then = Loading::Grammar { url: url.clone(), address, place: wanted.place.clone() };
-        self.request(url, Method::Get, &rule, then)?;
-        Ok(None)
     }
 
     /// Every grammar in force at the item at hand, in order of precedence (§3.1.4).

@@ -10,7 +10,7 @@ use super::event::Counters;
 use super::fault::{BAD_FETCH, Fault};
 use super::fia::{HangUp, Task, Vxml};
 use super::form::Visit;
-use super::grammar::{self, Trouble};
+use super::grammar::Unfit;
 use super::place::{Mistake, Place};
 use super::prompt::resolve;
 use super::property::Properties;
@@ -224,11 +224,7 @@ impl Vxml {
     // Fetching.
 
     /// What was awaited is here, or is not to be had.
-    pub(super) fn take_fetched(
-        &mut self,
-        result: Result<Fetched, FetchError>,
-        loading: Loading,
-    ) {
+    pub(super) fn take_fetched(&mut self, result: Result<Fetched, FetchError>, loading: Loading) {
         let taken = match (result, loading) {
             (Ok(page), Loading::Data { level, name, place }) => {
                 let came = self.data_came(&page, level, name.as_deref());
@@ -413,33 +409,20 @@ impl Vxml {
     }
 
     fn grammar_came(&mut self, page: &Fetched, url: &Url, address: String) -> Result<(), Fault> {
-        if !grammar::is_srgs_xml(&page.content_type) && !looks_like_xml(&page.text) {
-            let message = format!(
-                "the grammar {url} is {}; application/srgs+xml is understood",
-                page.content_type
-            );
-            return Err(Fault::unsupported("format", message));
-        }
-        let name: Arc<str> = page.url.as_str().into();
-        let compiled = grammar::compile_text(&page.text, &name, url.fragment(), &self.limits);
-        let compiled = compiled.map_err(|trouble| match trouble {
-            Trouble::Fault(fault) => fault,
-            Trouble::Mistakes(mistakes) => mistakes_fault(&name, &mistakes),
-        })?;
-        let states = self.grammars.values().map(|grammar| grammar.states()).sum::<usize>();
-        if states + compiled.states() > self.limits.grammar_states_max {
-            return Err(Fault::bad_fetch("the grammars of the page are too large together"));
-        }
-        self.grammars.insert(url.as_str().to_owned(), Arc::new(compiled));
+        let came = self.grammars.add(url, &page.url, &page.content_type, &page.text, &self.limits);
+        came.map_err(unfit_fault)?;
         self.pages.fetched_grammar = Some(address);
         self.task = Task::Collect;
         Ok(())
     }
 }
 
-/// Servers call grammars text/plain or worse; what begins as XML is judged as XML.
-fn looks_like_xml(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
+/// Why a grammar cannot be had, as the event of it.
+pub(super) fn unfit_fault(unfit: Unfit) -> Fault {
+    match unfit {
+        Unfit::Fault(fault) => fault,
+        Unfit::Mistakes(name, mistakes) => mistakes_fault(&name, &mistakes),
+    }
 }
 
 /// How fields are sent: a GET has them in its address.

@@ -68,6 +68,11 @@ impl<'t> Rows<'t> {
         Self { name: Arc::clone(name), text, starts: starts.collect() }
     }
 
+    /// The text from a byte offset on.
+    pub(crate) fn text_from(&self, offset: usize) -> &'t str {
+        self.text.get(offset..).unwrap_or_default()
+    }
+
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name
     }

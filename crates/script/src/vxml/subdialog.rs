@@ -1,13 +1,10 @@
 //! Subdialogs: another context, values into it and out of it (VoiceXML 2.0 §2.3.4, §5.3.10).
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use super::document::{Given, Param, Subdialog, Throw};
 use super::fault::Fault;
 use super::fia::Vxml;
 use super::form::Visit;
-use super::grammar::Grammar;
+use super::grammar::Shelf;
 use super::load::{Move, Pages, Way};
 use super::place::Place;
 use super::prompt::resolve;
@@ -19,7 +16,7 @@ use super::value::Value;
 pub(super) struct Frame {
     pages: Pages,
     visit: Option<Visit>,
-    grammars: HashMap<String, Arc<Grammar>>,
+    grammars: Shelf,
 }
 
 impl Vxml {

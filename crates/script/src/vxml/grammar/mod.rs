@@ -2,6 +2,7 @@
 
 mod phrase;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use roxmltree::Node;
@@ -9,12 +10,11 @@ use url::Url;
 
 use super::fault::Fault;
 use super::limits::Limits;
-use super::place::{Mistake, Rows};
+use super::place::{Mistake, Place, Rows};
 use super::value::Value;
 use crate::srgs::{self, Draft, Excess, Given, Library, Linked, Refusal};
 
 pub(crate) use crate::srgs::{Grammar, Matcher, Mode, is_key};
-pub(crate) use phrase::words;
 
 /// A compiled grammar of words, for a recognizer; two are equal when they are the same one.
 #[derive(Clone, Debug)]
@@ -33,13 +33,13 @@ impl VoiceGrammar {
     }
 }
 
-/// Why a grammar cannot be had.
+/// A grammar that stands in a document.
 #[derive(Debug)]
-pub(crate) enum Trouble {
-    /// It asks for what this machine does not do.
-    Fault(Fault),
-    /// It is wrong.
-    Mistakes(Vec<Mistake>),
+pub(crate) enum Inline {
+    /// It is whole.
+    Compiled(Grammar),
+    /// It refers to other documents, which are fetched when it is to be active.
+    Draft(Arc<Draft>),
 }
 
 /// What matched input means.
@@ -52,13 +52,8 @@ pub(crate) enum Meaning {
 }
 
 /// Whether a media type says SRGS in one of its forms, or says nothing.
-pub(crate) fn is_srgs_xml(media_type: &str) -> bool {
+pub(crate) fn is_srgs(media_type: &str) -> bool {
     srgs::is_grammar_type(media_type)
-}
-
-/// The grammar of keys of a builtin type with its parameters, as `digits?minlength=3`.
-pub(crate) fn builtin(kind: &str) -> Result<Grammar, Fault> {
-    builtin_of(kind, Mode::Dtmf)
 }
 
 /// The grammar at an address that begins with `builtin:`, of keys or of words.
@@ -79,68 +74,177 @@ pub(crate) fn builtin_of(kind: &str, mode: Mode) -> Result<Grammar, Fault> {
     })
 }
 
-/// Reads a grammar that was fetched.
-pub(crate) fn read_text(
-    text: &str,
-    media_type: &str,
-    url: Option<&Url>,
-    limits: &Limits,
-) -> Result<Draft, Trouble> {
-    let bytes_max = limits.document_bytes_max;
-    let given = Given { url, media_type, embedded: false, bytes_max };
-    srgs::read(text, &given).map_err(Trouble::Mistakes)
-}
-
-/// Compiles a grammar that was fetched and refers to no other; `rule` is the fragment of its
-/// address.
-pub(crate) fn compile_text(
-    text: &str,
-    name: &Arc<str>,
-    rule: Option<&str>,
-    limits: &Limits,
-) -> Result<Grammar, Trouble> {
-    let url = Url::parse(name).ok();
-    let draft = read_text(text, "", url.as_ref(), limits)?;
-    alone(&Arc::new(draft), rule, limits.grammar_states_max)
-}
-
-/// Compiles a grammar that stands in a document and refers to no other.
+/// Compiles a grammar that stands as elements in a document; `base` is what its references
+/// resolve against.
 pub(crate) fn compile(
     grammar: Node<'_, '_>,
     rows: &Rows<'_>,
+    base: Option<&Url>,
     states_max: usize,
-) -> Result<Grammar, Trouble> {
-    let draft = srgs::read_node(grammar, rows, None).map_err(|mut mistakes| {
-        place(&mut mistakes, grammar, rows);
-        Trouble::Mistakes(mistakes)
-    })?;
-    alone(&Arc::new(draft), None, states_max).map_err(|trouble| match trouble {
-        Trouble::Mistakes(mut mistakes) => {
-            place(&mut mistakes, grammar, rows);
-            Trouble::Mistakes(mistakes)
+) -> Result<Inline, Vec<Mistake>> {
+    let somewhere = nowhere();
+    let draft = srgs::read_node(grammar, rows, base.or(somewhere.as_ref()));
+    let linked = draft.and_then(|draft| inline(draft, states_max));
+    linked.map_err(|mut mistakes| {
+        let whole = rows.mistake(grammar.range().start, "");
+        for mistake in mistakes.iter_mut().filter(|it| (it.row, it.column) == (1, 1)) {
+            // What is wrong with it as a whole is told where it stands.
+            (mistake.row, mistake.column) = (whole.row, whole.column);
         }
-        Trouble::Fault(fault) => Trouble::Fault(fault),
+        mistakes
     })
 }
 
-/// What is wrong with a grammar as a whole is told where it stands.
-fn place(mistakes: &mut [Mistake], grammar: Node<'_, '_>, rows: &Rows<'_>) {
-    let whole = rows.mistake(grammar.range().start, "");
-    for mistake in mistakes.iter_mut().filter(|mistake| (mistake.row, mistake.column) == (1, 1)) {
-        (mistake.row, mistake.column) = (whole.row, whole.column);
+/// Compiles a grammar that stands as a text in a document, from `offset` on.
+pub(crate) fn compile_text(
+    text: &str,
+    media_type: &str,
+    rows: &Rows<'_>,
+    offset: usize,
+    base: Option<&Url>,
+    states_max: usize,
+) -> Result<Inline, Vec<Mistake>> {
+    let somewhere = nowhere();
+    let url = base.or(somewhere.as_ref());
+    let given = Given { url, media_type, embedded: true, bytes_max: text.len() };
+    let linked = srgs::read(text, &given).and_then(|draft| inline(draft, states_max));
+    linked.map_err(|mut mistakes| {
+        let begin = rows.mistake(offset, "");
+        for mistake in &mut mistakes {
+            if mistake.row == 1 {
+                mistake.column += begin.column - 1;
+            }
+            mistake.row += begin.row - 1;
+        }
+        mistakes
+    })
+}
+
+/// A document that came without an address can refer to others only in vain, which is found
+/// out when they are to be fetched.
+fn nowhere() -> Option<Url> {
+    Url::parse("document:///").ok()
+}
+
+fn inline(draft: Draft, states_max: usize) -> Result<Inline, Vec<Mistake>> {
+    let draft = Arc::new(draft);
+    match srgs::link(&draft, None, &Library::default(), states_max)? {
+        Linked::Ready(grammar) => Ok(Inline::Compiled(grammar)),
+        Linked::Needs(_) => Ok(Inline::Draft(draft)),
     }
 }
 
-/// Links a draft that refers to no other document.
-fn alone(draft: &Arc<Draft>, rule: Option<&str>, states_max: usize) -> Result<Grammar, Trouble> {
-    match srgs::link(draft, rule, &Library::default(), states_max) {
-        Ok(Linked::Ready(grammar)) => Ok(grammar),
-        Ok(Linked::Needs(urls)) => {
-            let urls = urls.iter().map(Url::as_str).collect::<Vec<_>>().join(", ");
-            let message = format!("the grammar refers to other grammars: {urls}");
-            Err(Trouble::Fault(Fault::unsupported("ruleref", message)))
+/// The grammars that were fetched for a page, and the documents they are made of.
+#[derive(Debug, Default)]
+pub(crate) struct Shelf {
+    documents: Library,
+    /// Grammars by whole address, or by the place of one that stands in the page.
+    ready: HashMap<String, Arc<Grammar>>,
+    states: usize,
+}
+
+/// What a grammar on the shelf comes to.
+#[derive(Debug)]
+pub(crate) enum Shelved {
+    /// This document must be fetched first.
+    Needs(Url),
+    Ready(Arc<Grammar>),
+}
+
+/// Why a grammar cannot be made of what was fetched.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    Fault(Fault),
+    /// Of the document of this name.
+    Mistakes(Arc<str>, Vec<Mistake>),
+}
+
+impl Shelf {
+    /// The grammar at an address, whose fragment names the rule.
+    pub(crate) fn at(&mut self, url: &Url, limits: &Limits) -> Result<Shelved, Unfit> {
+        if let Some(ready) = self.ready.get(url.as_str()) {
+            return Ok(Shelved::Ready(Arc::clone(ready)));
         }
-        Err(mistakes) => Err(Trouble::Mistakes(mistakes)),
+        let Some(draft) = self.documents.get(url).cloned() else {
+            let mut url = url.clone();
+            url.set_fragment(None);
+            return Ok(Shelved::Needs(url));
+        };
+        let rule = url.fragment().map(|rule| {
+            percent_encoding::percent_decode_str(rule).decode_utf8_lossy().into_owned()
+        });
+        let rule = rule.filter(|rule| !rule.is_empty());
+        self.link(&draft, rule.as_deref(), url.as_str(), limits)
+    }
+
+    /// The grammar of a draft that stands in the page at this place.
+    pub(crate) fn of(
+        &mut self,
+        draft: &Arc<Draft>,
+        place: &Place,
+        limits: &Limits,
+    ) -> Result<Shelved, Unfit> {
+        let key = place.to_string();
+        match self.ready.get(&key) {
+            Some(ready) => Ok(Shelved::Ready(Arc::clone(ready))),
+            None => self.link(draft, None, &key, limits),
+        }
+    }
+
+    fn link(
+        &mut self,
+        draft: &Arc<Draft>,
+        rule: Option<&str>,
+        key: &str,
+        limits: &Limits,
+    ) -> Result<Shelved, Unfit> {
+        let left = limits.grammar_states_max.saturating_sub(self.states);
+        let linked = srgs::link(draft, rule, &self.documents, left);
+        match linked.map_err(|mistakes| Unfit::Mistakes(Arc::clone(&draft.name), mistakes))? {
+            Linked::Needs(urls) => match urls.into_iter().next() {
+                Some(first) => Ok(Shelved::Needs(first)),
+                None => Err(Unfit::Fault(Fault::bad_fetch("a grammar that needs nothing"))),
+            },
+            Linked::Ready(grammar) => {
+                self.states += grammar.states();
+                let grammar = Arc::new(grammar);
+                self.ready.insert(key.to_owned(), Arc::clone(&grammar));
+                Ok(Shelved::Ready(grammar))
+            }
+        }
+    }
+
+    /// Takes a document that was fetched for an address; `from` is where it came from.
+    pub(crate) fn add(
+        &mut self,
+        url: &Url,
+        from: &Url,
+        media_type: &str,
+        text: &str,
+        limits: &Limits,
+    ) -> Result<(), Unfit> {
+        // Servers call grammars anything; what begins as one is judged as one.
+        let begins = text.trim_start_matches('\u{feff}').trim_start();
+        let looks = begins.starts_with('<') || begins.starts_with("#ABNF");
+        let known = is_srgs(media_type);
+        if !known && !looks {
+            let message = format!(
+                "the grammar {url} is {media_type}; application/srgs+xml and application/srgs \
+                 are understood"
+            );
+            return Err(Unfit::Fault(Fault::unsupported("format", message)));
+        }
+        let media_type = if known { media_type } else { "" };
+        let bytes_max = limits.document_bytes_max;
+        let given = Given { url: Some(from), media_type, embedded: false, bytes_max };
+        let draft = srgs::read(text, &given);
+        let draft = draft.map_err(|mistakes| Unfit::Mistakes(from.as_str().into(), mistakes))?;
+        self.documents.add(url, Arc::new(draft));
+        Ok(())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -157,13 +261,6 @@ impl From<srgs::Meaning> for Meaning {
             srgs::Meaning::Script(program) => Self::Computed(program.to_string()),
             srgs::Meaning::Text(text) => Self::Is(Value::Text(text)),
         }
-    }
-}
-
-impl Grammar {
-    /// A grammar that only a recognizer can match; without one it never matches.
-    pub(crate) fn voice() -> Self {
-        Self::nothing(Mode::Voice)
     }
 }
 

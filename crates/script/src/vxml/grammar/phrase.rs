@@ -42,7 +42,7 @@ impl Grammar {
 }
 
 /// The words of a text as recognizers give them: in lower case, without punctuation.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let trimmed =
         text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
     trimmed.filter(|word| !word.is_empty()).map(str::to_lowercase)

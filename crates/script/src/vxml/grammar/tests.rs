@@ -1,342 +1,224 @@
-//! Key grammars, read and matched.
+//! Grammars in documents: inline, fetched, builtin.
 
-use std::sync::Arc;
-
-use super::super::limits::Limits;
 use super::*;
 
-fn grammar(text: &str) -> Result<Arc<Grammar>, String> {
-    let name = Arc::from("grammar");
-    match compile_text(text, &name, None, &Limits::default()) {
-        Ok(grammar) => Ok(Arc::new(grammar)),
-        Err(Trouble::Fault(fault)) => Err(format!("{} {}", fault.event, fault.text())),
-        Err(Trouble::Mistakes(mistakes)) => {
-            Err(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-        }
-    }
+const SRGS: &str = "xmlns='http://www.w3.org/2001/06/grammar' version='1.0'";
+
+fn limits() -> Limits {
+    Limits::default()
 }
 
-/// A grammar around some rules; the root is `r`.
-fn rules(rules: &str) -> Result<Arc<Grammar>, String> {
-    let head = "version='1.0' mode='dtmf' root='r' xmlns='http://www.w3.org/2001/06/grammar'";
-    grammar(&format!("<grammar {head}>{rules}</grammar>"))
+fn url(text: &str) -> Url {
+    Url::parse("http://example.com/app/").unwrap().join(text).unwrap()
 }
 
-/// What keys come to: `match`, `match_end` where nothing may follow, `partial` or `no_match`.
-fn verdict(grammar: &Arc<Grammar>, keys: &str) -> &'static str {
-    let mut matcher = Matcher::new(Arc::clone(grammar)).expect("a grammar to begin with");
-    for key in keys.chars() {
-        let _ = matcher.feed(&key.to_string());
+/// What keys or words come to.
+fn verdict(grammar: &Arc<Grammar>, said: &[&str]) -> &'static str {
+    let mut matcher = Matcher::new(Arc::clone(grammar)).unwrap();
+    for word in said {
+        matcher.feed(word).unwrap();
     }
-    let verdict = matcher.verdict();
-    match (verdict.complete, verdict.more) {
+    match (matcher.verdict().complete, matcher.verdict().more) {
         (true, true) => "match",
-        (true, false) => "match_end",
+        (true, false) => "end",
         (false, true) => "partial",
-        (false, false) => "no_match",
+        (false, false) => "no",
     }
 }
 
-fn verdicts(text: &str, inputs: &[&str]) -> String {
-    match rules(text) {
-        Ok(grammar) => {
-            let told = inputs.iter().map(|keys| format!("{keys} {}", verdict(&grammar, keys)));
-            told.collect::<Vec<_>>().join(", ")
-        }
-        Err(error) => error,
+fn meaning(grammar: &Arc<Grammar>, said: &[&str]) -> Option<Meaning> {
+    let mut matcher = Matcher::new(Arc::clone(grammar)).unwrap();
+    let words: Vec<String> = said.iter().map(|word| (*word).to_owned()).collect();
+    for word in &words {
+        matcher.feed(word).unwrap();
+    }
+    matcher.meaning(&words).map(Result::unwrap)
+}
+
+/// Compiles the first `<grammar>` of a page.
+fn inline(page: &str, base: Option<&Url>) -> Result<Inline, String> {
+    let rows = Rows::new(&Arc::from("page"), page);
+    let document = super::super::xml::parse(page, &rows, 100_000).unwrap();
+    let node = document.descendants().find(|node| node.tag_name().name() == "grammar").unwrap();
+    compile(node, &rows, base, 20_000).map_err(|mistakes| told(&mistakes))
+}
+
+fn told(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn compiled(page: &str) -> Result<Arc<Grammar>, String> {
+    match inline(page, None)? {
+        Inline::Compiled(grammar) => Ok(Arc::new(grammar)),
+        Inline::Draft(_) => Err("a draft".to_owned()),
     }
 }
 
-/// The meaning of some keys, programs as they are.
-fn meaning(grammar: &Arc<Grammar>, keys: &str) -> String {
-    let mut matcher = Matcher::new(Arc::clone(grammar)).expect("a grammar to begin with");
-    let tokens: Vec<String> = keys.chars().map(String::from).collect();
-    for token in &tokens {
-        if let Err(fault) = matcher.feed(token) {
-            return fault.to_string();
-        }
-    }
-    match matcher.meaning(&tokens) {
-        None => "none".to_owned(),
-        Some(Ok(Meaning::Is(value))) => value.to_text(),
-        Some(Ok(Meaning::Computed(program))) => program,
-        Some(Err(fault)) => fault.message,
-    }
+#[test]
+fn an_inline_grammar_needs_neither_version_nor_language_nor_namespace() {
+    let page = "<vxml xml:lang='fr'><field><grammar root='r'><rule id='r'>oui <item>non</item>\
+                </rule></grammar></field></vxml>";
+    let grammar = compiled(page).unwrap();
+    assert_eq!((grammar.mode(), grammar.languages()), (Mode::Voice, vec!["fr"]));
+    assert_eq!(verdict(&grammar, &["oui", "non"]), "end");
 }
 
 #[test]
-fn sequences_alternatives_and_repeats_match_as_they_are_written() {
-    let cases: [(&str, &[&str]); 12] = [
-        ("<rule id='r'>1 2 <token>3</token></rule>", &["", "1", "12", "123", "1234", "2"]),
-        ("<rule id='r'>123</rule>", &["12", "123"]),
-        ("<rule id='r'>star pound dtmf-7 \"8\"</rule>", &["*#78"]),
-        (
-            "<rule id='r'><one-of><item>1</item><item>12</item><item>3</item></one-of></rule>",
-            &["1", "12", "13", "3", "4"],
-        ),
-        ("<rule id='r'><item repeat='2-3'>1</item></rule>", &["1", "11", "111", "1111"]),
-        ("<rule id='r'><item repeat='0-1'>1</item></rule>", &["", "1", "11"]),
-        ("<rule id='r'><item repeat='2-'>1</item>#</rule>", &["1#", "11#", "111111#", "111"]),
-        ("<rule id='r'><item repeat='0'>1</item>2</rule>", &["2", "1"]),
-        ("<rule id='r'><item repeat='0-'><item repeat='0-'>1</item></item></rule>", &["", "1111"]),
-        ("<rule id='r'><ruleref special='GARBAGE'/>#</rule>", &["#", "12#", "1#2#", "12"]),
-        ("<rule id='r'>1<ruleref special='VOID'/></rule>", &["", "1"]),
-        (
-            "<rule id='r'><one-of><item>1<ruleref uri='#dead'/></item><item>12</item></one-of>\
-             </rule>\
-             <rule id='dead'>2<ruleref uri='#dead'/></rule>",
-            &["1", "12", "122"],
-        ),
-    ];
-    let told = cases.map(|(text, inputs)| verdicts(text, inputs)).join("\n");
-    expect_test::expect![[r#"
-         partial, 1 partial, 12 partial, 123 match_end, 1234 no_match, 2 no_match
-        12 partial, 123 match_end
-        *#78 match_end
-        1 match, 12 match_end, 13 no_match, 3 match_end, 4 no_match
-        1 partial, 11 match, 111 match_end, 1111 no_match
-         match, 1 match_end, 11 no_match
-        1# no_match, 11# match_end, 111111# match_end, 111 partial
-        2 match_end, 1 no_match
-         match, 1111 match
-        # match, 12# match, 1#2# match, 12 partial
-         no_match, 1 no_match
-        1 partial, 12 match_end, 122 no_match"#]]
-    .assert_eq(&told);
-}
-
-#[test]
-fn rules_may_refer_to_themselves() {
-    let nested =
-        "<rule id='r'><one-of><item>1</item><item>*<ruleref uri='#r'/>#</item></one-of></rule>";
-    let left =
-        "<rule id='r'><one-of><item>1</item><item><ruleref uri='#r'/>2</item></one-of></rule>";
-    let empty = "<rule id='r'><item repeat='0-1'><ruleref uri='#r'/></item>\
-     <item repeat='0-1'>1</item></rule>";
-    expect_test::expect![[r#"
-        1 match_end, *1 partial, *1# match_end, ***1### match_end, *# no_match
-        1 match, 12222 match, 2 no_match
-         match, 1 match, 111 match"#]]
-    .assert_eq(
-        &[
-            verdicts(nested, &["1", "*1", "*1#", "***1###", "*#"]),
-            verdicts(left, &["1", "12222", "2"]),
-            verdicts(empty, &["", "1", "111"]),
-        ]
-        .join("\n"),
-    );
-}
-
-#[test]
-fn grammars_that_are_wrong_say_what_is_wrong() {
-    let texts = [
-        "<rule id='r'>1 two</rule>",
-        "<rule id='q'>1</rule>",
-        "<rule id='r'>1</rule><rule id='r'>2</rule>",
-        "<rule>1</rule>",
-        "<rule id='r'><ruleref uri='#nowhere'/></rule>",
-        "<rule id='r'><ruleref/></rule>",
-        "<rule id='r'><ruleref special='MAGIC'/></rule>",
-        "<rule id='r'><ruleref uri='other.grxml#x'/></rule>",
-        "<rule id='r'><item repeat='3-1'>1</item></rule>",
-        "<rule id='r'><item repeat='-1'>1</item></rule>",
-        "<rule id='r'><item repeat='x'>1</item></rule>",
-        "<rule id='r'><item weight='2' colour='red'>1</item><block/></rule>",
-        "<rule id='r'><item repeat='100'><item repeat='100'>1</item></item></rule>",
-        "<rule id='r'><item repeat='1000000000'/></rule>",
-        "",
-    ];
-    let told = texts.map(|text| rules(text).err().unwrap_or("no mistake".to_owned())).join("\n");
-    expect_test::expect![[r#"
-        1:100: t in "two" is no key; keys are 0-9, * or star, # or pound, A-D
-        1:1: the root names r; there is no such rule
-        1:108: a second rule is named r
-        1:1: the root names r; there is no such rule; 1:87: <rule> needs an id
-        1:100: a reference names nowhere; there is no such rule
-        1:100: <ruleref> needs exactly one of uri, special
-        1:100: special="MAGIC"; it is one of NULL, VOID, GARBAGE
-        1:100: the address "other.grxml#x": relative URL without a base
-        1:100: repeat="3-1"; it is written as 3, 2-4 or 1-
-        1:100: repeat="-1"; it is written as 3, 2-4 or 1-
-        1:100: repeat="x"; it is written as 3, 2-4 or 1-
-        1:117: <item> has no attribute colour; it may have repeat, repeat-prob, weight; 1:138: <block> may not stand in <rule>; there may stand <example>, <item>, <one-of>, <ruleref>, <tag>, <token>
-        1:87: too large: grammars may have 20000 states here
-        no mistake
-        1:1: the root names r; there is no such rule"#]].assert_eq(&told);
-}
-
-#[test]
-fn whole_grammars_that_are_wrong_say_so() {
-    let texts = [
-        "<vxml/>",
-        "<grammar/>",
-        "<grammar version='1.0' xmlns='http://www.w3.org/2001/06/grammar' mode='tones'><rule id='a'>1</rule></grammar>",
-        "not xml",
-        "<grammar version='1.0' xmlns='http://www.w3.org/2001/06/grammar' mode='dtmf'><rule id='a'>1</rule><rule id='b'>2</rule></grammar>",
-        "<!DOCTYPE grammar [<!ENTITY a 'b'>]><grammar version='1.0'/>",
-    ];
-    let told = texts.map(|text| grammar(text).err().unwrap_or("no mistake".to_owned())).join("\n");
-    expect_test::expect![[r#"
-        1:1: the root is <vxml>; a grammar has <grammar>
-        1:1: <grammar> needs xmlns="http://www.w3.org/2001/06/grammar"; 1:1: <grammar> needs version="1.0"; 1:1: a grammar of words needs its language, as: xml:lang="en-US"
-        1:1: mode tones; it is dtmf or voice; 1:1: a grammar of words needs its language, as: xml:lang="en-US"
-        1:1: a grammar begins with: #ABNF 1.0;
-        1:1: nothing can be matched: a grammar needs a root or a public rule
-        1:1: a DOCTYPE with declarations of its own ('[') is refused; write the entities out"#]]
-    .assert_eq(&told);
-}
-
-#[test]
-fn without_a_root_any_public_rule_matches() {
-    let text = "<grammar version='1.0' xmlns='http://www.w3.org/2001/06/grammar' mode='dtmf'><rule id='a' scope='public'>1</rule>\
-                <rule id='b' scope='public'>2</rule><rule id='c'>3</rule></grammar>";
-    let grammar = grammar(text).unwrap();
+fn mistakes_of_an_inline_grammar_are_told_by_the_rows_of_the_page() {
+    let page = "<vxml>\n <grammar mode='dtmf' root='q'>\n  <rule id='r'>one\n\
+                <item repeat='x'>1</item></rule></grammar></vxml>";
     assert_eq!(
-        ["1", "2", "3"].map(|keys| verdict(&grammar, keys)),
-        ["match_end", "match_end", "no_match"]
+        compiled(page).unwrap_err(),
+        "2:2: the root names q; there is no such rule; 3:16: o in \"one\" is no key; keys are 0-9, \
+         * or star, # or pound, A-D; 4:1: repeat=\"x\"; it is written as 3, 2-4 or 1-"
     );
+    let empty = "<vxml>\n <grammar><rule id='a'>x</rule><rule id='b'>x</rule></grammar></vxml>";
+    assert!(compiled(empty).unwrap_err().starts_with("2:2: nothing can be matched"));
 }
 
 #[test]
-fn a_rule_of_a_fetched_grammar_is_matched_by_its_name() {
-    let text = "<grammar version='1.0' xmlns='http://www.w3.org/2001/06/grammar' mode='dtmf' root='a'><rule id='a'>1</rule>\
-     <rule id='b' scope='public'>2</rule></grammar>";
-    let name = Arc::from("grammar");
-    let limits = Limits::default();
-    let grammar = compile_text(text, &name, Some("b"), &limits).unwrap();
-    assert_eq!(verdict(&Arc::new(grammar), "2"), "match_end");
-    assert!(compile_text(text, &name, Some("c"), &limits).is_err());
+fn an_inline_grammar_may_be_abnf() {
+    let page =
+        "<vxml>\n<grammar><![CDATA[\n#ABNF 1.0;\nroot $r;\n$r = yes | <;\n]]></grammar></vxml>";
+    let rows = Rows::new(&Arc::from("page"), page);
+    let at = page.find("#ABNF").unwrap();
+    let end = page.find("]]>").unwrap();
+    let wrong = compile_text(&page[at..end], "application/srgs", &rows, at, None, 100);
+    assert_eq!(
+        told(&wrong.unwrap_err()),
+        "5:12: < means nothing here; as part of a token it stands in \"\""
+    );
+    let right = compile_text("#ABNF 1.0;\n$r = yes;", "", &rows, at, None, 100);
+    assert!(matches!(right, Ok(Inline::Compiled(_))));
 }
 
 #[test]
-fn ambiguous_and_recursive_grammars_are_matched_in_bounded_work() {
-    let bombs = [
-        "<rule id='r'><one-of><item>1</item><item><ruleref uri='#r'/><ruleref uri='#r'/></item>\
-         </one-of></rule>",
-        "<rule id='r'><item repeat='0-'><item repeat='0-'><item repeat='0-'>1</item></item>\
-         </item></rule>",
-        "<rule id='r'><item repeat='0-'><one-of><item>1</item><item>11</item><item>111</item>\
-         </one-of></item></rule>",
-        "<rule id='r'><item repeat='0-1000'><item repeat='0-1'>1</item></item></rule>",
-        "<rule id='r'><ruleref uri='#a'/><ruleref uri='#a'/></rule><rule id='a'><one-of><item/>\
-         <item><ruleref uri='#r'/></item><item>1</item></one-of></rule>",
-        "<rule id='r'><item repeat='0-400'><ruleref uri='#r'/></item>1</rule>",
-    ];
-    for bomb in bombs {
-        let grammar = rules(bomb).unwrap();
-        let mut matcher = Matcher::new(Arc::clone(&grammar)).unwrap();
-        let mut fed = 0;
-        while fed < 100 && matcher.feed("1").is_ok() {
-            fed += 1;
-        }
-        let tokens = vec!["1".to_owned(); fed];
-        if fed == 100 {
-            assert!(matcher.verdict().complete, "{bomb}");
-            assert!(matcher.meaning(&tokens).is_some());
-        }
-    }
+fn an_inline_grammar_that_refers_to_others_waits_for_them() {
+    let page = "<vxml><grammar root='r'><rule id='r'>go <ruleref uri='there.gram#x'/></rule>\
+                </grammar></vxml>";
+    let Ok(Inline::Draft(draft)) = inline(page, Some(&url("page.vxml"))) else {
+        panic!("it is no draft");
+    };
+    let place = Place::whole(&Arc::from("page"));
+    let mut shelf = Shelf::default();
+    let Ok(Shelved::Needs(needed)) = shelf.of(&draft, &place, &limits()) else {
+        panic!("it needs nothing");
+    };
+    assert_eq!(needed, url("there.gram"));
+    let text = "#ABNF 1.0;\nlanguage en;\npublic $x = home;\n";
+    shelf.add(&needed, &needed, "text/plain", text, &limits()).unwrap();
+    let Ok(Shelved::Ready(grammar)) = shelf.of(&draft, &place, &limits()) else {
+        panic!("it is not ready");
+    };
+    assert_eq!(verdict(&grammar, &["go", "home"]), "end");
+    // The next time it is at hand.
+    let again = shelf.of(&draft, &place, &limits());
+    assert!(matches!(again, Ok(Shelved::Ready(same)) if Arc::ptr_eq(&same, &grammar)));
+    // Without an address the page can refer to nothing that can be had.
+    assert!(matches!(inline(page, None), Ok(Inline::Draft(_))));
 }
 
 #[test]
-fn meaning_is_the_input_unless_tags_say_otherwise() {
-    let head = "version='1.0' mode='dtmf' root='r' xmlns='http://www.w3.org/2001/06/grammar'";
-    let plain = rules("<rule id='r'>1<tag>out = 'not read'</tag>2</rule>").unwrap();
-    let literals = grammar(&format!(
-        "<grammar {head} tag-format='semantics/1.0-literals'><rule id='r'><one-of>\
-         <item><ruleref uri='#a'/><ruleref uri='#b'/></item><item>2<tag> two </tag></item></one-of></rule>\
-         <rule id='a'>1<tag>one</tag></rule><rule id='b'>3</rule></grammar>"
-    )).unwrap();
-    let tagless = grammar(&format!(
-        "<grammar {head} tag-format='semantics/1.0'><rule id='r'><item repeat='2'>1</item>\
-         </rule></grammar>"
-    ))
-    .unwrap();
+fn a_fetched_grammar_is_had_by_its_address_and_rule() {
+    let mut shelf = Shelf::default();
+    let text = format!(
+        "<grammar {SRGS} mode='dtmf' root='a'><rule id='a'>1</rule>\
+         <rule id='b' scope='public'>2</rule><rule id='c'>3</rule></grammar>"
+    );
+    let plain = url("g.grxml");
+    assert!(
+        matches!(shelf.at(&url("g.grxml#b"), &limits()), Ok(Shelved::Needs(it)) if it == plain)
+    );
+    shelf.add(&plain, &url("moved/g.grxml"), "application/srgs+xml", &text, &limits()).unwrap();
+    let ready = |shelf: &mut Shelf, name: &str| match shelf.at(&url(name), &limits()) {
+        Ok(Shelved::Ready(grammar)) => Ok(grammar),
+        Ok(Shelved::Needs(url)) => Err(format!("needs {url}")),
+        Err(Unfit::Fault(fault)) => Err(fault.message),
+        Err(Unfit::Mistakes(name, mistakes)) => Err(format!("{name} {}", told(&mistakes))),
+    };
+    assert_eq!(verdict(&ready(&mut shelf, "g.grxml").unwrap(), &["1"]), "end");
+    assert_eq!(verdict(&ready(&mut shelf, "g.grxml#b").unwrap(), &["2"]), "end");
+    let private = ready(&mut shelf, "g.grxml#c").unwrap_err();
+    assert!(
+        private.contains("http://example.com/app/moved/g.grxml") && private.contains("private")
+    );
+    let narrow = Limits { grammar_states_max: shelf.states + 1, ..limits() };
+    shelf.ready.clear();
+    assert!(matches!(shelf.at(&plain, &narrow), Err(Unfit::Mistakes(..))));
+    shelf.clear();
+    assert!(ready(&mut shelf, "g.grxml").is_err());
+}
+
+#[test]
+fn what_was_fetched_is_judged_by_its_type_or_its_look() {
+    let mut shelf = Shelf::default();
+    let mut add = |media_type: &str, text: &str| match shelf.add(
+        &url("g"),
+        &url("g"),
+        media_type,
+        text,
+        &limits(),
+    ) {
+        Ok(()) => "fine".to_owned(),
+        Err(Unfit::Fault(fault)) => fault.event,
+        Err(Unfit::Mistakes(_, mistakes)) => mistakes[0].to_string(),
+    };
+    let abnf = "#ABNF 1.0;\nlanguage en;\n$a = x;\n";
     let told = [
-        meaning(&plain, "12"),
-        meaning(&plain, "1"),
-        meaning(&literals, "2"),
-        meaning(&literals, "13"),
-        meaning(&tagless, "11"),
+        add("application/srgs", abnf),
+        add("text/html", abnf),
+        add("text/html; charset=utf-8", "<html/>"),
+        add("audio/basic", "sound"),
+        add("application/srgs+xml", abnf),
+        add("", "words"),
     ];
-    assert_eq!(told, ["12", "none", "two", "3", "11"]);
-}
-
-#[test]
-fn tags_of_a_match_are_one_program() {
-    let grammar = grammar(
-        "<grammar version='1.0' xmlns='http://www.w3.org/2001/06/grammar' mode='dtmf' root='r' tag-format='semantics/1.0'>\
-         <tag>var k = 5;</tag>\
-         <rule id='r'><tag>out.n = 0</tag><item repeat='1-2'><ruleref uri='#d'/><tag>out.n += rules.d</tag></item></rule>\
-         <rule id='d'>1<tag>out = k</tag></rule></grammar>",
-    ).unwrap();
     expect_test::expect![[r#"
-        (function(){var __rules=[];(function(){var k = 5;
-        ;
-        __rules[0]=function(){var out={},__last,meta={current:function(){return{text:"1",score:1}},latest:function(){return __last&&{text:__last.text,score:1}}},rules={latest:function(){return __last&&__last.out}};out = k
-        ;
-        return out};__rules[1]=function(){var out={},__last,meta={current:function(){return{text:"1",score:1}},latest:function(){return __last&&{text:__last.text,score:1}}},rules={latest:function(){return __last&&__last.out}};out.n = 0
-        ;
-        __last={text:"1",out:__rules[0]()};rules["d"]=__last.out;meta["d"]={text:__last.text,score:1};out.n += rules.d
-        ;
-        return out};})();return __rules[1]()})()"#]].assert_eq(&meaning(&grammar, "1"));
+        fine
+        fine
+        1:1: the root is <html>; a grammar has <grammar>
+        error.unsupported.format
+        1:1: not well-formed XML: unknown token at 1:1
+        1:1: a grammar begins with: #ABNF 1.0;"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
-fn one_key_sequence_is_a_grammar_too() {
-    let grammar = Arc::new(Grammar::keys("4*"));
-    assert_eq!(
-        ["4", "4*", "*"].map(|keys| verdict(&grammar, keys)),
-        ["partial", "match_end", "no_match"]
-    );
-    let voice = Arc::new(Grammar::voice());
-    assert_eq!(verdict(&voice, "1"), "no_match");
-}
-
-#[test]
-fn builtin_types_say_what_is_wrong_with_their_parameters() {
-    let kinds = [
-        "digits?minlength=5;maxlength=3",
-        "digits?length=3;minlength=4",
-        "digits?maxlength=0",
-        "digits?length=99999",
-        "digits?length=x",
-        "boolean?y=1;n=1",
-        "boolean?y=12",
-        "boolean?y=x",
-        "money",
-        "",
-        "digits?length=3;maxlength=3",
-        "digits?minlength=0",
-        "digits?flavour=sweet",
+fn builtin_types_have_addresses() {
+    let at = |address: &str| match builtin_at(address) {
+        None => "none".to_owned(),
+        Some(Ok(grammar)) => format!("{:?}", grammar.mode()),
+        Some(Err(fault)) => fault.event,
+    };
+    let addresses = [
+        "builtin:dtmf/digits?length=4",
+        "builtin:grammar/boolean",
+        "builtin:time",
+        "builtin:dtmf/money",
+        "builtin:grammar/digits?length=x",
+        "http://example.com/",
     ];
-    let told = kinds.map(|kind| match builtin(kind) {
-        Ok(_) => format!("{kind} is fine"),
-        Err(fault) => format!("{kind}: {} {}", fault.event, fault.message),
-    });
     expect_test::expect![[r#"
-        digits?minlength=5;maxlength=3: error.badfetch digits: minlength, maxlength and length contradict each other
-        digits?length=3;minlength=4: error.badfetch digits: minlength, maxlength and length contradict each other
-        digits?maxlength=0: error.badfetch digits: minlength, maxlength and length contradict each other
-        digits?length=99999: error.badfetch digits?length=99999: a number up to 1000 is wanted
-        digits?length=x: error.badfetch digits?length=x: a number up to 1000 is wanted
-        boolean?y=1;n=1: error.badfetch boolean?y=1;n=1: the keys must differ
-        boolean?y=12: error.badfetch boolean?y=12: one key is wanted
-        boolean?y=x: error.badfetch boolean?y=x: one key is wanted
-        money: error.unsupported.builtin there is no builtin type money; there are boolean, currency, date, digits, number, phone and time
-        : error.unsupported.builtin there is no builtin type ; there are boolean, currency, date, digits, number, phone and time
-        digits?length=3;maxlength=3 is fine
-        digits?minlength=0 is fine
-        digits?flavour=sweet is fine"#]].assert_eq(&told.join("\n"));
+        Dtmf
+        Voice
+        Voice
+        error.unsupported.builtin
+        error.badfetch
+        none"#]]
+    .assert_eq(&addresses.map(at).join("\n"));
 }
 
 #[test]
-fn builtin_types_give_their_own_values() {
-    let value = |kind: &str, keys: &str| meaning(&Arc::new(builtin(kind).unwrap()), keys);
-    assert_eq!(value("time", "1200"), "1200?");
-    assert_eq!(value("time", "0005"), "0005h");
-    assert_eq!(value("currency", "3*50"), "3.50");
-    assert_eq!(value("phone", "12*3"), "12x3");
-    assert_eq!(value("digits?minlength=0", ""), "");
-    assert_eq!(value("boolean?y=7", "7"), "true");
-    assert_eq!(value("boolean?y=7", "2"), "false");
+fn meanings_are_values_or_programs() {
+    let boolean = Arc::new(builtin_of("boolean?y=7", Mode::Dtmf).unwrap());
+    assert_eq!(meaning(&boolean, &["7"]), Some(Meaning::Is(Value::Bool(true))));
+    assert_eq!(meaning(&boolean, &["1"]), None);
+    let keys = Arc::new(Grammar::keys("12"));
+    assert_eq!(meaning(&keys, &["1", "2"]), Some(Meaning::Is(Value::text("12"))));
+    let page = "<vxml><grammar mode='dtmf' tag-format='semantics/1.0'><rule id='r'>1<tag>out = 5\
+                </tag></rule></grammar></vxml>";
+    let scripted = compiled(page).unwrap();
+    let Some(Meaning::Computed(program)) = meaning(&scripted, &["1"]) else {
+        panic!("it is a program");
+    };
+    assert!(program.contains("out = 5\n;\nreturn out"), "{program}");
 }

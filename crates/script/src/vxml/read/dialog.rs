@@ -10,7 +10,7 @@ use super::super::document::{
     GrammarSource, InputItem, Item, ItemKind, Link, Menu, Outcome, Statement,
 };
 use super::super::fault::{BAD_FETCH, Fault};
-use super::super::grammar::{self, Grammar};
+use super::super::grammar::{self, Grammar, Inline, Mode};
 use super::Reader;
 use super::content::{has_text, is_spoken, own_text};
 
@@ -141,14 +141,18 @@ impl Reader<'_> {
         field.slot = self.attribute(node, "slot").unwrap_or(name).to_owned();
         if let Some(kind) = self.attribute(node, "type") {
             let place = self.attribute_place(node, "type");
-            let built = grammar::builtin(kind);
-            field.input.grammars.push(Arc::new(GrammarRef {
-                source: self.compiled(built),
-                scope: None,
-                base: None,
-                fetch: super::FetchRule::default(),
-                place,
-            }));
+            // Keys first: without a recognizer they are all there is.
+            let modes = [Mode::Dtmf, Mode::Voice];
+            for mode in modes.into_iter().filter(|mode| *mode == Mode::Dtmf || is_english(node)) {
+                let built = grammar::builtin_of(kind, mode);
+                field.input.grammars.push(Arc::new(GrammarRef {
+                    source: self.compiled(built),
+                    scope: None,
+                    base: None,
+                    fetch: super::FetchRule::default(),
+                    place: place.clone(),
+                }));
+            }
         }
         let item = dialog.items.len();
         for child in node.children().filter(Node::is_element) {
@@ -386,11 +390,8 @@ impl Reader<'_> {
     fn external_grammar(&mut self, node: Node<'_, '_>, name: &str) -> GrammarSource {
         let given = self.given(node, name);
         if let Given::Literal(uri) = &given {
-            if let Some(kind) = uri.strip_prefix("builtin:dtmf/") {
-                return self.compiled(grammar::builtin(kind));
-            }
-            if uri.starts_with("builtin:") {
-                return GrammarSource::Inline(Arc::new(Grammar::voice()));
+            if let Some(built) = grammar::builtin_at(uri) {
+                return self.compiled(built);
             }
         }
         match self.unknown_format(node) {
@@ -403,29 +404,43 @@ impl Reader<'_> {
         if let Some(unknown) = self.unknown_format(node) {
             return unknown;
         }
-        let rules = node.children().any(|child| child.has_tag_name_local("rule"));
-        if !rules {
-            let message = "an inline grammar in another form than SRGS XML; it would have <rule> \
-                           elements";
-            return GrammarSource::Refused(Fault::unsupported("format", message));
-        }
-        match grammar::compile(node, self.rows, self.states_left) {
-            Ok(grammar) => self.compiled(Ok(grammar)),
-            Err(grammar::Trouble::Mistakes(mistakes)) => {
+        let base = self.base_of(node);
+        let media_type = self.attribute(node, "type").unwrap_or_default();
+        let text = node.children().find(|child| child.is_text() && has_text(*child));
+        let built = if node.children().any(|child| child.is_element()) {
+            grammar::compile(node, self.rows, base.as_ref(), self.states_left)
+        } else if let Some(node) = text {
+            let (text, at) = (node.text().unwrap_or_default(), node.range().start);
+            if media_type.is_empty() && !text.trim_start().starts_with("#ABNF") {
+                let message = "an inline grammar in another form than SRGS; it would have <rule> \
+                               elements, or begin with #ABNF 1.0;";
+                return GrammarSource::Refused(Fault::unsupported("format", message));
+            }
+            let at = at + self.rows.text_from(at).find("#ABNF").unwrap_or(0);
+            let (rows, left) = (self.rows, self.states_left);
+            grammar::compile_text(text.trim_start(), media_type, rows, at, base.as_ref(), left)
+        } else {
+            Err(Vec::new())
+        };
+        match built {
+            Ok(Inline::Compiled(grammar)) => self.compiled(Ok(grammar)),
+            Ok(Inline::Draft(draft)) => GrammarSource::Draft(draft),
+            Err(mistakes) => {
                 self.mistakes.extend(mistakes);
                 GrammarSource::Refused(Fault::new(BAD_FETCH, "the grammar has mistakes"))
             }
-            Err(grammar::Trouble::Fault(fault)) => GrammarSource::Refused(fault),
         }
     }
 
-    /// A media type that says that this is no SRGS XML.
+    /// A media type that says that this is no SRGS.
     fn unknown_format(&mut self, node: Node<'_, '_>) -> Option<GrammarSource> {
         let given = self.attribute(node, "type")?;
-        if grammar::is_srgs_xml(given) {
+        if grammar::is_srgs(given) {
             return None;
         }
-        let message = format!("grammars of type {given}; application/srgs+xml is understood");
+        let message = format!(
+            "grammars of type {given}; application/srgs+xml and application/srgs are understood"
+        );
         Some(GrammarSource::Refused(Fault::unsupported("format", message)))
     }
 
@@ -442,6 +457,14 @@ impl Reader<'_> {
             Err(fault) => GrammarSource::Refused(fault),
         }
     }
+}
+
+/// Whether the language around is English, or none is said.
+fn is_english(node: Node<'_, '_>) -> bool {
+    let language = node.ancestors().find_map(|node| node.attribute((super::XML, "lang")));
+    language.is_none_or(|language| {
+        language.split('-').next().is_some_and(|primary| primary.eq_ignore_ascii_case("en"))
+    })
 }
 
 /// Tag names without their namespace: grammars stand in VoiceXML's or in SRGS's.
