@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use base64ct::{Base64, Encoding};
 use domain::account::{Account, ApiKey};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
@@ -113,16 +114,42 @@ impl Gate {
         authorization: Option<&str>,
         source: IpAddr,
     ) -> Result<AccountId, Denied> {
-        if let Some((key_id, secret)) = authorization.and_then(bearer) {
-            let row = control.api_key(key_id).await?;
-            let known = row.as_ref().map_or([0; 32], |row| row.secret_hash);
-            let given: [u8; 32] = Sha256::digest(secret).into();
-            let same = bool::from(known.ct_eq(&given));
-            if let Some(row) = row.filter(|_| same) {
-                return Ok(row.account);
-            }
+        if let Some(key) = authorization.and_then(bearer)
+            && let Some(account) = self.holder(control, key).await?
+        {
+            return Ok(account);
         }
         Err(self.failed(&Subject::of_key(source), source, control.now()))
+    }
+
+    /// The account whose login and key stand in an Authorization header as user and password
+    /// (RFC 7617).
+    pub(crate) async fn by_basic(
+        &self,
+        control: &Control,
+        authorization: Option<&str>,
+        source: IpAddr,
+    ) -> Result<AccountId, Denied> {
+        if let Some((login, key)) = authorization.and_then(basic)
+            && let Some(account) = self.holder(control, &key).await?
+            && let Some(account) = control.reader().account(account).await?
+            && account.login.eq_ignore_ascii_case(&login)
+        {
+            return Ok(account.id);
+        }
+        Err(self.failed(&Subject::of_key(source), source, control.now()))
+    }
+
+    /// Whose key this is, if it is one that is in use.
+    async fn holder(&self, control: &Control, key: &str) -> Result<Option<AccountId>, Denied> {
+        let Some((key_id, secret)) = parts_of_key(key) else {
+            return Ok(None);
+        };
+        let row = control.api_key(key_id).await?;
+        let known = row.as_ref().map_or([0; 32], |row| row.secret_hash);
+        let given: [u8; 32] = Sha256::digest(secret).into();
+        let same = bool::from(known.ct_eq(&given));
+        Ok(row.filter(|_| same).map(|row| row.account))
     }
 
     /// The account with this login and PIN.
@@ -213,11 +240,26 @@ async fn verify(pin: String, hash: String) -> bool {
     verified.await.ok().flatten().is_some()
 }
 
-/// The id and the secret of a key in an Authorization header (RFC 6750 §2.1).
-fn bearer(authorization: &str) -> Option<(&str, &str)> {
+/// The key in an Authorization header (RFC 6750 §2.1).
+fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, key) = authorization.split_once(' ')?;
-    let key = key.trim().strip_prefix(KEY_PREFIX)?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.split_once('_'))?
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// User and password in an Authorization header (RFC 7617 §2).
+fn basic(authorization: &str) -> Option<(String, String)> {
+    let (scheme, pair) = authorization.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = Base64::decode_vec(pair.trim()).ok()?;
+    let (user, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+    Some((user.trim().to_owned(), password.trim().to_owned()))
+}
+
+/// The id and the secret of a key.
+fn parts_of_key(key: &str) -> Option<(&str, &str)> {
+    key.strip_prefix(KEY_PREFIX)?.split_once('_')
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -244,10 +286,10 @@ mod tests {
         let (shown, row) = new_api_key(AccountId(7), NOW, [9; 40]);
         for scheme in ["Bearer", "bearer", "BEARER"] {
             let header = format!("{scheme} {shown}");
-            assert_eq!(bearer(&header).map(|key| key.0), Some(row.key_id.as_str()));
+            assert_eq!(bearer(&header).and_then(parts_of_key).map(|key| key.0), Some(row.key_id.as_str()));
         }
         for header in ["", "Bearer", "Bearer x", "Basic od_live_a_b", "Bearer od_live_ab"] {
-            assert_eq!(bearer(header), None, "{header}");
+            assert_eq!(bearer(header).and_then(parts_of_key), None, "{header}");
         }
     }
 

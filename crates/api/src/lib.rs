@@ -5,7 +5,9 @@
 
 pub mod auth;
 mod body;
+mod deployments;
 mod error;
+mod fuse;
 pub mod metrics;
 mod native;
 mod openapi;

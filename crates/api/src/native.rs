@@ -225,7 +225,10 @@ async fn result_of(shared: &Parts, id: ContactId) -> Result<Option<OwedResult>, 
     }))
 }
 
-fn list_query(query: Option<&str>, list: ListOf) -> Result<(ListQuery, Option<Cursor>), Fault> {
+pub(crate) fn list_query(
+    query: Option<&str>,
+    list: ListOf,
+) -> Result<(ListQuery, Option<Cursor>), Fault> {
     let refused = |refusals| Fault::refused(Part::Query, refusals);
     let query = ListQuery::parse(query.unwrap_or_default(), list).map_err(refused)?;
     let after = match &query.after {
@@ -246,7 +249,7 @@ fn already_ended() -> Fault {
 }
 
 /// The account whose key a request carries.
-pub(crate) struct Caller(AccountId);
+pub(crate) struct Caller(pub(crate) AccountId);
 
 impl FromRequestParts<Shared> for Caller {
     type Rejection = Fault;
@@ -261,7 +264,7 @@ impl FromRequestParts<Shared> for Caller {
 }
 
 /// The id in an address; what is no id exists as little as one that nobody has.
-pub(crate) struct Id<T>(T);
+pub(crate) struct Id<T>(pub(crate) T);
 
 impl<T: FromStr> FromRequestParts<Shared> for Id<T> {
     type Rejection = Fault;
@@ -274,7 +277,7 @@ impl<T: FromStr> FromRequestParts<Shared> for Id<T> {
 }
 
 /// A JSON body.
-pub(crate) struct JsonBody(Value);
+pub(crate) struct JsonBody(pub(crate) Value);
 
 impl FromRequest<Shared> for JsonBody {
     type Rejection = Fault;

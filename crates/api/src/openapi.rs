@@ -1,13 +1,13 @@
 //! The OpenAPI 3.1 document of our own API: docs/api/openapi.json.
 
-use facade::native::{answer, callback, problem, request, words};
+use facade::native::{answer, callback, deployment, problem, request, words};
 use facade::refusal::Mistake;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::{native, status};
+use crate::{deployments, native, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,11 @@ use crate::{native, status};
         native::read_campaign,
         native::start_campaign,
         native::stop_campaign,
+        deployments::create,
+        deployments::list,
+        deployments::read,
+        deployments::update,
+        deployments::delete,
         status::health,
         status::figures,
         status::openapi,
@@ -35,6 +40,8 @@ use crate::{native, status};
     components(schemas(
         answer::Problem,
         callback::ResultEvent,
+        deployment::DeploymentRequest,
+        deployment::DeploymentUpdate,
         Mistake,
         problem::ProblemCode,
         request::CallRequest,
@@ -44,6 +51,7 @@ use crate::{native, status};
     tags(
         (name = "calls", description = "Calls, from their request to their end."),
         (name = "campaigns", description = "Calls dialed under one rule."),
+        (name = "deployments", description = "Scripts under numbers, for clients of Plum Fuse."),
         (name = "operation", description = "How the server is doing; no key is needed."),
     ),
     modifiers(&Common),
@@ -64,7 +72,7 @@ impl Modify for Common {
         }
         delete_is_cancel(document);
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 add_problems(path, operation);
             }

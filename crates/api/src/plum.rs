@@ -20,7 +20,7 @@ use crate::auth::Denied;
 use crate::body::{self, BodyError};
 use crate::error::{BUSY_RETRY_S, Fault, log_store, not_permitted, unreachable};
 use crate::server::Peer;
-use crate::upload::{self, SpooledAnswer, UploadedList};
+use crate::upload::{self, PlumList, SpooledAnswer, UploadedList};
 use crate::{Parts, Shared};
 
 /// Largest form, in bytes: fields of the greatest length, every letter escaped, fit twice.
@@ -87,7 +87,7 @@ async fn queue_list(
     let account = account(shared, &calls.order.credentials, source).await?;
     let _turn = upload::turn(&shared.uploads).await?;
     let upload = shared.control.begin_upload(calls.order.rule(account)).await?;
-    upload::take_in(upload, &calls, file).await
+    upload::take_in(upload, PlumList::new(&calls), file).await
 }
 
 /// The account of these credentials.

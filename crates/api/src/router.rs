@@ -2,9 +2,9 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
-use crate::{Shared, error, native, plum, speak, status};
+use crate::{Shared, deployments, error, fuse, native, plum, speak, status};
 
 /// The whole API.
 pub(crate) fn router(shared: Shared) -> Router {
@@ -14,6 +14,20 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/webservice/queuecalls.php", post(plum::queue_calls))
         .route("/outbound/webservice/queuecall.php", post(plum::queue_call))
         .route("/outbound/webservice/queuecalls.php", post(plum::queue_calls))
+        // Plum Fuse: docs/api/fuse.md.
+        .route(
+            "/api/apps/{application_id}/{deployment_id}/queue",
+            post(fuse::queue).options(fuse::options_of_post),
+        )
+        .route(
+            "/api/apps/{application_id}/{deployment_id}/bulk_queue",
+            post(fuse::bulk_queue).options(fuse::options_of_post),
+        )
+        .route(
+            "/api/apps/{application_id}/{deployment_id}/cancel",
+            delete(fuse::cancel).options(fuse::options_of_delete),
+        )
+        .route("/api/outbound/{call_id}", get(fuse::status).options(fuse::options_of_get))
         // Our own: docs/api/native.md.
         .route("/v1/calls", get(native::list_calls).post(native::create_call))
         .route("/v1/calls/{id}", get(native::read_call).delete(native::cancel_call))
@@ -22,6 +36,11 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/campaigns/{id}", get(native::read_campaign))
         .route("/v1/campaigns/{id}/start", post(native::start_campaign))
         .route("/v1/campaigns/{id}/stop", post(native::stop_campaign))
+        .route("/v1/deployments", get(deployments::list).post(deployments::create))
+        .route(
+            "/v1/deployments/{id}",
+            get(deployments::read).put(deployments::update).delete(deployments::delete),
+        )
         // For operators and tools, without a key: docs/api/native.md.
         .route("/errors", get(status::problems))
         .route("/errors/{code}", get(status::problem))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use facade::fuse::answer::{Format, XML_CONTENT_TYPE};
 use facade::native::answer::{PROBLEM_CONTENT_TYPE, Problem};
 use facade::native::problem::ProblemCode;
 use facade::plum::answer as plum;
@@ -33,6 +34,8 @@ struct Place {
     method: Method,
     path: String,
     route: String,
+    /// How Fuse's clients are answered, where it is an address of theirs.
+    fuse: Option<Format>,
 }
 
 /// Surrounds a request; the outermost layer.
@@ -43,6 +46,7 @@ pub(crate) async fn speak(State(shared): State<Shared>, request: Request, next: 
     let place = Place {
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
+        fuse: crate::fuse::format_at(request.uri().path(), request.headers()),
         route: matched.map_or("none", MatchedPath::as_str).to_owned(),
     };
     let response = in_time(&shared, &place, request, next).await;
@@ -64,7 +68,8 @@ async fn in_time(shared: &Shared, place: &Place, request: Request, next: Next) -
     if permit.is_err() && !watching {
         return Fault::busy().into_response();
     }
-    let is_upload = place.path.ends_with("/queuecalls.php");
+    let lists = ["/queuecalls.php", "/bulk_queue"];
+    let is_upload = lists.iter().any(|list| place.path.ends_with(list));
     let time_max = if is_upload { UPLOAD_TIME_MAX } else { REQUEST_TIME_MAX };
     match timeout(time_max, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
@@ -85,9 +90,13 @@ fn in_words(mut response: Response, place: &Place, id: &str) -> Response {
         tracing::error!(request.id = %id, "{} {} failed: {}", place.method, place.route, fault.detail);
     }
     let allow = response.headers_mut().remove(ALLOW);
-    let mut response = match script_at(&place.path) {
-        Some(script) => crate::plum::document(script, &failure_of(&fault, &place.method)),
-        None => problem(&fault, place, id),
+    let mut response = match (script_at(&place.path), place.fuse) {
+        (Some(script), _) => crate::plum::document(script, &failure_of(&fault, &place.method)),
+        (None, Some(format)) => {
+            let failure = crate::fuse::failure_of(&fault, &place.method, &place.path);
+            crate::fuse::failed(format, &failure)
+        }
+        (None, None) => problem(&fault, place, id),
     };
     let headers = response.headers_mut();
     if let Some(allow) = allow {
@@ -102,7 +111,7 @@ fn in_words(mut response: Response, place: &Place, id: &str) -> Response {
 /// Whether a response says itself what it has to say.
 fn is_in_words(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE);
-    let ours = [plum::CONTENT_TYPE, "application/json", PROBLEM_CONTENT_TYPE];
+    let ours = [plum::CONTENT_TYPE, XML_CONTENT_TYPE, "application/json", PROBLEM_CONTENT_TYPE];
     response.status().is_success()
         || content_type.is_some_and(|found| ours.iter().any(|ours| found == ours))
 }

@@ -12,12 +12,18 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use domain::contact::NewContact;
+use domain::ids::ContactId;
+use domain::terms::Variables;
 use engine::control::Upload;
 use facade::form::{self, Form};
+use facade::fuse;
+use facade::fuse::answer::{Format, ListAnswer};
+use facade::list::{ListError, ListRow, Rejection};
 use facade::multipart::{Multipart, MultipartError, Piece};
 use facade::plum::answer::{self, Failure};
-use facade::plum::list::{ListReader, ListRow};
+use facade::plum::list::ListReader;
 use facade::plum::request::{Credentials, QueueCalls};
+use facade::refusal::Refusal;
 use futures_util::StreamExt;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -47,12 +53,130 @@ pub(crate) struct UploadedList {
     pub(crate) file: Option<File>,
 }
 
+/// The field of a form that holds the list.
+pub(crate) struct ListField {
+    /// Whether it has this name; any other file is the list if alone.
+    is_named: fn(&str) -> bool,
+    /// What is said of several files none or two of which are named as the list.
+    repeated: fn() -> Refusal,
+}
+
+const PLUM_LIST: ListField =
+    ListField { is_named: QueueCalls::is_list_field, repeated: QueueCalls::list_repeated };
+
+/// The list of `bulk_queue`.
+pub(crate) const FUSE_LIST: ListField = ListField {
+    is_named: fuse::request::Order::is_list_field,
+    repeated: fuse::request::Order::list_repeated,
+};
+
+/// How a facade reads a list and answers it, row by row.
+pub(crate) trait List {
+    /// Takes the next bytes and appends the rows that they complete.
+    fn push(&mut self, bytes: &[u8], rows: &mut Vec<ListRow>) -> Result<(), ListError>;
+    /// Takes the end of the file.
+    fn finish(&mut self, rows: &mut Vec<ListRow>) -> Result<(), ListError>;
+    /// Appends the answer to a row that was taken in.
+    fn queued(&mut self, out: &mut String, row: u64, contact: &NewContact, id: ContactId);
+    /// Appends the answer to a row that was not.
+    fn rejected(&mut self, out: &mut String, rejection: &Rejection);
+    /// What stands before the rows.
+    fn begin(&self, queued: u64, rejected: u64) -> String;
+    /// What stands after them.
+    fn end(&self) -> &'static str;
+}
+
+/// The list of `queuecalls.php`.
+pub(crate) struct PlumList<'o> {
+    reader: ListReader,
+    calls: &'o QueueCalls,
+}
+
+impl<'o> PlumList<'o> {
+    /// A list whose calls share what `calls` says.
+    pub(crate) fn new(calls: &'o QueueCalls) -> Self {
+        Self { reader: ListReader::new(), calls }
+    }
+}
+
+impl List for PlumList<'_> {
+    fn push(&mut self, bytes: &[u8], rows: &mut Vec<ListRow>) -> Result<(), ListError> {
+        self.reader.push(bytes, rows)
+    }
+
+    fn finish(&mut self, rows: &mut Vec<ListRow>) -> Result<(), ListError> {
+        std::mem::take(&mut self.reader).finish(rows)
+    }
+
+    fn queued(&mut self, out: &mut String, _: u64, contact: &NewContact, id: ContactId) {
+        answer::list_queued(out, contact, id);
+    }
+
+    fn rejected(&mut self, out: &mut String, rejection: &Rejection) {
+        answer::list_rejected(out, rejection);
+    }
+
+    fn begin(&self, queued: u64, rejected: u64) -> String {
+        match queued {
+            0 => answer::list_begin_failed(rejected),
+            queued => answer::list_begin(&self.calls.order, queued, rejected),
+        }
+    }
+
+    fn end(&self) -> &'static str {
+        answer::LIST_END
+    }
+}
+
+/// The list of `bulk_queue`.
+pub(crate) struct FuseList {
+    reader: fuse::list::ListReader,
+    answer: ListAnswer,
+}
+
+impl FuseList {
+    /// A list whose calls all have `metadata`.
+    pub(crate) fn new(metadata: Variables, format: Format) -> Self {
+        let reader = fuse::list::ListReader::new(metadata);
+        Self { reader, answer: ListAnswer::new(format) }
+    }
+}
+
+impl List for FuseList {
+    fn push(&mut self, bytes: &[u8], rows: &mut Vec<ListRow>) -> Result<(), ListError> {
+        self.reader.push(bytes, rows)
+    }
+
+    fn finish(&mut self, rows: &mut Vec<ListRow>) -> Result<(), ListError> {
+        std::mem::take(&mut self.reader).finish(rows)
+    }
+
+    fn queued(&mut self, out: &mut String, row: u64, contact: &NewContact, id: ContactId) {
+        self.answer.queued(out, row, contact, id);
+    }
+
+    fn rejected(&mut self, out: &mut String, rejection: &Rejection) {
+        self.answer.rejected(out, rejection);
+    }
+
+    fn begin(&self, queued: u64, rejected: u64) -> String {
+        self.answer.begin(queued, rejected)
+    }
+
+    fn end(&self) -> &'static str {
+        self.answer.end()
+    }
+}
+
 /// An answer too long for memory.
 pub(crate) struct SpooledAnswer {
     /// Its length.
     pub(crate) bytes: u64,
+    /// How many rows were taken in.
+    pub(crate) queued: u64,
     begin: String,
     rows: File,
+    end: &'static str,
 }
 
 /// Waits for a turn; it lasts as long as the permit.
@@ -69,7 +193,7 @@ pub(crate) async fn read_form(request: Request) -> Result<Form, Refused> {
         // Clients on bare sockets forget the header.
         "application/x-www-form-urlencoded" | "" => urlencoded(request).await,
         "multipart/form-data" => {
-            let mut receiver = Receiver::new(&request)?;
+            let mut receiver = Receiver::new(&request, &PLUM_LIST)?;
             let (head, body) = request.into_parts();
             let mut chunks = Chunks::new(&head.headers, body, FORM_BYTES_MAX)?;
             while let Some(bytes) = chunks.next().await? {
@@ -104,7 +228,7 @@ pub(crate) async fn receive(
             return Err(Failure::MediaType { found: found.to_owned(), expected }.into());
         }
     }
-    let mut receiver = Receiver::new(&request)?;
+    let mut receiver = Receiver::new(&request, &PLUM_LIST)?;
     let (head, body) = request.into_parts();
     let mut chunks = Chunks::new(&head.headers, body, UPLOAD_BYTES_MAX)?;
     let mut stranger = None;
@@ -123,6 +247,32 @@ pub(crate) async fn receive(
                 Step::NeedsMore => break,
             }
         }
+    }
+    receiver.finish()
+}
+
+/// Reads a form with a list, of a client that is known already.
+pub(crate) async fn receive_from_known(
+    request: Request,
+    field: &'static ListField,
+) -> Result<UploadedList, Refused> {
+    match media_type(content_type(request.headers())).as_str() {
+        "multipart/form-data" => {}
+        // Without a file, but its other mistakes can be named.
+        "application/x-www-form-urlencoded" => {
+            return Ok(UploadedList { form: urlencoded(request).await?, file: None });
+        }
+        found => {
+            let expected = "multipart/form-data";
+            return Err(Failure::MediaType { found: found.to_owned(), expected }.into());
+        }
+    }
+    let mut receiver = Receiver::new(&request, field)?;
+    let (head, body) = request.into_parts();
+    let mut chunks = Chunks::new(&head.headers, body, UPLOAD_BYTES_MAX)?;
+    while let Some(bytes) = chunks.next().await? {
+        receiver.push(&bytes);
+        while receiver.step().await? != Step::NeedsMore {}
     }
     receiver.finish()
 }
@@ -150,6 +300,7 @@ enum Part {
 
 /// Sorts the parts of a body into fields and one file.
 struct Receiver {
+    field: &'static ListField,
     multipart: Multipart,
     form: Form,
     form_bytes: u64,
@@ -160,8 +311,9 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn new(request: &Request) -> Result<Self, Refused> {
+    fn new(request: &Request, field: &'static ListField) -> Result<Self, Refused> {
         Ok(Self {
+            field,
             multipart: Multipart::new(content_type(request.headers()))?,
             form: Form::new(),
             form_bytes: 0,
@@ -179,7 +331,7 @@ impl Receiver {
         match self.multipart.piece()? {
             None => return Ok(Step::NeedsMore),
             Some(Piece::Begin { name, file_name }) => {
-                self.part = part(name, file_name).await?;
+                self.part = part(name, file_name, self.field).await?;
                 if matches!(self.part, Part::File { .. }) {
                     return Ok(Step::FileBegins);
                 }
@@ -228,14 +380,14 @@ impl Receiver {
     fn finish(self) -> Result<UploadedList, Refused> {
         self.multipart.finish()?;
         if self.several {
-            return Err(vec![QueueCalls::list_repeated()].into());
+            return Err(vec![(self.field.repeated)()].into());
         }
         Ok(UploadedList { form: self.form, file: self.list.map(|(file, _)| file) })
     }
 }
 
-async fn part(name: String, file_name: Option<String>) -> Result<Part, Refused> {
-    let is_named = QueueCalls::is_list_field(&name);
+async fn part(name: String, file_name: Option<String>, field: &ListField) -> Result<Part, Refused> {
+    let is_named = (field.is_named)(&name);
     Ok(match file_name {
         Some(file_name) if file_name.is_empty() && !is_named => Part::Nowhere,
         None if !is_named => Part::Field { name, value: Vec::new() },
@@ -258,43 +410,41 @@ fn spool_broke(error: std::io::Error) -> Refused {
 /// Takes in the rows of a list, and writes the answer as it goes.
 pub(crate) async fn take_in(
     mut upload: Upload,
-    calls: &QueueCalls,
-    mut list: File,
+    list: impl List,
+    mut file: File,
 ) -> Result<SpooledAnswer, Refused> {
-    list.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
-    let mut taking = Taking { answer: spool().await?, queued: 0, rejected: 0 };
-    let (mut reader, mut rows) = (ListReader::new(), Vec::new());
+    file.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
+    let mut taking = Taking { list, answer: spool().await?, queued: 0, rejected: 0 };
+    let mut rows = Vec::new();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        let read = list.read(&mut chunk).await.map_err(spool_broke)?;
+        let read = file.read(&mut chunk).await.map_err(spool_broke)?;
         if read == 0 {
             break;
         }
-        reader.push(&chunk[..read], &mut rows).map_err(Failure::List)?;
+        taking.list.push(&chunk[..read], &mut rows).map_err(Failure::List)?;
         taking.rows(&mut upload, &mut rows).await?;
     }
-    reader.finish(&mut rows).map_err(Failure::List)?;
+    taking.list.finish(&mut rows).map_err(Failure::List)?;
     taking.rows(&mut upload, &mut rows).await?;
-    let begin = match (taking.queued, taking.rejected) {
+    match (taking.queued, taking.rejected) {
         (0, 0) => return Err(Failure::ListEmpty.into()),
         // Nothing to commit: the upload is dropped, and forgotten with it.
-        (0, rejected) => answer::list_begin_failed(rejected),
-        (queued, rejected) => {
-            upload.commit().await?;
-            answer::list_begin(&calls.order, queued, rejected)
-        }
-    };
-    SpooledAnswer::new(begin, taking.answer).await
+        (0, _) => drop(upload),
+        (_, _) => upload.commit().await?,
+    }
+    SpooledAnswer::new(taking).await
 }
 
 /// A list that is being taken in.
-struct Taking {
+struct Taking<L> {
+    list: L,
     answer: File,
     queued: u64,
     rejected: u64,
 }
 
-impl Taking {
+impl<L: List> Taking<L> {
     /// Takes in the contacts among `rows`, and answers each row.
     async fn rows(&mut self, upload: &mut Upload, rows: &mut Vec<ListRow>) -> Result<(), Refused> {
         let contacts: Vec<NewContact> = rows
@@ -311,13 +461,13 @@ impl Taking {
         let (mut ids, mut text) = (ids.into_iter(), String::new());
         for row in rows.drain(..) {
             match row {
-                ListRow::Contact { contact, .. } => {
+                ListRow::Contact { row, contact } => {
                     let id = ids.next().ok_or(Failure::Internal)?;
-                    answer::list_queued(&mut text, &contact, id);
+                    self.list.queued(&mut text, row, &contact, id);
                     self.queued += 1;
                 }
                 ListRow::Rejected(rejection) => {
-                    answer::list_rejected(&mut text, &rejection);
+                    self.list.rejected(&mut text, &rejection);
                     self.rejected += 1;
                 }
             }
@@ -327,19 +477,21 @@ impl Taking {
 }
 
 impl SpooledAnswer {
-    async fn new(begin: String, mut rows: File) -> Result<Self, Refused> {
+    async fn new(taken: Taking<impl List>) -> Result<Self, Refused> {
+        let Taking { list, answer: mut rows, queued, rejected } = taken;
+        let (begin, end) = (list.begin(queued, rejected), list.end());
         rows.flush().await.map_err(spool_broke)?;
         let length = rows.seek(SeekFrom::Current(0)).await.map_err(spool_broke)?;
         rows.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
-        let bytes = begin.len() as u64 + length + answer::LIST_END.len() as u64;
-        Ok(Self { bytes, begin, rows })
+        let bytes = begin.len() as u64 + length + end.len() as u64;
+        Ok(Self { bytes, queued, begin, rows, end })
     }
 
     /// The answer as a body that is read from disk as the client takes it.
     pub(crate) fn into_body(self) -> Body {
         let text = |text: Bytes| futures_util::stream::iter([Ok::<_, std::io::Error>(text)]);
         let rows = ReaderStream::with_capacity(self.rows, CHUNK_BYTES);
-        let end = text(Bytes::from_static(answer::LIST_END.as_bytes()));
+        let end = text(Bytes::from_static(self.end.as_bytes()));
         Body::from_stream(text(self.begin.into()).chain(rows).chain(end))
     }
 }

@@ -26,6 +26,8 @@ macro_rules! ids {
 ids! {
     /// Who authenticates, owns and is limited.
     AccountId;
+    /// What groups deployments in clients' addresses; not [`ApplicationId`], which is one script.
+    AppId;
     /// What runs when somebody answers.
     ApplicationId;
     /// One try of a contact: one call.
@@ -36,6 +38,8 @@ ids! {
     ContactId;
     /// One try at delivering a webhook.
     DeliveryId;
+    /// A script under a number of its own.
+    DeploymentId;
     /// An address of a client that is told of what happens.
     EndpointId;
     /// A fact about a call.

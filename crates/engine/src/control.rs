@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::account::{Account, ApiKey};
-use domain::application::ScriptSource;
+use domain::application::{Deployment, NewDeployment, ScriptSource};
 use domain::campaign::{Campaign, CampaignState};
 use domain::contact::{ContactRule, NewContact};
-use domain::ids::{AccountId, CampaignId, ContactId};
+use domain::ids::{AccountId, CampaignId, ContactId, DeploymentId};
 use domain::time::Timestamp;
 use domain::webhook::KeyPair;
+use facade::Facade;
 use store::{Cancel, CreateError, Reader, Store, StoreError, UploadId};
 
 use crate::calls::LiveCalls;
@@ -65,6 +66,17 @@ pub enum QueueError {
         /// Which URL.
         field: &'static str,
     },
+}
+
+/// Why a deployment was not created or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// Its page does not answer, and the like.
+    #[error(transparent)]
+    Page(#[from] QueueError),
+    /// Its number is taken, or the store is away.
+    #[error(transparent)]
+    Store(#[from] CreateError),
 }
 
 impl From<StoreError> for QueueError {
@@ -142,6 +154,59 @@ impl Control {
         Ok(canceled)
     }
 
+    /// Cancels all that waits in the account's campaign of this name; calls under way go on, and
+    /// are the last ones of their contacts.
+    pub async fn cancel_campaign(&self, account: AccountId, name: &str) -> Result<(), StoreError> {
+        let Some(row) = self.0.reader.campaign_by_name(account, name).await? else {
+            // Nothing was ever queued in it.
+            return Ok(());
+        };
+        let (store, campaign) = (&self.0.store, row.campaign.id);
+        store.end_after_calls(account, campaign).await?;
+        store.cancel_waiting(self.now(), account, campaign).await?;
+        // Those that were just being dialed when they should have been canceled.
+        store.end_after_calls(account, campaign).await?;
+        self.0.wakes.webhooks.wake();
+        Ok(())
+    }
+
+    /// Creates a deployment, after the page that it runs has answered.
+    pub async fn create_deployment(
+        &self,
+        account: AccountId,
+        new: NewDeployment,
+    ) -> Result<Deployment, DeployError> {
+        self.check_script(&new.script).await?;
+        Ok(self.0.store.create_deployment(self.now(), account, new).await?)
+    }
+
+    /// Changes a deployment, after the page that it runs has answered. `None`: the account has no
+    /// such deployment.
+    pub async fn update_deployment(
+        &self,
+        account: AccountId,
+        deployment: DeploymentId,
+        name: &str,
+        script: &ScriptSource,
+    ) -> Result<Option<Deployment>, DeployError> {
+        self.check_script(script).await?;
+        let updated = self.0.store.update_deployment(account, deployment, name, script).await;
+        Ok(updated.map_err(CreateError::from)?)
+    }
+
+    /// Deletes a deployment, and cancels all that waits for it. `false`: as above.
+    pub async fn delete_deployment(
+        &self,
+        account: AccountId,
+        deployment: &Deployment,
+    ) -> Result<bool, StoreError> {
+        let deleted = self.0.store.delete_deployment(self.now(), account, deployment.id).await?;
+        if deleted {
+            self.cancel_campaign(account, &deployment.campaign()).await?;
+        }
+        Ok(deleted)
+    }
+
     /// Creates a campaign.
     pub async fn create_campaign(
         &self,
@@ -197,6 +262,11 @@ impl Control {
         if self.is_draining() {
             return Err(QueueError::Draining);
         }
+        if !Facade::of(rule.dialect).is_none_or(Facade::asks_before_queueing) {
+            // Where it may not be told anything at all, that is said now and not after the call.
+            let permitted = rule.result_url.as_deref().map(|url| self.0.http.may_ask(url));
+            return permitted.unwrap_or(Ok(())).map_err(|error| refused("result_url", error));
+        }
         if let ScriptSource::Url(url) = &rule.application.script {
             self.check("start_url", url).await?;
         }
@@ -207,11 +277,22 @@ impl Control {
     }
 
     async fn check(&self, field: &'static str, url: &str) -> Result<(), QueueError> {
-        self.0.http.check(url).await.map_err(|error| match error {
-            CheckError::Busy => QueueError::Busy { field },
-            CheckError::Refused(reason) => QueueError::UrlRefused { field, reason },
-            CheckError::Unreachable => QueueError::UrlUnreachable { field },
-        })
+        self.0.http.check(url).await.map_err(|error| refused(field, error))
+    }
+
+    async fn check_script(&self, script: &ScriptSource) -> Result<(), QueueError> {
+        match script {
+            ScriptSource::Url(url) => self.check("start_url", url).await,
+            ScriptSource::Document(_) | ScriptSource::Say(_) => Ok(()),
+        }
+    }
+}
+
+fn refused(field: &'static str, error: CheckError) -> QueueError {
+    match error {
+        CheckError::Busy => QueueError::Busy { field },
+        CheckError::Refused(reason) => QueueError::UrlRefused { field, reason },
+        CheckError::Unreachable => QueueError::UrlUnreachable { field },
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::event::Event;
 use domain::number::Masked;
 use domain::time::Timestamp;
 use domain::webhook::{Circuit, DeliveryVerdict, DisableReason, Reception, Topic, after_delivery};
@@ -275,7 +276,8 @@ where
     }
 
     async fn post(&self, owed: &Owed) -> Result<Posted, StoreError> {
-        let body = match self.body(owed) {
+        let events = self.history(owed).await?;
+        let body = match self.body(owed, &events) {
             Ok(body) => body,
             Err(detail) => return Ok(Posted::failed("unknown_facade", detail.to_owned())),
         };
@@ -297,7 +299,7 @@ where
     }
 
     /// What is posted, the same at every delivery.
-    fn body(&self, owed: &Owed) -> Result<ResultBody, &'static str> {
+    fn body(&self, owed: &Owed, events: &[Event]) -> Result<ResultBody, &'static str> {
         if owed.endpoint.is_some() {
             let fact = Fact {
                 topic: owed.topic,
@@ -312,7 +314,7 @@ where
         let facade = Facade::of(owed.dialect)
             .ok_or("it is in the words of a facade that this version does not know")?;
         let contact = owed.contact.as_ref().ok_or("it tells of nobody")?;
-        Ok(facade.result(contact, &self.zone))
+        Ok(facade.result(contact, events, &self.zone))
     }
 
     /// By what a client knows who tells it, and a delivery that is repeated (Standard Webhooks
@@ -331,6 +333,16 @@ where
             Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
         });
         Ok(headers.collect())
+    }
+
+    /// What happened to the contact, where results of its facade tell it.
+    async fn history(&self, owed: &Owed) -> Result<Vec<Event>, StoreError> {
+        let tells =
+            owed.endpoint.is_none() && Facade::of(owed.dialect).is_some_and(Facade::tells_events);
+        match &owed.contact {
+            Some(contact) if tells => self.store.history(contact.id).await,
+            Some(_) | None => Ok(Vec::new()),
+        }
     }
 
     /// Records a delivery, and tries on while the store is away: what is not recorded is delivered

@@ -5,11 +5,14 @@
 //! word. Time and time zone are arguments; nothing here reads a clock, a file or a socket.
 
 pub mod form;
+pub mod fuse;
 pub mod import;
+pub mod list;
 pub mod multipart;
 pub mod native;
 pub mod plum;
 pub mod refusal;
+mod rows;
 mod web_url;
 pub mod when;
 mod xml;
@@ -17,6 +20,7 @@ pub mod zone;
 
 use domain::application::Dialect;
 use domain::contact::Contact;
+use domain::event::Event;
 use domain::outcome::CalleeType;
 use domain::webhook::{Reception, Schedule};
 
@@ -29,6 +33,8 @@ pub enum Facade {
     Native,
     /// Plum DEV Outbound.
     Plum,
+    /// Plum Fuse.
+    Fuse,
 }
 
 /// What is posted to a client's result URL.
@@ -42,13 +48,14 @@ pub struct ResultBody {
 
 impl Facade {
     /// Every facade, for tables and tests.
-    pub const ALL: [Self; 2] = [Self::Native, Self::Plum];
+    pub const ALL: [Self; 3] = [Self::Native, Self::Plum, Self::Fuse];
 
     /// The tag that is stored; never changed once released.
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Native => Dialect(0),
             Self::Plum => Dialect(1),
+            Self::Fuse => Dialect(2),
         }
     }
 
@@ -64,16 +71,38 @@ impl Facade {
         application_parameters: &str,
     ) -> Vec<(String, String)> {
         match self {
+            Self::Fuse => fuse::callback::start_form(contact),
             Self::Native => native::callback::start_form(contact),
             Self::Plum => plum::callback::start_form(contact, application_parameters),
         }
     }
 
+    /// Whether results tell what happened to the contact, event by event.
+    pub const fn tells_events(self) -> bool {
+        matches!(self, Self::Fuse)
+    }
+
+    /// Whether the addresses of a request are asked by GET, and must answer 200, before anything is
+    /// queued for them.
+    ///
+    /// Fuse does not say so, and pages of its clients that take results by POST alone answer 405.
+    pub const fn asks_before_queueing(self) -> bool {
+        match self {
+            Self::Fuse => false,
+            Self::Native | Self::Plum => true,
+        }
+    }
+
     /// What the result URL is posted when a contact has ended; dates by the clock of `zone`.
     ///
-    /// The same at every delivery.
-    pub fn result(self, contact: &Contact, zone: &Zone) -> ResultBody {
+    /// The same at every delivery. `events` are the contact's own, oldest first, where
+    /// [`Facade::tells_events`] asks for them.
+    pub fn result(self, contact: &Contact, events: &[Event], zone: &Zone) -> ResultBody {
         match self {
+            Self::Fuse => ResultBody {
+                content_type: "application/json",
+                body: fuse::callback::result(contact, events),
+            },
             Self::Native => ResultBody {
                 content_type: "application/json",
                 body: native::callback::result(contact),
@@ -92,6 +121,7 @@ impl Facade {
     /// What this answer of the result URL says of the result.
     pub fn reception(self, status: u16, body: &[u8]) -> Reception {
         let taken = match self {
+            Self::Fuse => fuse::callback::accepted(status),
             Self::Native => native::callback::accepted(status),
             Self::Plum => plum::callback::accepted(status, body),
         };
@@ -107,7 +137,7 @@ impl Facade {
     pub const fn schedule(self) -> Schedule {
         match self {
             Self::Native => Schedule::Standard,
-            Self::Plum => Schedule::Legacy,
+            Self::Fuse | Self::Plum => Schedule::Legacy,
         }
     }
 
@@ -115,13 +145,14 @@ impl Facade {
     pub const fn signs(self) -> bool {
         match self {
             Self::Native => true,
-            Self::Plum => false,
+            Self::Fuse | Self::Plum => false,
         }
     }
 
     /// Who answered, as a script is told; `None`: not yet known.
     pub const fn session_callee_type(self, callee_type: Option<CalleeType>) -> &'static str {
         match self {
+            Self::Fuse => fuse::words::session_callee_type(callee_type),
             Self::Native => native::words::session_callee_type(callee_type),
             Self::Plum => plum::words::session_callee_type(callee_type),
         }

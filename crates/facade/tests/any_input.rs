@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::time::Timestamp;
 use facade::form::Form;
+use facade::native::deployment::{self, DeploymentRequest, DeploymentUpdate};
 use facade::native::request::{
     CallRequest, CampaignRequest, ListOf, ListQuery, NewCall, NewCampaign,
 };
@@ -141,4 +142,10 @@ fn schemas_have_exactly_the_fields_that_are_read() {
     let campaign = properties::<CampaignRequest>();
     let refusals = NewCampaign::parse(&all_wrong(&campaign)).unwrap_err();
     assert_eq!(wrong_types(&refusals), campaign);
+    let deployment = properties::<DeploymentRequest>();
+    let refusals = deployment::parse_new(&all_wrong(&deployment)).unwrap_err();
+    assert_eq!(wrong_types(&refusals), deployment);
+    let update = properties::<DeploymentUpdate>();
+    let refusals = deployment::parse_update(&all_wrong(&update)).unwrap_err();
+    assert_eq!(wrong_types(&refusals), update);
 }

@@ -21,11 +21,12 @@ use domain::time::{DialWindow, Timestamp};
 use domain::webhook::Reception;
 use facade::Facade;
 use facade::form::Form;
+use facade::list::ListRow;
 use facade::native::answer as native;
 use facade::native::problem::ProblemCode;
 use facade::native::request::{ListOf, ListQuery, NewCall, NewCampaign};
 use facade::plum::answer::{self as plum, Failure, Script};
-use facade::plum::list::{ListReader, ListRow};
+use facade::plum::list::ListReader;
 use facade::plum::request::{QueueCall, QueueCalls};
 use facade::refusal::{Mistake, Refusal};
 use facade::zone::Zone;
@@ -300,7 +301,7 @@ fn plum_results_have_all_fields_in_plums_words() {
     let mut out = String::new();
     for (disposition, outcome) in ends() {
         let ended = contact(Facade::Plum.dialect(), ContactState::Done(disposition), outcome);
-        let result = Facade::Plum.result(&ended, &new_york());
+        let result = Facade::Plum.result(&ended, &[], &new_york());
         let outcome = outcome.map_or("no attempt", Outcome::name);
         let _ =
             writeln!(out, "=== {} after {outcome}, {}", disposition.name(), result.content_type);
@@ -367,7 +368,7 @@ fn native_results_tell_the_whole_call() {
     let mut out = String::new();
     for (disposition, outcome) in ends() {
         let ended = contact(Facade::Native.dialect(), ContactState::Done(disposition), outcome);
-        let result = Facade::Native.result(&ended, &new_york());
+        let result = Facade::Native.result(&ended, &[], &new_york());
         let value: serde_json::Value = serde_json::from_str(&result.body).unwrap();
         let _ = writeln!(out, "{}", serde_json::to_string_pretty(&value).unwrap());
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Mistakes};
-use crate::{account, bench, call, demo, doctor, import, lab, serve, terminal};
+use crate::{account, bench, call, demo, deployment, doctor, import, lab, serve, terminal};
 
 /// The command did not do what it was asked for.
 pub(crate) const EXIT_FAILED: u8 = 1;
@@ -41,6 +41,9 @@ enum Command {
     Config,
     /// Sixty real calls over loopback, from upload to result.
     Demo(demo::Options),
+    /// Give clients scripts under numbers (docs/api/fuse.md).
+    #[command(subcommand)]
+    Deployment(deployment::Command),
     /// Check everything that a server needs, one line each.
     Doctor(doctor::Options),
     /// Look at a file of contacts, then take it in through a running server.
@@ -105,6 +108,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Account(command) => block_on(account::run(&config, &command)),
         Command::Call(options) => block_on(call::run(&config, &options)),
+        Command::Deployment(command) => block_on(deployment::run(&config, &command)),
         Command::Import(options) => block_on(import::run(&config, &options)),
         Command::Doctor(options) => block_on(doctor::run(&config, &options)),
         Command::Serve(options) => {

@@ -47,6 +47,11 @@ impl ApiClient {
         self.post(path, "application/json", body.to_string()).await
     }
 
+    /// PUT of JSON.
+    pub(crate) async fn put_json(&self, path: &str, body: &serde_json::Value) -> Result<Answer> {
+        self.send("PUT", path, Some("application/json"), body.to_string().into()).await
+    }
+
     /// POST of JSON that counts once however often it is sent, by an Idempotency-Key.
     pub(crate) async fn post_json_once(
         &self,

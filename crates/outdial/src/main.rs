@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod deployment;
 mod doctor;
 mod import;
 mod lab;

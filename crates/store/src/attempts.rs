@@ -16,6 +16,9 @@ use crate::{Cancel, Finished, Reader, Store, StoreError, uploads, webhooks};
 
 queries! {
     ASK_CANCEL = "UPDATE contacts SET cancel_asked = 1 WHERE id = $1";
+    ASK_CANCEL_OF_CAMPAIGN = "UPDATE contacts SET cancel_asked = 1 \
+        WHERE id IN (SELECT contact FROM attempts WHERE outcome IS NULL) \
+        AND account = $1 AND campaign = $2 AND state = 'calling'";
     ATTEMPT = concat!(
         "SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1 /*! FOR UPDATE */"
     );
@@ -111,6 +114,20 @@ impl Store {
         contact: ContactId,
     ) -> Result<Cancel, StoreError> {
         self.write(3, move |tx| cancel(tx, now, account, contact)).await
+    }
+
+    /// Lets the calls under way in a campaign be the last ones of their contacts; how many there
+    /// are. Where one is not answered, its contact ends as canceled.
+    pub async fn end_after_calls(
+        &self,
+        account: AccountId,
+        campaign: CampaignId,
+    ) -> Result<u64, StoreError> {
+        self.write(uploads::CHORE_ROWS, move |tx| {
+            let asked = tx.run(ASK_CANCEL_OF_CAMPAIGN, values![account, campaign])?;
+            Ok(u64::try_from(asked).unwrap_or(u64::MAX))
+        })
+        .await
     }
 
     /// Ends all contacts as canceled that wait in a campaign; how many there were.

@@ -114,6 +114,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What happened to a contact, as [`Reader::events`] says it, for the engine's own use.
+    pub async fn history(&self, contact: ContactId) -> Result<Vec<Event>, StoreError> {
+        self.eyes().events(contact).await
+    }
+}
+
 impl Reader {
     /// A contact of the account.
     pub async fn contact(

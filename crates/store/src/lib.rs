@@ -12,6 +12,7 @@ mod accounts;
 mod attempts;
 mod campaigns;
 mod contacts;
+mod deployments;
 mod dial_queue;
 mod endpoints;
 mod idempotency;

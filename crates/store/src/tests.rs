@@ -11,8 +11,9 @@ use domain::time::Timestamp;
 
 use crate::driver::Writer;
 use crate::{
-    Store, StoreConfig, StoreError, accounts, attempts, campaigns, contacts, dial_queue, dialect,
-    endpoints, idempotency, imports, migrate, reader, store, tx, uploads, webhooks, writer,
+    Store, StoreConfig, StoreError, accounts, attempts, campaigns, contacts, deployments,
+    dial_queue, dialect, endpoints, idempotency, imports, migrate, reader, store, tx, uploads,
+    webhooks, writer,
 };
 
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
@@ -25,6 +26,7 @@ fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
         ("attempts", attempts::QUERIES),
         ("campaigns", campaigns::QUERIES),
         ("contacts", contacts::QUERIES),
+        ("deployments", deployments::QUERIES),
         ("dial_queue", dial_queue::QUERIES),
         ("endpoints", endpoints::QUERIES),
         ("idempotency", idempotency::QUERIES),

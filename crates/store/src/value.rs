@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::{Account, ApiKey};
-use domain::application::{Application, ApplicationSpec, Dialect, ScriptSource};
+use domain::application::{Application, ApplicationSpec, Deployment, Dialect, ScriptSource};
 use domain::attempt::Attempt;
 use domain::campaign::{Campaign, CampaignCounts, CampaignState};
 use domain::cause::Cause;
 use domain::contact::{Contact, ContactState};
 use domain::event::{Event, EventKind};
 use domain::ids::{
-    AccountId, ApplicationId, AttemptId, CampaignId, ContactId, DeliveryId, EndpointId, EventId,
-    TrunkId, WebhookId,
+    AccountId, AppId, ApplicationId, AttemptId, CampaignId, ContactId, DeliveryId, DeploymentId,
+    EndpointId, EventId, TrunkId, WebhookId,
 };
 use domain::outcome::Outcome;
 use domain::retry::RetryRule;
@@ -80,10 +80,12 @@ macro_rules! id_values {
 
 id_values!(
     AccountId,
+    AppId,
     ApplicationId,
     AttemptId,
     CampaignId,
     ContactId,
+    DeploymentId,
     EndpointId,
     TrunkId,
     UploadId,
@@ -228,18 +230,36 @@ impl Row<'_> {
     /// An application: `id, account, source, script, parameters, dialect`.
     pub(crate) fn application(&mut self) -> Result<Application, StoreError> {
         let (id, account) = (ApplicationId(self.int()?), AccountId(self.int()?));
+        let spec = ApplicationSpec {
+            script: self.script()?,
+            parameters: self.text()?,
+            dialect: self.dialect()?,
+        };
+        Ok(Application { id, account, spec })
+    }
+
+    /// A script: `source, script`.
+    fn script(&mut self) -> Result<ScriptSource, StoreError> {
         let source = self.name(|name| match name {
             "document" => Some(ScriptSource::Document as fn(String) -> ScriptSource),
             "say" => Some(ScriptSource::Say),
             "url" => Some(ScriptSource::Url),
             _ => None,
         })?;
-        let spec = ApplicationSpec {
-            script: source(self.text()?),
-            parameters: self.text()?,
-            dialect: self.dialect()?,
-        };
-        Ok(Application { id, account, spec })
+        Ok(source(self.text()?))
+    }
+
+    /// A deployment: `id, app, account, name, created_at, deleted_at, source, script`.
+    pub(crate) fn deployment(&mut self) -> Result<Deployment, StoreError> {
+        Ok(Deployment {
+            id: DeploymentId(self.int()?),
+            app: AppId(self.int()?),
+            account: AccountId(self.int()?),
+            name: self.text()?,
+            created_at: self.time()?,
+            deleted_at: self.maybe_time()?,
+            script: self.script()?,
+        })
     }
 
     /// A campaign: `id, account, name, state, redial_in_doubt, created_at`.

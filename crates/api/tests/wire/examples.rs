@@ -37,6 +37,20 @@ async fn example_for_plum_queues_a_call_and_a_list() {
 }
 
 #[tokio::test]
+async fn example_for_fuse_queues_a_call_and_a_list_and_cancels_them() {
+    let server = Server::start().await;
+    if let Some(output) = run("fuse.sh", &server).await {
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        assert!(text.contains("{\"call_id\":\""), "{text}");
+        assert!(text.contains("{\"call_details\":{\"max_attempts\":\"3\""), "{text}");
+        assert!(text.contains("<queued>2</queued>\n<rejected>0</rejected>"), "{text}");
+        assert!(text.ends_with("202\n"), "{text}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn example_for_our_own_api_makes_a_call_and_cancels_it() {
     let server = Server::start().await;
     if let Some(output) = run("native.sh", &server).await {

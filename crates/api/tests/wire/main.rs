@@ -1,6 +1,8 @@
 //! The whole API over real sockets: server, engine, store and a customer's web server.
 
+mod deployments;
 mod examples;
+mod fuse;
 mod harness;
 mod limits;
 mod native;

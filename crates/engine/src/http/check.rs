@@ -77,6 +77,12 @@ impl HttpClient {
         if checked.reachable { Ok(()) } else { Err(CheckError::Unreachable) }
     }
 
+    /// Whether `url` may be asked at all, judged as it stands: nothing is sent, and the name is not
+    /// resolved yet.
+    pub fn may_ask(&self, url: &str) -> Result<(), CheckError> {
+        self.permitted(url).map(drop)
+    }
+
     /// The URL and its host, judged as it stands; the name is not resolved yet.
     fn permitted(&self, url: &str) -> Result<(Url, String), CheckError> {
         let refused = |reason: String| CheckError::Refused(reason);

@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod callback;
+pub mod deployment;
 pub mod import;
 mod json;
 pub mod problem;

@@ -91,7 +91,8 @@ pub(super) fn rule(fields: &mut Fields<'_>, now: Timestamp) -> Option<Rule> {
     })
 }
 
-fn script(fields: &mut Fields<'_>) -> Option<ScriptSource> {
+/// Reads the script: one of three fields.
+pub(super) fn script(fields: &mut Fields<'_>) -> Option<ScriptSource> {
     const NAMES: [&str; 3] = ["vxml_url", "say", "document"];
     let given: Vec<&str> = NAMES.into_iter().filter(|name| fields.has(name)).collect();
     let url = web_address(fields, "vxml_url");

@@ -5,8 +5,8 @@ use std::fmt;
 use domain::contact::NewContact;
 use domain::ids::ContactId;
 
-use super::list::{ListError, Rejection};
 use super::request::{Order, QueueCall};
+use crate::list::{ListError, Rejection};
 use crate::refusal::Refusal;
 use crate::xml;
 

@@ -13,6 +13,7 @@ mod crash;
 mod crash_rounds;
 mod customer;
 mod dialogs;
+mod fuse;
 mod harness;
 mod http;
 mod passwords;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -113,6 +114,27 @@ impl Server {
     /// Where its HTTP is.
     pub(crate) const fn api(&self) -> SocketAddr {
         self.api
+    }
+
+    /// Login and API key as HTTP Basic has them.
+    pub(crate) fn basic(&self) -> String {
+        let pair = format!("{}:{}", self.login, self.api_key);
+        format!("Basic {}", Base64::encode_string(pair.as_bytes()))
+    }
+
+    /// Runs a command of the program against it; what it prints.
+    pub(crate) async fn command(&self, stage: &Stage, arguments: &[&str]) -> String {
+        let ran = Command::new(PROGRAM)
+            .args(arguments)
+            .current_dir(stage.dir())
+            .env("OUTDIAL_SERVER", format!("http://{}", self.api))
+            .env("OUTDIAL_API_KEY", &self.api_key)
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "outdial {}: {said}", arguments.join(" "));
+        String::from_utf8(ran.stdout).unwrap()
     }
 
     /// Login and PIN, as fields of a form.

@@ -51,7 +51,7 @@ pub(crate) fn wav(samples: &[i16]) -> Vec<u8> {
 }
 
 /// The same text by the same program, run by ourselves.
-async fn spoken(text: &str) -> Vec<i16> {
+pub(crate) async fn spoken(text: &str) -> Vec<i16> {
     let mut child = Command::new(installed("espeak-ng"))
         .args(["--stdin", "--stdout", "-b", "1", "-s", "160", "-v", "en-us"])
         .stdin(Stdio::piped())
@@ -65,7 +65,7 @@ async fn spoken(text: &str) -> Vec<i16> {
 }
 
 /// Checks that a recording holds all of what was sent, and prints how it is.
-fn check(what: &str, sent: &[i16], heard: &[i16]) -> Alignment {
+pub(crate) fn check(what: &str, sent: &[i16], heard: &[i16]) -> Alignment {
     let alignment = align(sent, heard).unwrap_or_else(|| panic!("{what}: nothing was heard"));
     let Alignment { offset, correlation, .. } = alignment;
     println!(

@@ -3,6 +3,7 @@
 mod accounts;
 mod attempts;
 mod contacts;
+mod deployments;
 mod dial_queue;
 mod driver;
 mod endpoints;

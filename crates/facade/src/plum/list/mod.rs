@@ -3,7 +3,6 @@
 //! Two forms: a plain text with `number, message_reference, call_parameters` in each row, and a CSV
 //! file whose header begins with `destination`. docs/api/plum.md "The list" has the rules.
 
-mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -12,52 +11,10 @@ use domain::number::Destination;
 
 use super::request::PHONE_NUMBER_MAX;
 use crate::form;
-use crate::refusal::shortened;
-use rows::{Rows, Separator, cells};
-
-/// Most columns of a CSV file; more is a file of another kind.
-const COLUMNS_MAX: usize = 64;
-
-/// One row of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListRow {
-    /// A contact to take in.
-    Contact {
-        /// Number of the row in the file, from 1, blank rows counted.
-        row: u64,
-        /// Whom to call.
-        contact: NewContact,
-    },
-    /// A row that cannot be taken in; the others are.
-    Rejected(Rejection),
-}
-
-/// Why a row cannot be taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Number of the row in the file, from 1, blank rows counted.
-    pub row: u64,
-    /// What stands where the number should, shortened.
-    pub phone_number: String,
-    /// Its reference, shortened; empty where it could not be read.
-    pub message_reference: String,
-    /// What was found and what would be right.
-    pub reason: String,
-}
-
-/// Why a file is no list at all.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListError {
-    /// The header of a CSV file is wrong.
-    #[error("header of the list: {0}")]
-    Header(String),
-    /// A spreadsheet's own file.
-    #[error("list is a spreadsheet's own file, save it as CSV (UTF-8)")]
-    Workbook,
-    /// Two bytes for each letter.
-    #[error("list is written in UTF-16, save it in UTF-8")]
-    Utf16,
-}
+use crate::list::{
+    ListError, ListRow, check_columns, is_destination, refuse_other_files, rejected, too_many_cells,
+};
+use crate::rows::{self, Rows, Separator, cells};
 
 /// Reads a list; give it the file's bytes by [`ListReader::push`], then call [`ListReader::finish`].
 #[derive(Debug, Default)]
@@ -148,16 +105,6 @@ impl ListReader {
     }
 }
 
-fn refuse_other_files(first_row: &[u8]) -> Result<(), ListError> {
-    if first_row.starts_with(b"PK\x03\x04") || first_row.starts_with(b"\xd0\xcf\x11\xe0") {
-        return Err(ListError::Workbook);
-    }
-    if first_row.starts_with(b"\xff\xfe") || first_row.starts_with(b"\xfe\xff") {
-        return Err(ListError::Utf16);
-    }
-    Ok(())
-}
-
 /// The separator of a header row: one whose first cell names the destination.
 fn header_separator(text: &str) -> Option<Separator> {
     let text = text.trim_start();
@@ -178,26 +125,9 @@ fn header_separator(text: &str) -> Option<Separator> {
     }
 }
 
-fn is_destination(name: &str) -> bool {
-    name.eq_ignore_ascii_case("destination") || name.eq_ignore_ascii_case("phone_number")
-}
-
 fn columns(text: &str, separator: Separator) -> Result<Vec<Column>, ListError> {
     let names = cells(text, separator).map_err(|error| ListError::Header(error.to_string()))?;
-    if names.len() > COLUMNS_MAX {
-        let reason = format!("found {} columns, expected at most {COLUMNS_MAX}", names.len());
-        return Err(ListError::Header(reason));
-    }
-    for (place, name) in names.iter().enumerate() {
-        if name.trim().is_empty() {
-            let reason = format!("column {} has no name", place + 1);
-            return Err(ListError::Header(reason));
-        }
-        if names[..place].iter().any(|other| other.trim() == name.trim()) {
-            let reason = format!("column {:?} appears twice", name.trim());
-            return Err(ListError::Header(reason));
-        }
-    }
+    check_columns(&names)?;
     let column = |(place, name): (usize, &String)| match name.trim() {
         _ if place == 0 => Column::Destination,
         "call_parameters" => Column::Parameters,
@@ -214,11 +144,7 @@ fn table_row(number: u64, text: &str, separator: Separator, columns: &[Column]) 
     };
     let first = cells.first().map_or("", String::as_str);
     if cells.len() > columns.len() {
-        let reason = format!(
-            "found {} values, expected at most the {} that the header names",
-            cells.len(),
-            columns.len()
-        );
+        let reason = too_many_cells(cells.len(), columns.len());
         return rejected(number, first, "", reason);
     }
     let mut reference = "";
@@ -291,13 +217,4 @@ fn new_contact(
         }
     }
     Ok(NewContact { reference: reference.to_owned(), parameters, ..NewContact::new(destination) })
-}
-
-fn rejected(row: u64, phone_number: &str, reference: &str, reason: String) -> ListRow {
-    ListRow::Rejected(Rejection {
-        row,
-        phone_number: shortened(phone_number.trim()),
-        message_reference: shortened(reference),
-        reason,
-    })
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::list::Rejection;
 
 /// Reads a whole file in chunks of `chunk` bytes; one sentence for each row.
 fn rows(file: &[u8], chunk: usize) -> Result<Vec<String>, ListError> {

@@ -4,21 +4,21 @@ use std::collections::VecDeque;
 
 /// Longest row, in bytes: a number, a reference and parameters of the greatest length, each letter
 /// four bytes long and every one quoted, fit twice.
-pub(super) const ROW_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const ROW_BYTES_MAX: usize = 8 * 1024;
 
 /// One row of a file, without its line break.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// From 1, blank rows counted.
-    pub(super) number: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) number: u64,
+    pub(crate) bytes: Vec<u8>,
     /// It went on beyond [`ROW_BYTES_MAX`].
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
 }
 
 /// Cuts bytes into rows at LF, CRLF or CR.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     ready: VecDeque<Row>,
     partial: Vec<u8>,
     cut: bool,
@@ -29,7 +29,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Takes the next bytes.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let breaks_after_cr = self.after_cr && end == 0 && bytes[0] == b'\n';
             self.extend(&bytes[..end]);
@@ -43,14 +43,14 @@ impl Rows {
     }
 
     /// Takes the end of the file.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if !self.partial.is_empty() {
             self.complete();
         }
     }
 
     /// The next complete row.
-    pub(super) fn next(&mut self) -> Option<Row> {
+    pub(crate) fn next(&mut self) -> Option<Row> {
         self.ready.pop_front()
     }
 
@@ -77,7 +77,7 @@ impl Rows {
 
 /// What stands between cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Separator {
+pub(crate) enum Separator {
     Comma,
     Pipe,
     Semicolon,
@@ -86,7 +86,7 @@ pub(super) enum Separator {
 
 impl Separator {
     /// The separator that this sign is.
-    pub(super) const fn of(sign: char) -> Option<Self> {
+    pub(crate) const fn of(sign: char) -> Option<Self> {
         match sign {
             ',' => Some(Self::Comma),
             '|' => Some(Self::Pipe),
@@ -97,7 +97,7 @@ impl Separator {
     }
 
     /// The separator of a plain row, the least likely sign in a text first.
-    pub(super) fn find(text: &str) -> Option<Self> {
+    pub(crate) fn find(text: &str) -> Option<Self> {
         [Self::Tab, Self::Pipe, Self::Semicolon, Self::Comma]
             .into_iter()
             .find(|separator| separator.positions(text).next().is_some())
@@ -128,7 +128,7 @@ fn begins_parameter(text: &str) -> bool {
 
 /// Why a row has no cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CellError {
+pub(crate) enum CellError {
     #[error(
         "text follows a closing quote, expected a separator there; write a quote inside as \"\""
     )]
@@ -142,7 +142,7 @@ pub(super) enum CellError {
 }
 
 /// The cells of a CSV row (RFC 4180 §2), blanks around them dropped unless quoted.
-pub(super) fn cells(text: &str, separator: Separator) -> Result<Vec<String>, CellError> {
+pub(crate) fn cells(text: &str, separator: Separator) -> Result<Vec<String>, CellError> {
     let mut cells = Vec::new();
     let mut rest = Some(text);
     while let Some(text) = rest {
@@ -154,7 +154,7 @@ pub(super) fn cells(text: &str, separator: Separator) -> Result<Vec<String>, Cel
 }
 
 /// The three cells of a plain row; what follows the second separator is the third cell.
-pub(super) fn plain_cells(text: &str, separator: Separator) -> Result<Vec<String>, CellError> {
+pub(crate) fn plain_cells(text: &str, separator: Separator) -> Result<Vec<String>, CellError> {
     let (number, rest) = cell(text, separator)?;
     // Commas are pauses among the keys, too: nobody can tell where the keys end.
     if separator == Separator::Comma && number.to_ascii_lowercase().contains(";postd=") {

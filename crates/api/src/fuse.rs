@@ -1,0 +1,363 @@
+//! Plum Fuse: calls of a deployment are queued, told of and canceled. docs/api/fuse.md.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Extension, Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use domain::application::Deployment;
+use domain::ids::{AccountId, ContactId, DeploymentId};
+use engine::control::QueueError;
+use facade::fuse::answer::{self, Failure, Format};
+use facade::fuse::callback::CallDetails;
+use facade::fuse::request::{Order, Queue};
+use facade::native::problem::ProblemCode;
+use facade::plum::answer::Failure as FormFailure;
+use facade::refusal::Refusal;
+use http::header::{
+    ACCEPT, ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LINK, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use store::StoreError;
+use tokio::time::timeout;
+
+use crate::auth::Denied;
+use crate::error::{BUSY_RETRY_S, Fault};
+use crate::plum::{FORM_BYTES_MAX, Refused};
+use crate::server::Peer;
+use crate::upload::{self, FUSE_LIST, FuseList, SpooledAnswer};
+use crate::{Parts, Shared};
+
+/// How long a cancel is waited for before the client is told that it is under way.
+const CANCEL_TIME_MAX: Duration = Duration::from_secs(20);
+
+type Numbers = Path<(String, String)>;
+
+/// Why a request was not done.
+struct Stopped(Failure);
+
+/// `POST /api/apps/{application_id}/{deployment_id}/queue`.
+pub(crate) async fn queue(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(numbers): Numbers,
+    request: Request,
+) -> Response {
+    let format = format_of(request.headers());
+    match queue_one(&shared, peer.ip(), &numbers, request).await {
+        Ok(id) => {
+            let mut response = document(format, StatusCode::OK, answer::queued(format, id));
+            if let Ok(link) = HeaderValue::from_str(&answer::link(id)) {
+                response.headers_mut().insert(LINK, link);
+            }
+            response
+        }
+        Err(Stopped(failure)) => failed(format, &failure),
+    }
+}
+
+/// `POST /api/apps/{application_id}/{deployment_id}/bulk_queue`.
+pub(crate) async fn bulk_queue(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(numbers): Numbers,
+    request: Request,
+) -> Response {
+    let format = format_of(request.headers());
+    match queue_list(&shared, peer.ip(), &numbers, request, format).await {
+        Ok(answer) => {
+            let some = answer.queued > 0;
+            let status = if some { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+            let length = answer.bytes;
+            let mut response = document(format, status, answer.into_body());
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+            response
+        }
+        Err(Stopped(failure)) => failed(format, &failure),
+    }
+}
+
+/// `GET /api/outbound/{call_id}`.
+pub(crate) async fn status(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(call_id): Path<String>,
+    request: Request,
+) -> Response {
+    let format = format_of(request.headers());
+    match details(&shared, peer.ip(), &call_id, request.headers()).await {
+        Ok(details) => document(format, StatusCode::OK, answer::status(format, &details)),
+        Err(Stopped(failure)) => failed(format, &failure),
+    }
+}
+
+/// `DELETE /api/apps/{application_id}/{deployment_id}/cancel`.
+pub(crate) async fn cancel(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(numbers): Numbers,
+    request: Request,
+) -> Response {
+    let format = format_of(request.headers());
+    match cancel_all(&shared, peer.ip(), &numbers, request.headers()).await {
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Err(Stopped(failure)) => failed(format, &failure),
+    }
+}
+
+/// `OPTIONS` of addresses that are posted to.
+pub(crate) async fn options_of_post() -> Response {
+    allowed("POST,OPTIONS")
+}
+
+/// `OPTIONS` of the cancel.
+pub(crate) async fn options_of_delete() -> Response {
+    allowed("DELETE,OPTIONS")
+}
+
+/// `OPTIONS` of the status.
+pub(crate) async fn options_of_get() -> Response {
+    allowed("GET,HEAD,OPTIONS")
+}
+
+fn allowed(methods: &'static str) -> Response {
+    (StatusCode::NO_CONTENT, [(ALLOW, methods)]).into_response()
+}
+
+async fn queue_one(
+    shared: &Parts,
+    source: IpAddr,
+    numbers: &(String, String),
+    request: Request,
+) -> Result<ContactId, Stopped> {
+    let deployment = deployment(shared, source, numbers, request.headers()).await?;
+    let form = upload::read_form(request).await?;
+    let Queue { order, contact } = Queue::parse(&form, shared.control.now())?;
+    granted(&order)?;
+    Ok(shared.control.queue_contact(order.rule(&deployment), contact).await?)
+}
+
+async fn queue_list(
+    shared: &Parts,
+    source: IpAddr,
+    numbers: &(String, String),
+    request: Request,
+    format: Format,
+) -> Result<SpooledAnswer, Stopped> {
+    let deployment = deployment(shared, source, numbers, request.headers()).await?;
+    let uploaded = upload::receive_from_known(request, &FUSE_LIST).await?;
+    let order = Order::parse(&uploaded.form, shared.control.now());
+    let (order, file) = match (order, uploaded.file) {
+        (Ok(order), Some(file)) => (order, file),
+        (Ok(_), None) => return Err(vec![Order::list_missing()].into()),
+        (Err(refusals), Some(_)) => return Err(refusals.into()),
+        (Err(mut refusals), None) => {
+            refusals.push(Order::list_missing());
+            return Err(refusals.into());
+        }
+    };
+    granted(&order)?;
+    let _turn = upload::turn(&shared.uploads).await?;
+    let rule = order.rule(&deployment);
+    let upload = shared.control.begin_upload(rule).await?;
+    let list = FuseList::new(order.metadata, format);
+    Ok(upload::take_in(upload, list, file).await?)
+}
+
+async fn details(
+    shared: &Parts,
+    source: IpAddr,
+    call_id: &str,
+    headers: &HeaderMap,
+) -> Result<CallDetails, Stopped> {
+    let account = account(shared, source, headers).await?;
+    let id: ContactId = call_id.parse().map_err(|_| Failure::NoCall)?;
+    let reader = shared.control.reader();
+    match reader.contact(account, id).await? {
+        Some(contact) => Ok(CallDetails::new(&contact, &reader.events(id).await?)),
+        None if reader.owner_of_contact(id).await?.is_some() => Err(Failure::NotYours.into()),
+        None => Err(Failure::NoCall.into()),
+    }
+}
+
+async fn cancel_all(
+    shared: &Shared,
+    source: IpAddr,
+    numbers: &(String, String),
+    headers: &HeaderMap,
+) -> Result<(), Stopped> {
+    let deployment = match deployment(shared, source, numbers, headers).await {
+        // What waited for it was canceled with it.
+        Err(Stopped(Failure::Deleted)) => return Err(Failure::NoDeployment.into()),
+        found => found?,
+    };
+    let control = shared.control.clone();
+    // A client that goes away does not stop halfway what it has asked for.
+    let canceling = tokio::spawn(async move {
+        control.cancel_campaign(deployment.account, &deployment.campaign()).await
+    });
+    match timeout(CANCEL_TIME_MAX, canceling).await {
+        Ok(Ok(canceled)) => Ok(canceled?),
+        Ok(Err(_)) => Err(Failure::Internal.into()),
+        // It goes on, as 202 says.
+        Err(_) => Ok(()),
+    }
+}
+
+/// The account whose e-mail and developer key a request carries.
+async fn account(
+    shared: &Parts,
+    source: IpAddr,
+    headers: &HeaderMap,
+) -> Result<AccountId, Stopped> {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    Ok(shared.gate.by_basic(&shared.control, given, source).await?)
+}
+
+/// The deployment that an address names, if it is the account's and takes calls.
+async fn deployment(
+    shared: &Parts,
+    source: IpAddr,
+    (app, id): &(String, String),
+    headers: &HeaderMap,
+) -> Result<Deployment, Stopped> {
+    let account = account(shared, source, headers).await?;
+    let id: DeploymentId = id.parse().map_err(|_| Failure::NoDeployment)?;
+    let found = shared.control.reader().deployment(id).await?;
+    let found = found.filter(|found| found.app.to_string() == *app);
+    let found = found.ok_or(Failure::NoDeployment)?;
+    if found.account != account {
+        return Err(Failure::NotYours.into());
+    }
+    if found.deleted_at.is_some() {
+        return Err(Failure::Deleted.into());
+    }
+    Ok(found)
+}
+
+/// Payment and health data have no store of their own here.
+fn granted(order: &Order) -> Result<(), Stopped> {
+    if order.is_pci { Err(Failure::PciNotGranted.into()) } else { Ok(()) }
+}
+
+/// In which format a request is answered, where its address is one of Fuse's.
+pub(crate) fn format_at(path: &str, headers: &HeaderMap) -> Option<Format> {
+    let ours = ["/api/apps/", "/api/outbound/"].iter().any(|begin| path.starts_with(begin));
+    ours.then(|| format_of(headers))
+}
+
+fn format_of(headers: &HeaderMap) -> Format {
+    let values: Vec<&str> =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    Format::of_accept(&values.join(","))
+}
+
+/// What stopped a request before its handler, in Fuse's words.
+pub(crate) fn failure_of(fault: &Fault, method: &Method, path: &str) -> Failure {
+    match fault.code {
+        ProblemCode::BodyMalformed => Failure::BodyMalformed(fault.detail.clone()),
+        ProblemCode::BodyTooLarge => Failure::BodyTooLarge { limit_bytes: FORM_BYTES_MAX },
+        ProblemCode::Busy => Failure::Busy { retry_after_s: BUSY_RETRY_S },
+        ProblemCode::Draining => Failure::Draining,
+        ProblemCode::MediaType => {
+            Failure::MediaType { found: String::new(), expected: crate::plum::EXPECTED_TYPES }
+        }
+        ProblemCode::MethodNotAllowed => {
+            let allowed = if path.starts_with("/api/outbound/") {
+                "GET"
+            } else if path.ends_with("/cancel") {
+                "DELETE"
+            } else {
+                "POST"
+            };
+            Failure::MethodNotAllowed { found: method.to_string(), allowed }
+        }
+        ProblemCode::NotFound => Failure::NoAddress,
+        ProblemCode::RequestTimeout => Failure::Timeout,
+        ProblemCode::Unavailable => Failure::Unavailable,
+        _ => Failure::Internal,
+    }
+}
+
+/// The answer of a failure, with its status.
+pub(crate) fn failed(format: Format, failure: &Failure) -> Response {
+    let status = StatusCode::from_u16(failure.status()).unwrap_or_default();
+    let mut response = document(format, status, answer::failed(format, failure));
+    let headers = response.headers_mut();
+    if let Some(seconds) = failure.retry_after_s() {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if *failure == Failure::Credentials {
+        let wanted = HeaderValue::from_static("Basic realm=\"calls\", charset=\"UTF-8\"");
+        headers.insert(WWW_AUTHENTICATE, wanted);
+    }
+    response
+}
+
+fn document(format: Format, status: StatusCode, body: impl Into<Body>) -> Response {
+    (status, [(CONTENT_TYPE, format.content_type())], body.into()).into_response()
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl From<Vec<Refusal>> for Stopped {
+    fn from(refusals: Vec<Refusal>) -> Self {
+        Self(Failure::Invalid(refusals))
+    }
+}
+
+impl From<Denied> for Stopped {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Store(error) => error.into(),
+            Denied::Throttled(wait) => Self(Failure::Throttled {
+                retry_after_s: u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).max(1),
+            }),
+            Denied::Wrong => Self(Failure::Credentials),
+        }
+    }
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        Refused::from(error).into()
+    }
+}
+
+impl From<QueueError> for Stopped {
+    fn from(error: QueueError) -> Self {
+        Refused::from(error).into()
+    }
+}
+
+/// Forms and lists are read for both of Plum's systems, and what is wrong with them is the same.
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Self {
+        let failure = match refused {
+            Refused::Failed(failure) => failure,
+            Refused::Fields(refusals) => return refusals.into(),
+        };
+        Self(match failure {
+            FormFailure::BodyMalformed(reason) => Failure::BodyMalformed(reason),
+            FormFailure::BodyTooLarge { limit_bytes } => Failure::BodyTooLarge { limit_bytes },
+            FormFailure::Busy { retry_after_s } => Failure::Busy { retry_after_s },
+            FormFailure::Credentials => Failure::Credentials,
+            FormFailure::Draining => Failure::Draining,
+            FormFailure::Internal | FormFailure::ListRejected { .. } => Failure::Internal,
+            FormFailure::List(error) => Failure::List(error),
+            FormFailure::ListEmpty => Failure::ListEmpty,
+            FormFailure::MediaType { found, expected } => Failure::MediaType { found, expected },
+            FormFailure::MethodNotAllowed { found } => {
+                Failure::MethodNotAllowed { found, allowed: "POST" }
+            }
+            FormFailure::Throttled { retry_after_s } => Failure::Throttled { retry_after_s },
+            FormFailure::Timeout => Failure::Timeout,
+            FormFailure::Unavailable => Failure::Unavailable,
+        })
+    }
+}
