@@ -40,10 +40,10 @@ use self::beep::Beep;
 use self::cadence::Cadence;
 use self::ear::{Ear, Finding};
 use self::music::MusicDetector;
-use self::timing::Timing;
+use self::timing::{PAUSE, Timing};
 use self::words::Speaker;
 
-pub use self::model::{DEPTH, LEAVES, Model, Tree};
+pub use self::model::{DEPTH, Firm, LEAVES, Model, Tree};
 pub use self::sit::SitCode;
 pub use self::timing::{FEATURE_DIRECTIONS, FEATURE_NAMES, FEATURES, Features};
 pub use self::weights::MODEL;
@@ -52,11 +52,11 @@ pub use self::weights::MODEL;
 const HOP_MS: u64 = 10;
 /// Chance at which a verdict is decided, if nothing else speaks against it.
 const LIKELY: f32 = 0.8;
-/// Chance of a person at which a pause decides for one, and the shortest such pause, in hops.
-const HUMAN_LIKELY: f32 = 0.62;
-const HUMAN_PAUSE_HOPS: u32 = 36;
+/// Pauses that decide for a person, in seconds, and up to which chance of a machine they do: the
+/// longer nobody goes on, the less is asked for, since a person waits and the verdict can be revised.
+const PERSON_PAUSES: [(f32, f32); 2] = [(0.34, 0.5), (0.8, 0.65)];
 /// Voice that a call must have brought before speech decides anything, in hops.
-const VOICE_HOPS_MIN: u32 = 12;
+const SPEECH_HOPS_MIN: u32 = 12;
 /// Voice before a ring or a busy tone that makes it something else: somebody who hung up, in hops.
 const VOICE_BEFORE_CADENCE_HOPS: u32 = 60;
 /// Chance of what a tone says.
@@ -69,7 +69,9 @@ const WORDS_CHANCE: f32 = 0.97;
 const LEFT_OVER_CHANCE: f32 = 0.9;
 /// How much longer than by the frames' count is waited for them, in case none come.
 const FRAMES_LATE_MAX: Duration = Duration::from_millis(300);
-/// A phrase that began so shortly before the answer goes on after it, in hops.
+/// How long the end of a phrase is awaited when the time for revising is over.
+const PHRASE_AWAITED_MAX: Duration = Duration::from_millis(2_000);
+/// A pause up to this length lies within a phrase, in hops.
 const SAME_SPEECH_HOPS: u32 = 30;
 
 /// Who or what answered.
@@ -177,7 +179,7 @@ impl Default for Settings {
         Self {
             mode: Mode::default(),
             decide_within: Duration::from_millis(5_000),
-            humans_taken_max: 0.02,
+            humans_taken_max: 0.05,
             revise_within: Duration::from_millis(4_000),
             greeting: Greeting::default(),
             greeting_pause: Duration::from_millis(2_500),
@@ -265,8 +267,8 @@ enum Phase {
 pub struct Classifier {
     settings: Settings,
     model: &'static Model,
-    /// Chance of a machine from which on it is firm.
-    firm_from: f32,
+    /// Chances of a machine from which on it is firm.
+    firm: Firm,
     phase: Phase,
     ear: Ear,
     timing: Timing,
@@ -292,7 +294,7 @@ impl Classifier {
         Self {
             settings,
             model,
-            firm_from: model.threshold(settings.humans_taken_max),
+            firm: model.firm(settings.humans_taken_max),
             phase: Phase::Early,
             ear: Ear::new(),
             timing: Timing::default(),
@@ -403,7 +405,7 @@ impl Classifier {
     }
 
     fn repeated(&mut self, now: Instant, cadence: Cadence) {
-        let has_spoken = self.timing.voice_hops() > VOICE_BEFORE_CADENCE_HOPS;
+        let has_spoken = self.timing.speech_hops() > VOICE_BEFORE_CADENCE_HOPS;
         match (self.phase, cadence) {
             // Whoever it was has hung up, and the line says so.
             (Phase::Greeting, Cadence::Busy | Cadence::Reorder) => self.end_greeting(false),
@@ -460,7 +462,10 @@ impl Classifier {
     fn judge_early(&mut self) {
         let Some(features) = self.timing.features() else { return };
         let machine = self.model.machine(&features);
-        if self.standing.is_none() && machine >= self.firm_from && !self.music.is_likely() {
+        if self.standing.is_none()
+            && machine >= self.firm.from(&features)
+            && !self.music.is_likely()
+        {
             self.decide(Callee::Machine, machine, false);
         }
     }
@@ -468,14 +473,18 @@ impl Classifier {
     fn judge(&mut self) {
         let clock = self.since_clock(self.ear.hops);
         let standing = self.standing.map(|verdict| verdict.callee);
-        let is_over = match standing {
+        let end = match standing {
             Some(Callee::Human) => {
-                self.since_clock(self.standing_hop) + self.settings.revise_within <= clock
+                self.since_clock(self.standing_hop) + self.settings.revise_within
             }
-            _ => self.settings.decide_within <= clock,
+            _ => self.settings.decide_within,
         };
         self.judge_speech(standing);
-        if is_over && self.phase == Phase::Deciding {
+        // Nobody is judged in the middle of a phrase that may tell.
+        let is_speaking = standing == Some(Callee::Human)
+            && self.timing.pause_hops().is_some_and(|pause| pause < SAME_SPEECH_HOPS)
+            && clock < end + PHRASE_AWAITED_MAX;
+        if clock >= end && !is_speaking && self.phase == Phase::Deciding {
             self.settle();
         }
     }
@@ -489,13 +498,12 @@ impl Classifier {
             return;
         }
         let Some(features) = self.timing.features() else { return };
-        if self.timing.voice_hops() < VOICE_HOPS_MIN {
+        if self.timing.speech_hops() < SPEECH_HOPS_MIN {
             return;
         }
         let machine = self.model.machine(&features);
-        let is_pause = self.timing.pause_hops().is_some_and(|pause| pause >= HUMAN_PAUSE_HOPS);
-        let is_human = is_pause && 1.0 - machine >= HUMAN_LIKELY;
-        let is_firm = machine >= self.firm_from;
+        let is_human = decides_for_person(features[PAUSE], machine);
+        let is_firm = machine >= self.firm.from(&features);
         match standing {
             Some(Callee::CallScreener) => {}
             Some(Callee::Human) if is_firm => self.decide(Callee::Machine, machine, true),
@@ -577,7 +585,7 @@ impl Classifier {
     fn leaning(&self) -> Verdict {
         let at = self.since_answer(self.ear.hops);
         let say = |callee, probability| Verdict { callee, probability, at, is_firm: false };
-        let spoke = self.timing.voice_hops() >= VOICE_HOPS_MIN;
+        let spoke = self.timing.speech_hops() >= SPEECH_HOPS_MIN;
         let features = self.timing.features().filter(|_| spoke);
         match features.map(|features| self.model.machine(&features)) {
             _ if self.music.is_likely() => say(Callee::Music, LEFT_OVER_CHANCE),
@@ -600,6 +608,11 @@ impl Classifier {
 
 /// Effects of one frame at most; a caller who drains after every `handle` allocates nothing.
 const EFFECTS_AT_ONCE: usize = 24;
+
+/// Whether a pause of so many seconds decides for a person, where a machine has that chance.
+pub fn decides_for_person(pause_s: f32, machine: f32) -> bool {
+    PERSON_PAUSES.iter().any(|(least_s, most)| pause_s >= *least_s && machine <= *most)
+}
 
 /// What the model of speech sees of a recording: the features every `every` from the first word
 /// on, with the time in the recording. For training and for pictures.

@@ -33,16 +33,23 @@ impl Clip {
         Self { samples, voice: (lead, end) }
     }
 
-    /// The same again after a pause: "hello … hello".
-    pub(super) fn repeated(&self, random: &mut Random) -> Self {
-        self.followed_by(self, random.between(0.7, 2.4))
-    }
-
     /// Another utterance of the same source after a pause in seconds.
     pub(super) fn followed_by(&self, other: &Self, pause_s: f32) -> Self {
         let pause = noise_like(self.tail(), (pause_s * RATE) as usize);
         let lead = &self.samples[..self.voice.0];
         Self::of(&[lead, self.speech(), &pause, other.speech(), self.tail()], lead.len())
+    }
+
+    /// How long it speaks, from the first to the last voice, in seconds.
+    pub(super) fn speech_s(&self) -> f32 {
+        (self.voice.1 - self.voice.0) as f32 / RATE
+    }
+
+    /// Its speech cut off after so many seconds.
+    pub(super) fn cut(&self, seconds: f32) -> Self {
+        let end = (self.voice.0 + (seconds * RATE) as usize).min(self.voice.1);
+        let samples = [&self.samples[..end], self.tail()].concat();
+        Self { samples, voice: (self.voice.0, end) }
     }
 
     /// A pause of the recording made longer: people let machines pause after "hello".

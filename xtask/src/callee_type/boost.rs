@@ -7,7 +7,7 @@ use super::random::Random;
 /// Borders that a feature is cut at, at most.
 const BORDERS: usize = 40;
 /// Part of the features that a tree may ask for.
-const FEATURES_A_TREE: usize = FEATURES * 2 / 3;
+const FEATURES_A_TREE: usize = FEATURES - 2;
 
 /// How to train.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +164,7 @@ fn grow(binned: &Binned, gradients: &[Sum], allowed: &[usize], plan: Plan) -> (T
         sums[usize::from(*leaf)].gradient += sum.gradient;
         sums[usize::from(*leaf)].curvature += sum.curvature;
     }
-    let value = |sum: Sum| ((sum.value(regular) as f32 * plan.rate) * 1e4).round() / 1e4;
+    let value = |sum: Sum| ((sum.value(regular) as f32 * plan.rate) * 1e4).round() / 10_000.0;
     let mut tree = Tree { features: [0; DEPTH], thresholds: [0.0; DEPTH], leaves: sums.map(value) };
     for (level, (feature, cut)) in questions.iter().enumerate() {
         tree.features[level] = *feature as u8;

@@ -14,11 +14,29 @@ use super::boost::Sample;
 use super::random::Random;
 
 /// What each recording becomes: itself, and so many others.
-const VARIANTS: u64 = 8;
+pub(super) const VARIANTS: u64 = 8;
 /// How often the model looks in training.
 const EVERY: Duration = Duration::from_millis(100);
 /// Longest time from the first word that is learned from, in seconds.
 const SINCE_MAX_S: f32 = 6.5;
+/// Share of people who speak long in one breath; least length, mean of what exceeds it, and most.
+const LONG: f32 = 0.11;
+const LONG_S: (f32, f32, f32) = (1.9, 0.9, 4.8);
+/// Share of people who say a sentence, and its length in seconds.
+const SENTENCES: f32 = 0.3;
+const SENTENCE_S: (f32, f32) = (0.9, 2.1);
+/// Share of people who say hello again, the pause before that, and how long they do, in seconds.
+const AGAIN: f32 = 0.04;
+const AGAIN_PAUSE_S: (f32, f32) = (0.7, 2.4);
+const AGAIN_S: (f32, f32) = (0.3, 1.3);
+/// Share of people who say more after a short pause: "hello … who is this?", both in seconds.
+const MORE: f32 = 0.03;
+const MORE_PAUSE_S: (f32, f32) = (0.32, 0.8);
+const MORE_S: (f32, f32) = (0.5, 1.6);
+/// Share of machines whose first pause is made longer.
+const LONGER_PAUSES: f32 = 0.2;
+/// Utterances in one breath at most.
+const CHAIN_MAX: usize = 12;
 /// Longest clip that is looked at, in samples.
 const CLIP_MAX: usize = 8_000 * 11;
 
@@ -124,18 +142,10 @@ impl Corpus {
 
     /// The recording as another call would have it.
     fn variant(&self, entry: &Entry, group: usize, random: &mut Random) -> Clip {
-        let kind = random.share();
-        let mut clip = if entry.is_machine {
-            if kind < 0.2 { entry.clip.with_longer_pause(random) } else { entry.clip.clone() }
-        } else {
-            let other = self.other(group, random);
-            match kind {
-                // One who says more than the corpus has: two sentences in one breath.
-                kind if kind < 0.16 => entry.clip.followed_by(other, random.between(0.0, 0.12)),
-                kind if kind < 0.24 => entry.clip.followed_by(other, random.between(0.15, 0.6)),
-                kind if kind < 0.31 => entry.clip.repeated(random),
-                _ => entry.clip.clone(),
-            }
+        let mut clip = match (entry.is_machine, random.share()) {
+            (true, kind) if kind < LONGER_PAUSES => entry.clip.with_longer_pause(random),
+            (true, _) => entry.clip.clone(),
+            (false, kind) => self.person(entry, group, kind, random),
         };
         if random.share() < 0.6 {
             clip = clip.at_speed(random.between(0.85, 1.18));
@@ -144,6 +154,45 @@ impl Corpus {
             clip = clip.with_onset(random);
         }
         clip.over_any_line(random)
+    }
+
+    /// A person who says more than the corpus has: it holds many words and few sentences, so how
+    /// long people speak in one breath, and how often they speak again, is set here.
+    fn person(&self, entry: &Entry, group: usize, kind: f32, random: &mut Random) -> Clip {
+        let clip = &entry.clip;
+        if kind < LONG {
+            self.long(clip, group, random)
+        } else if kind < LONG + SENTENCES {
+            self.chain(clip, group, random.between(SENTENCE_S.0, SENTENCE_S.1), random)
+        } else if kind < LONG + SENTENCES + AGAIN {
+            let pause_s = random.between(AGAIN_PAUSE_S.0, AGAIN_PAUSE_S.1);
+            let again = if random.share() < 0.7 { clip } else { self.other(group, random) };
+            clip.followed_by(&again.cut(random.between(AGAIN_S.0, AGAIN_S.1)), pause_s)
+        } else if kind < LONG + SENTENCES + AGAIN + MORE {
+            let pause_s = random.between(MORE_PAUSE_S.0, MORE_PAUSE_S.1);
+            let more = self.chain(clip, group, random.between(MORE_S.0, MORE_S.1), random);
+            clip.cut(MORE_S.1).followed_by(&more, pause_s)
+        } else {
+            clip.clone()
+        }
+    }
+
+    /// Somebody who speaks long in one breath.
+    pub(super) fn long(&self, clip: &Clip, group: usize, random: &mut Random) -> Clip {
+        let long_s = LONG_S.0 - LONG_S.1 * (1.0 - random.share()).ln();
+        self.chain(clip, group, long_s.min(LONG_S.2), random)
+    }
+
+    /// Utterances of the same source without pauses, until they are as long as wanted.
+    fn chain(&self, clip: &Clip, group: usize, seconds: f32, random: &mut Random) -> Clip {
+        let mut chain = clip.clone();
+        for _ in 0..CHAIN_MAX {
+            if chain.speech_s() >= seconds {
+                break;
+            }
+            chain = chain.followed_by(self.other(group, random), random.between(0.0, 0.1));
+        }
+        chain.cut(seconds)
     }
 
     /// Another recording of the same unit.

@@ -1,7 +1,5 @@
 //! Writes the trained model as Rust.
 
-use std::fmt::Write as _;
-
 use media::classify::{FEATURE_NAMES, Model};
 
 use super::boost::Plan;
@@ -28,10 +26,10 @@ pub(super) fn write(model: &Model, corpus: &Corpus, plan: Plan) -> String {
         corpus.units.len()
     ));
     line(format!("//! {}", corpus.hash));
-    line(format!("//! Features: {}", FEATURE_NAMES[..7].join(", ")));
-    line(format!("//! {}", FEATURE_NAMES[7..].join(", ")));
+    line(format!("//! Features: {}", FEATURE_NAMES[..5].join(", ")));
+    line(format!("//! {}", FEATURE_NAMES[5..].join(", ")));
     line(String::new());
-    line("use super::model::{Model, Tree};".into());
+    line("use super::model::{Firm, Model, Tree};".into());
     line(String::new());
     line("/// The model that is shipped.".into());
     line("#[rustfmt::skip]".into());
@@ -40,23 +38,40 @@ pub(super) fn write(model: &Model, corpus: &Corpus, plan: Plan) -> String {
     line(format!("    base: {:?},", model.base));
     line(format!("    scale: {:?},", model.scale));
     line(format!("    shift: {:?},", model.shift));
-    line(format!("    humans_above: &{:?},", model.humans_above));
+    line("    firm: &[".into());
+    for firm in model.firm {
+        line(format!("        {firm:?},"));
+    }
+    line("    ],".into());
     line("};".into());
     line(String::new());
     line("#[rustfmt::skip]".into());
     line("const TREES: &[Tree] = &[".into());
     for tree in model.trees {
-        let mut row = String::new();
-        let _ = write!(row, "    tree({:?}, {:?},", tree.features, tree.thresholds);
-        line(row);
-        line(format!("        {:?}),", tree.leaves));
+        let milli = tree.thresholds.map(|value| (value * 1e3).round() as i16);
+        line(format!("    tree({:?}, {milli:?},", tree.features));
+        line(format!("        {:?}),", tree.leaves.map(|value| (value * 1e4).round() as i16)));
     }
     line("];".into());
-    line(String::new());
-    line(
-        "const fn tree(features: [u8; 3], thresholds: [f32; 3], leaves: [f32; 8]) -> Tree {".into(),
-    );
-    line("    Tree { features, thresholds, leaves }".into());
-    line("}".into());
+    text.push_str(TREE);
     text
 }
+
+/// What turns a row of the table into a tree.
+const TREE: &str = "
+/// A tree from thresholds in thousandths and leaves in ten thousandths.
+const fn tree(features: [u8; 3], thresholds: [i16; 3], leaves: [i16; 8]) -> Tree {
+    let mut tree = Tree { features, thresholds: [0.0; 3], leaves: [0.0; 8] };
+    let mut at = 0;
+    while at < 3 {
+        tree.thresholds[at] = thresholds[at] as f32 / 1_000.0;
+        at += 1;
+    }
+    at = 0;
+    while at < 8 {
+        tree.leaves[at] = leaves[at] as f32 / 10_000.0;
+        at += 1;
+    }
+    tree
+}
+";

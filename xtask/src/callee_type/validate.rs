@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use media::classify::trial::{Line, Recording, Score, listen, percentile, settings};
-use media::classify::{Model, Tree};
+use media::classify::{Firm, Model, Tree, decides_for_person};
 use media::g711::Law;
 
 use super::boost::{Plan, Sample, train};
@@ -15,13 +15,16 @@ const FOLDS: usize = 10;
 /// Shares of people for which a threshold is stored, falling.
 const SHARES: [f32; 7] = [0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005];
 
+/// Part of the people taken for machines who may be so in their first phrase.
+const FIRST_PART: f32 = 0.6;
+
 /// Models that have not seen one part of the units each, and what they say of it.
 pub(super) struct HeldBack {
     folds: Vec<usize>,
     models: Vec<(&'static [Tree], f32)>,
     scale: f32,
     shift: f32,
-    humans_above: &'static [(f32, f32)],
+    firm: &'static [Firm],
 }
 
 /// Which part each unit belongs to: the largest units first, each to the part that is smallest.
@@ -64,15 +67,15 @@ pub(super) fn cross_validate(corpus: &Corpus, samples: &[Sample], plan: Plan) ->
         .iter()
         .map(|sample| {
             let (trees, base) = models[fold_of(sample)];
-            let model = Model { trees, base, scale: 1.0, shift: 0.0, humans_above: &[] };
+            let model = Model { trees, base, scale: 1.0, shift: 0.0, firm: &[] };
             model.margin(&sample.features)
         })
         .collect();
     let (scale, shift) = calibrate(samples, &margins);
     let chances: Vec<f32> =
         margins.iter().map(|margin| 1.0 / (1.0 + (-(scale * margin + shift)).exp())).collect();
-    let humans_above = &*thresholds(samples, &chances).leak();
-    HeldBack { folds, models, scale, shift, humans_above }
+    let firm = &*firm(samples, &chances).leak();
+    HeldBack { folds, models, scale, shift, firm }
 }
 
 /// Scale and shift that make the chances true (Platt, 1999), by Newton's method.
@@ -98,30 +101,52 @@ fn calibrate(samples: &[Sample], margins: &[f32]) -> (f32, f32) {
     (scale as f32, shift as f32)
 }
 
-/// The highest chance of a machine that each person's clip reached, as shares above it.
-fn thresholds(samples: &[Sample], chances: &[f32]) -> Vec<(f32, f32)> {
-    let mut highest = std::collections::BTreeMap::<u32, f32>::new();
+/// From which chances on a machine is firm: what people's clips reach while it matters, until a
+/// pause decides for a person, and as long as that may be revised.
+fn firm(samples: &[Sample], chances: &[f32]) -> Vec<Firm> {
+    let window_s = settings().revise_within.as_secs_f32();
+    // Highest chance in the first phrase and in later ones, and when a person was decided.
+    let mut clips = std::collections::BTreeMap::<u32, ([f32; 2], Option<f32>)>::new();
     for (sample, chance) in samples.iter().zip(chances).filter(|(s, _)| !s.is_machine) {
-        let slot = highest.entry(sample.clip).or_default();
+        let [since, _, pause, _, phrases, ..] = sample.features;
+        let (highest, decided) = clips.entry(sample.clip).or_default();
+        if decided.is_some_and(|at| since > at + window_s) {
+            continue;
+        }
+        let slot = &mut highest[usize::from(phrases > 1.0)];
         *slot = slot.max(*chance);
+        if decided.is_none() && decides_for_person(pause, *chance) {
+            *decided = Some(since);
+        }
     }
-    let mut highest: Vec<f32> = highest.into_values().collect();
-    highest.sort_by(f32::total_cmp);
-    let at = |share: f32| percentile(&highest, 1.0 - share).unwrap_or(1.0);
-    SHARES.iter().map(|share| (*share, (at(*share) * 1e4).ceil() / 1e4)).collect()
+    let sorted = |which: usize| {
+        let mut highest: Vec<f32> = clips.values().map(|(highest, _)| highest[which]).collect();
+        highest.sort_by(f32::total_cmp);
+        highest
+    };
+    let (first, later) = (sorted(0), sorted(1));
+    let at = |highest: &[f32], share: f32| {
+        (percentile(highest, 1.0 - share).unwrap_or(1.0) * 1e4).ceil() / 1e4
+    };
+    let one = |share: &f32| Firm {
+        share: *share,
+        first: at(&first, *share * FIRST_PART),
+        later: at(&later, *share * (1.0 - FIRST_PART)),
+    };
+    SHARES.iter().map(one).collect()
 }
 
 impl HeldBack {
     fn model(&self, (trees, base): (&'static [Tree], f32)) -> &'static Model {
-        let Self { scale, shift, humans_above, .. } = *self;
-        Box::leak(Box::new(Model { trees, base, scale, shift, humans_above }))
+        let Self { scale, shift, firm, .. } = *self;
+        Box::leak(Box::new(Model { trees, base, scale, shift, firm }))
     }
 
     /// The model trained with everything, calibrated by those that were not.
     pub(super) fn calibrated(&self, samples: &[Sample], plan: Plan) -> Model {
         let (trees, base) = train(samples, plan);
-        let Self { scale, shift, humans_above, .. } = *self;
-        Model { trees: trees.leak(), base, scale, shift, humans_above }
+        let Self { scale, shift, firm, .. } = *self;
+        Model { trees: trees.leak(), base, scale, shift, firm }
     }
 }
 
@@ -130,40 +155,41 @@ impl HeldBack {
 pub(super) fn show(corpus: &Corpus, held_back: &HeldBack) {
     println!(
         "scale {:.3}, shift {:.3}, thresholds {:?}",
-        held_back.scale, held_back.shift, held_back.humans_above
+        held_back.scale, held_back.shift, held_back.firm
     );
     let start = Instant::now();
     let models: Vec<&'static Model> =
         held_back.models.iter().map(|model| held_back.model(*model)).collect();
     for (name, noise_dbov) in [("mu-law", None), ("noise -45 dBov", Some(-45.0))] {
         let line = Line { noise_dbov, law: Some(Law::Mu) };
-        let mut score = Score::default();
+        let (mut score, mut spliced) = (Score::default(), Score::default());
         let mut random = Random::new(7);
         let mut wrong = Vec::new();
         for (nth, entry) in corpus.clips.iter().enumerate() {
             let model = models[held_back.folds[entry.unit]];
-            let mut one = |recording: &Recording, mut samples: Vec<i16>| {
+            let mut one = |score: &mut Score, recording: &Recording, mut samples: Vec<i16>| {
                 line.send(&mut samples, nth as u64);
                 let heard = listen(&samples, settings(), model, start);
                 let length = Duration::from_millis(samples.len() as u64 / 8);
                 score.add(recording, &heard, length);
-                if heard.verdict.callee.name() != recording.label.replace("long-", "") {
+                if heard.verdict.callee.name() != recording.label {
                     let Recording { file, unit, .. } = recording;
                     let said = heard.verdict.callee.name();
                     let (at, chance) = (heard.decided.as_secs_f32(), heard.verdict.probability);
                     wrong.push(format!("  {file} {unit}: {said} at {at:.2}, {chance:.2}"));
                 }
             };
-            one(&entry.recording, entry.clip.samples.clone());
+            one(&mut score, &entry.recording, entry.clip.samples.clone());
             if entry.recording.sublabel == "phrase" {
-                let clip = entry.clip.followed_by(corpus.other(nth, &mut random), 0.05);
-                let label = "long-human".to_owned();
-                let recording = Recording { label, ..entry.recording.clone() };
-                one(&recording, clip.samples);
+                let clip = corpus.long(&entry.clip, nth, &mut random);
+                let sublabel = "spliced".to_owned();
+                let recording = Recording { sublabel, ..entry.recording.clone() };
+                one(&mut spliced, &recording, clip.samples);
             }
         }
         println!("== {name}");
         print(&score);
+        print(&spliced);
         println!("{}", wrong.join("\n"));
     }
 }

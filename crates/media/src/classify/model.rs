@@ -1,6 +1,6 @@
 //! A model of small symmetric trees: how likely a machine is, given the timing of the speech.
 
-use super::timing::{FEATURES, Features};
+use super::timing::{FEATURES, Features, PHRASES};
 
 /// Questions of one tree.
 pub const DEPTH: usize = 3;
@@ -30,9 +30,20 @@ pub struct Model {
     pub scale: f32,
     /// See `scale`.
     pub shift: f32,
-    /// Highest chance of a machine that people reached, in recordings the trees have not seen:
-    /// share of people above, and the chance; falling shares.
-    pub humans_above: &'static [(f32, f32)],
+    /// From which chance on a machine is firm, for falling shares of people who are taken for
+    /// machines, found with recordings that the trees have not seen.
+    pub firm: &'static [Firm],
+}
+
+/// Chances of a machine that at most a share of people reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Firm {
+    /// Share of people, 0 to 1.
+    pub share: f32,
+    /// Chance in the first phrase: some people speak long in one breath.
+    pub first: f32,
+    /// Chance in later phrases: few people go on after a pause.
+    pub later: f32,
 }
 
 impl Tree {
@@ -57,9 +68,18 @@ impl Model {
         1.0 / (1.0 + (-(self.scale * self.margin(features) + self.shift)).exp())
     }
 
-    /// The chance of a machine from which on at most `share` of people are taken for machines.
-    pub fn threshold(&self, share: f32) -> f32 {
-        let within = self.humans_above.iter().find(|(above, _)| *above <= share);
-        within.or(self.humans_above.last()).map_or(1.0, |(_, chance)| *chance)
+    /// From which chance on a machine is firm, if at most `share` of people may be taken for
+    /// machines.
+    pub fn firm(&self, share: f32) -> Firm {
+        let within = self.firm.iter().find(|firm| firm.share <= share);
+        let never = Firm { share: 0.0, first: 1.0, later: 1.0 };
+        within.or(self.firm.last()).copied().unwrap_or(never)
+    }
+}
+
+impl Firm {
+    /// From which chance on a machine is firm, given what the model looks at.
+    pub fn from(&self, features: &Features) -> f32 {
+        if features[PHRASES] > 1.0 { self.later } else { self.first }
     }
 }

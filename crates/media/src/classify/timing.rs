@@ -1,7 +1,9 @@
 //! When somebody spoke and when not: what the model of speech knows about a call.
 //!
 //! All times are counted from the first word, never from the answer: how long a line is silent
-//! before somebody speaks says more about the network than about who it is.
+//! before somebody speaks says more about the network than about who it is. Only phrases count,
+//! not the words in them: rhythm, level and pitch tell the recordings of a corpus apart rather
+//! than people from machines (docs/callee-type.md).
 
 use super::ear::Moment;
 
@@ -9,39 +11,38 @@ use super::ear::Moment;
 const HOPS_A_SECOND: f32 = 100.0;
 /// Shorter voice than this is a click, in hops.
 const WORD_HOPS_MIN: u32 = 6;
-/// Pauses up to this length lie within a word, in hops: stops of the breath before a consonant.
+/// Gaps up to this length lie within a word, in hops: stops of the breath before a consonant.
 const WORD_GAP_HOPS: u32 = 6;
 /// Pauses up to this length lie within a phrase, in hops.
 const PHRASE_GAP_HOPS: u32 = 30;
-/// How much the level must fall and rise between two syllables, in dB.
-const SYLLABLE_DB: f32 = 3.5;
 /// Longest time of any feature, in seconds: a model must not lean on what it has hardly seen.
 const SECONDS_MAX: f32 = 8.0;
+/// Most phrases that are told apart.
+const PHRASES_MAX: u32 = 4;
 
 /// Number of features.
-pub const FEATURES: usize = 14;
+pub const FEATURES: usize = 8;
 
 /// Names of the features, in their order.
 pub const FEATURE_NAMES: [&str; FEATURES] = [
     "since_onset_s",
-    "voice_s",
+    "speech_s",
     "pause_s",
     "phrase_s",
     "phrases",
-    "words",
-    "word_max_s",
     "phrase_max_s",
     "pause_max_s",
     "first_phrase_s",
-    "density",
-    "syllables_a_second",
-    "level_deviation_db",
-    "level_end_db",
 ];
 
-/// In which direction a feature may move the chance of a machine: more voice makes it likelier,
+/// Place of the number of phrases among the features.
+pub(crate) const PHRASES: usize = 4;
+/// Place of the pause among the features.
+pub(crate) const PAUSE: usize = 2;
+
+/// In which direction a feature may move the chance of a machine: more speech makes it likelier,
 /// a longer pause makes it less likely, whatever a few recordings say.
-pub const FEATURE_DIRECTIONS: [i8; FEATURES] = [0, 1, -1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+pub const FEATURE_DIRECTIONS: [i8; FEATURES] = [0, 1, -1, 1, 1, 1, 0, 0];
 
 /// What the model looks at.
 pub type Features = [f32; FEATURES];
@@ -56,57 +57,13 @@ pub(crate) struct Timing {
     run: Option<(u32, u32)>,
     /// Hop after the last voice that was no click.
     voice_until: u32,
-    voice_hops: u32,
-    words: u32,
-    word_from: u32,
-    word_max: u32,
     phrases: u32,
     phrase_from: u32,
     phrase_max: u32,
     first_phrase: u32,
+    /// Phrases before the one under way, added up.
+    spoken: u32,
     pause_max: u32,
-    level: Level,
-}
-
-/// How loud the voice is, and how it moves.
-#[derive(Clone, Debug, Default)]
-struct Level {
-    count: f32,
-    mean: f32,
-    squares: f32,
-    /// Smoothed over 50 ms and over 300 ms.
-    fast: f32,
-    slow: f32,
-    extreme: f32,
-    is_rising: bool,
-    syllables: u32,
-}
-
-impl Level {
-    fn next(&mut self, dbov: f32) {
-        self.count += 1.0;
-        if self.count == 1.0 {
-            (self.fast, self.slow, self.extreme) = (dbov, dbov, dbov);
-            self.is_rising = true;
-        }
-        let off = dbov - self.mean;
-        self.mean += off / self.count;
-        self.squares += off * (dbov - self.mean);
-        self.fast += (dbov - self.fast) * 0.33;
-        self.slow += (dbov - self.slow) * 0.066;
-        let turned = if self.is_rising {
-            self.extreme = self.extreme.max(self.fast);
-            self.fast < self.extreme - SYLLABLE_DB
-        } else {
-            self.extreme = self.extreme.min(self.fast);
-            self.fast > self.extreme + SYLLABLE_DB
-        };
-        if turned {
-            self.syllables += u32::from(self.is_rising);
-            self.is_rising = !self.is_rising;
-            self.extreme = self.fast;
-        }
-    }
 }
 
 impl Timing {
@@ -125,40 +82,26 @@ impl Timing {
         if moment.is_tone {
             self.run = None;
         }
-        let Some((from, until)) = self.run else { return };
-        if !is_voice {
+        let Some((from, until)) =
+            self.run.filter(|(from, until)| is_voice && until - from >= WORD_HOPS_MIN)
+        else {
             return;
-        }
-        self.level.next(moment.hop.band_dbov);
-        if until - from < WORD_HOPS_MIN {
-            return;
-        }
-        if until - from == WORD_HOPS_MIN || self.voice_until <= from {
-            self.begin_word(from);
-            self.voice_hops += until - from;
-        } else {
-            self.voice_hops += 1;
-        }
-        self.voice_until = until;
-        self.word_max = self.word_max.max(until - self.word_from);
-        self.phrase_max = self.phrase_max.max(until - self.phrase_from);
-        if self.phrases == 1 {
-            self.first_phrase = until - self.phrase_from;
-        }
-    }
-
-    fn begin_word(&mut self, from: u32) {
-        self.words += 1;
-        self.word_from = from;
+        };
         let pause = from.saturating_sub(self.voice_until);
-        if self.onset.is_none() {
-            self.onset = Some(from);
-        } else {
-            self.pause_max = self.pause_max.max(pause);
-        }
-        if self.phrases == 0 || pause > PHRASE_GAP_HOPS {
+        let is_first = self.onset.is_none();
+        if is_first || pause > PHRASE_GAP_HOPS {
+            self.spoken += self.phrase_hops();
             self.phrases += 1;
             self.phrase_from = from;
+        }
+        match self.onset {
+            None => self.onset = Some(from),
+            Some(_) => self.pause_max = self.pause_max.max(pause),
+        }
+        self.voice_until = until;
+        self.phrase_max = self.phrase_max.max(self.phrase_hops());
+        if self.phrases == 1 {
+            self.first_phrase = self.phrase_hops();
         }
     }
 
@@ -167,13 +110,13 @@ impl Timing {
         self.onset.map(|_| self.hops - self.voice_until)
     }
 
-    /// Hops of voice since the first word.
-    pub(crate) fn voice_hops(&self) -> u32 {
-        self.voice_hops
+    /// All phrases, in hops.
+    pub(crate) fn speech_hops(&self) -> u32 {
+        self.spoken + self.phrase_hops()
     }
 
-    /// Length of the phrase under way, or of the last one, in hops.
-    pub(crate) fn phrase_hops(&self) -> u32 {
+    /// The phrase under way, or the last one, in hops.
+    fn phrase_hops(&self) -> u32 {
         self.voice_until.saturating_sub(self.phrase_from)
     }
 
@@ -181,25 +124,15 @@ impl Timing {
     pub(crate) fn features(&self) -> Option<Features> {
         let onset = self.onset?;
         let seconds = |hops: u32| (hops as f32 / HOPS_A_SECOND).min(SECONDS_MAX);
-        let (pause, since) = (self.hops - self.voice_until, self.hops - onset);
-        let span = (since - pause).max(1);
-        let voice = seconds(self.voice_hops).max(0.05);
-        let level = &self.level;
         Some([
-            seconds(since),
-            seconds(self.voice_hops),
-            seconds(pause),
+            seconds(self.hops - onset),
+            seconds(self.speech_hops()),
+            seconds(self.hops - self.voice_until),
             seconds(self.phrase_hops()),
-            self.phrases.min(10) as f32,
-            self.words.min(30) as f32,
-            seconds(self.word_max),
+            self.phrases.min(PHRASES_MAX) as f32,
             seconds(self.phrase_max),
             seconds(self.pause_max),
             seconds(self.first_phrase),
-            self.voice_hops as f32 / span as f32,
-            level.syllables as f32 / voice,
-            (level.squares / level.count.max(1.0)).sqrt(),
-            level.slow - level.mean,
         ])
     }
 }
