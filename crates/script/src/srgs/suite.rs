@@ -356,7 +356,8 @@ fn lexemes(text: &str) -> Vec<String> {
             _ => {}
         }
         if first != ',' && !first.is_whitespace() {
-            pieces.push(piece.split_whitespace().collect::<Vec<_>>().join(" "));
+            let piece = piece.split_whitespace().collect::<Vec<_>>().join(" ");
+            pieces.push(piece.replace("{!{ ", "{!{").replace(" }!}", "}!}"));
         }
         rest = behind;
     }

@@ -76,6 +76,10 @@ fn tree(node: Node<'_, '_>) -> Option<Value> {
             vec![Value::Number(8.0), text(node.text().unwrap_or_default())]
         }
         NodeType::Element => {
+            let declared = node.namespaces().filter(|space| declares(node, space)).map(|space| {
+                let name = space.name().map_or("xmlns".into(), |name| format!("xmlns:{name}"));
+                Value::List(vec![text(&name), text(XMLNS), text(space.uri())])
+            });
             let attributes = node.attributes().map(|attribute| {
                 let prefix = attribute.namespace().and_then(|uri| prefix_of(node, uri));
                 Value::List(vec![
@@ -90,7 +94,7 @@ fn tree(node: Node<'_, '_>) -> Option<Value> {
                 Value::Number(1.0),
                 text(tag_as_written(own_text).unwrap_or(tag.name())),
                 tag.namespace().map_or(Value::Null, text),
-                Value::List(attributes.collect()),
+                Value::List(declared.chain(attributes).collect()),
                 Value::List(node.children().filter_map(tree).collect()),
             ]
         }
@@ -102,6 +106,18 @@ fn tree(node: Node<'_, '_>) -> Option<Value> {
         NodeType::Text => vec![Value::Number(3.0), text(node.text().unwrap_or_default())],
     }))
 }
+
+/// Whether a namespace is declared on this element and not further out.
+fn declares(node: Node<'_, '_>, space: &roxmltree::Namespace<'_>) -> bool {
+    let xml = space.name() == Some("xml");
+    let outer = node.parent_element().and_then(|outer| {
+        outer.namespaces().find(|known| known.name() == space.name()).map(|known| known.uri())
+    });
+    !xml && outer != Some(space.uri())
+}
+
+/// The namespace of namespace declarations.
+const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
 fn qualified(prefix: Option<&str>, name: &str) -> String {
     prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}:{name}"))
@@ -137,9 +153,10 @@ fn may_read(root: Node<'_, '_>, asker: Option<&Url>) -> bool {
     }
     let host = asker.and_then(Url::host_str).unwrap_or_default();
     let named = |list: &str| {
-        rules.iter().filter_map(|rule| pseudo_attribute(rule, list)).any(|hosts| {
-            hosts.split_whitespace().any(|pattern| covers(pattern, host))
-        })
+        rules
+            .iter()
+            .filter_map(|rule| pseudo_attribute(rule, list))
+            .any(|hosts| hosts.split_whitespace().any(|pattern| covers(pattern, host)))
     };
     named("allow") && !named("deny")
 }

@@ -59,10 +59,11 @@ impl Vxml {
 
     /// No more speech is wanted.
     pub(super) fn close_ear(&mut self) {
-        if let Phase::Listening(listening) = &mut self.phase {
-            if listening.ear.take().is_some() {
-                self.steps.push_back(Step::StopListen);
-            }
+        let Phase::Listening(listening) = &mut self.phase else {
+            return;
+        };
+        if listening.ear.take().is_some() {
+            self.steps.push_back(Step::StopListen);
         }
     }
 
@@ -127,7 +128,9 @@ impl Vxml {
     /// The recognizer has done its work for this input.
     fn ear_is_done(&mut self) -> Option<RecordingId> {
         match &mut self.phase {
-            Phase::Listening(listening) => listening.ear.take().and_then(|(_, recording)| recording),
+            Phase::Listening(listening) => {
+                listening.ear.take().and_then(|(_, recording)| recording)
+            }
             _ => None,
         }
     }

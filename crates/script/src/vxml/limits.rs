@@ -91,6 +91,10 @@ pub(crate) const NODES_MAX: usize = 20_000;
 /// Attributes of one element; the XML reader compares each with each.
 pub(crate) const ATTRIBUTES_MAX: usize = 64;
 
+/// Prefixes of namespaces that one document declares; the XML reader copies all that hold at an
+/// element that declares one more.
+pub(crate) const PREFIXES_MAX: usize = 100;
+
 /// What a call has used so far.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {

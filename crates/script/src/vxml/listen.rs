@@ -181,10 +181,11 @@ impl Vxml {
     /// What is played has come to a mark.
     pub(super) fn mark_reached(&mut self, play: PlayId, name: String) {
         let now = self.now;
-        if let Phase::Listening(listening) = &mut self.phase {
-            if listening.plays.iter().any(|(own, _)| *own == play) {
-                listening.mark = Some((name, now, None));
-            }
+        let Phase::Listening(listening) = &mut self.phase else {
+            return;
+        };
+        if listening.plays.iter().any(|(own, _)| *own == play) {
+            listening.mark = Some((name, now, None));
         }
     }
 
@@ -230,14 +231,14 @@ impl Vxml {
 
     fn reject_keys(&mut self) -> Result<(), Fault> {
         let now = self.now;
-        if let Phase::Listening(listening) = &mut self.phase {
-            if listening.awaits_hotword() {
-                // What is not the word is not heard (VoiceXML 2.0 §4.1.5.1).
-                listening.rivals.reset()?;
-                listening.deadline = None;
-                listening.await_input(now);
-                return self.open_ear();
-            }
+        if let Phase::Listening(listening) = &mut self.phase
+            && listening.awaits_hotword()
+        {
+            // What is not the word is not heard (VoiceXML 2.0 §4.1.5.1).
+            listening.rivals.reset()?;
+            listening.deadline = None;
+            listening.await_input(now);
+            return self.open_ear();
         }
         let Some(listening) = self.leave_listening() else {
             return Ok(());

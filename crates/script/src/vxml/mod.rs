@@ -2,6 +2,7 @@
 //!
 //! [`Vxml`] is the machine; the rest is its parts. [`check`] finds mistakes without running.
 
+mod check;
 mod data;
 mod document;
 mod event;
@@ -34,11 +35,11 @@ mod transfer;
 pub(crate) mod value;
 pub(crate) mod xml;
 
+pub use check::check;
 pub use fia::Vxml;
 pub use grammar::VoiceGrammar;
 pub use limits::Limits;
 pub use place::Mistake;
-pub use read::check;
 
 /// A document that speaks a text and ends.
 pub fn say_document(text: &str) -> String {

@@ -19,9 +19,7 @@ use super::result::{Circumstances, Reading, millis};
 use super::rivals::{Decision, Rivals};
 use super::scope::Level;
 use super::value::Value;
-use crate::step::{
-    PlayError, PlayId, Record, RecordEnd, Recorded, RecordingId, Step, Timer,
-};
+use crate::step::{PlayError, PlayId, Record, RecordEnd, Recorded, RecordingId, Step, Timer};
 
 /// A recording under way, its prompts included.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ enum Stage {
     Prompts,
     Recording,
     /// Asked to end.
-    Ending(Why),
+    Ending(Box<Why>),
 }
 
 /// Why a recording is to end.
@@ -52,7 +50,10 @@ enum Why {
     Elsewhere(Source, Value),
     HungUp,
     /// This key, or a grammar of its own.
-    Key { key: char, reading: Option<Reading> },
+    Key {
+        key: char,
+        reading: Option<Reading>,
+    },
 }
 
 /// Longest recording where the document says nothing.
@@ -282,7 +283,7 @@ impl Vxml {
             return;
         };
         if matches!(recording.stage, Stage::Recording) {
-            recording.stage = Stage::Ending(why);
+            recording.stage = Stage::Ending(Box::new(why));
             recording.deadline = Some((now + REPLY_TIME_MAX, Timer::Reply));
             self.steps.push_back(Step::StopRecord);
             return;
@@ -341,15 +342,7 @@ impl Vxml {
         let Recording { wanted, stage, .. } = *recording;
         let id = wanted.recording;
         let done = match stage {
-            Stage::Ending(Why::Elsewhere(source, value)) => self.matched(source, value),
-            Stage::Ending(Why::HungUp) => {
-                let kept = self.keep_recording(id, recorded, None);
-                self.hear_hang_up();
-                kept.map(|_| ())
-            }
-            Stage::Ending(Why::Key { key, reading }) => {
-                self.fill_recording(id, recorded, Some((key, reading)))
-            }
+            Stage::Ending(why) => self.ended_for(*why, id, recorded),
             Stage::Prompts | Stage::Recording if recorded.end == RecordEnd::NoInput => {
                 let event = Event { name: "noinput".to_owned(), message: None };
                 self.throw(event, None);
@@ -362,6 +355,19 @@ impl Vxml {
         };
         if let Err(fault) = done {
             self.raise(fault);
+        }
+    }
+
+    /// The recording has ended as the script wanted.
+    fn ended_for(&mut self, why: Why, id: RecordingId, recorded: Recorded) -> Result<(), Fault> {
+        match why {
+            Why::Elsewhere(source, value) => self.matched(source, value),
+            Why::HungUp => {
+                let kept = self.keep_recording(id, recorded, None);
+                self.hear_hang_up();
+                kept.map(|_| ())
+            }
+            Why::Key { key, reading } => self.fill_recording(id, recorded, Some((key, reading))),
         }
     }
 

@@ -43,7 +43,11 @@ pub(super) enum Next {
     /// A block and a place in it.
     Statement(Block, usize),
     /// The next turn of a loop, which has so many loops around it.
-    Turn { foreach: Arc<Foreach<Block>>, depth: usize, at: usize },
+    Turn {
+        foreach: Arc<Foreach<Block>>,
+        depth: usize,
+        at: usize,
+    },
 }
 
 /// Why statements run, and so what comes after them.

@@ -285,10 +285,11 @@ impl Vxml {
     }
 
     fn stop_ring(&mut self) {
-        if let Phase::Transferring(transferring) = &mut self.phase {
-            if transferring.ring.take().is_some() {
-                self.steps.push_back(Step::StopPlay);
-            }
+        let Phase::Transferring(transferring) = &mut self.phase else {
+            return;
+        };
+        if transferring.ring.take().is_some() {
+            self.steps.push_back(Step::StopPlay);
         }
     }
 
@@ -421,7 +422,10 @@ enum Over {
 
 fn result(end: TransferEnd, kind: TransferKind) -> Result<Over, Fault> {
     let failed = |what: &str, message: &str| {
-        Err(Fault::new(format!("error.connection.{what}"), format!("the transfer failed: {message}")))
+        Err(Fault::new(
+            format!("error.connection.{what}"),
+            format!("the transfer failed: {message}"),
+        ))
     };
     match end {
         TransferEnd::BadDestination => failed("baddestination", "there is no such destination"),

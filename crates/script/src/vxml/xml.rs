@@ -2,7 +2,7 @@
 
 use roxmltree::{Document, ParsingOptions};
 
-use super::limits::{ATTRIBUTES_MAX, DEPTH_MAX, NODES_MAX};
+use super::limits::{ATTRIBUTES_MAX, DEPTH_MAX, NODES_MAX, PREFIXES_MAX};
 use super::place::{Mistake, Rows};
 
 /// Reads a text; what is too large, too deep or may expand is refused before it is parsed.
@@ -16,6 +16,10 @@ pub(crate) fn parse<'t>(
         return Err(rows.mistake(0, message));
     }
     Scan::new(text).run().map_err(|(at, message)| rows.mistake(at, message))?;
+    if let Some((at, _)) = text.match_indices("xmlns:").nth(PREFIXES_MAX) {
+        let message = format!("more than {PREFIXES_MAX} prefixes of namespaces are declared");
+        return Err(rows.mistake(at, message));
+    }
     let options = ParsingOptions {
         allow_dtd: true,
         nodes_limit: u32::try_from(NODES_MAX * 4).unwrap_or(u32::MAX),

@@ -9,7 +9,7 @@ use script::step::{
 use script::vxml::{Limits, Vxml, check};
 
 use crate::golden::serve;
-use crate::world::{Act, World, url};
+use crate::world::{Act, FarEnd, World, url};
 
 const PAGES: &[&str] = &[
     "prompts.vxml",
@@ -40,6 +40,25 @@ const PAGES: &[&str] = &[
     "endless.vxml#events",
     "endless.vxml#silence",
     "broken.vxml",
+    "mixed.vxml",
+    "subdialogs.vxml",
+    "ends.vxml",
+    "ends.vxml#endless",
+    "record.vxml",
+    "record.vxml#open",
+    "record.vxml#quiet",
+    "transfer.vxml",
+    "transfer.vxml#blind",
+    "transfer.vxml#consult",
+    "links.vxml",
+    "spoken.vxml",
+    "hotword.vxml",
+    "foreach.vxml",
+    "data.vxml",
+    "fetching.vxml",
+    "universal.vxml",
+    "tapered.vxml",
+    "modes.vxml",
 ];
 
 /// Small enough that hundreds of scripts without end are ended in no time.
@@ -57,6 +76,12 @@ fn act() -> impl Strategy<Value = Act> {
         2 => "[0-9*#A-Dx]{1,4}".prop_map(Act::Barge),
         2 => "[0-9*#]{1,8}".prop_map(Act::Early),
         2 => Just(Act::Silence),
+        1 => prop::sample::select(vec!["help", "sports", "stop it", "three"])
+            .prop_map(|words| Act::Says(vec![(words.to_owned(), 0.7)])),
+        1 => (0_u64..30).prop_map(Act::Records),
+        1 => (0_u64..90).prop_map(|seconds| Act::FarEnd(FarEnd::Answers(seconds))),
+        1 => Just(Act::FarEnd(FarEnd::Rings)),
+        1 => Just(Act::FarEnd(FarEnd::Ends(TransferEnd::Transferred))),
         1 => Just(Act::Is("voice")),
         1 => Just(Act::IsInPrompt("fax")),
         1 => Just(Act::Stray),
@@ -137,8 +162,7 @@ fn of_recordings_and_transfers() -> impl Strategy<Value = Input> {
             recording,
             recorded: Recorded { end, duration: std::time::Duration::ZERO, bytes },
         }),
-        recording
-            .prop_map(|recording| Input::RecordFailed { recording, reason: "x".to_owned() }),
+        recording.prop_map(|recording| Input::RecordFailed { recording, reason: "x".to_owned() }),
         transfer.clone().prop_map(|transfer| Input::TransferConnected { transfer }),
         (transfer, over).prop_map(|(transfer, end)| Input::TransferEnded { transfer, end }),
     ]
@@ -274,7 +298,10 @@ proptest! {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/");
         let text = std::fs::read_to_string(format!("{folder}{page}")).unwrap();
         let text = broken(&text, &cuts);
-        let mistakes = check(&text);
+        // What is wrong in ECMAScript is only told when it is run.
+        let scripted = |message: &str| message.contains("Error: ") || message.contains("integer");
+        let mut mistakes = check(&text);
+        mistakes.retain(|mistake| !scripted(&mistake.message));
         let mut vxml = Vxml::new(limits(), 3);
         let page = StartPage::Document(text);
         vxml.handle(at(0), Input::Start { session: World::session(), page });

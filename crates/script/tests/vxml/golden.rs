@@ -36,6 +36,7 @@ pub(crate) fn serve(fetch: &Fetch) -> Result<Fetched, FetchError> {
     if let Some(status) = path.strip_prefix("status/") {
         return Err(FetchError::Status(status.parse().unwrap()));
     }
+    let path = path.strip_prefix("slow/").unwrap_or(path);
     let (path, moved) = match path.strip_prefix("moved/") {
         Some(path) => (path, true),
         None => (path, false),
@@ -307,4 +308,97 @@ fn late_and_stray_inputs_are_ignored() {
     world.hang_up();
     world.hang_up();
     assert_eq!(world.story, "0.0 callee hangs up\n0.0 ends\n");
+}
+
+#[test]
+fn one_input_fills_several_fields_and_the_rest_is_asked_for() {
+    check("mixed", "mixed.vxml", &["1 1", "- 9 9 4 5 2 1", "2 4 1", "3 - 2 4 2"]);
+}
+
+#[test]
+fn subdialogs_have_contexts_of_their_own_and_return_values_or_events() {
+    check("subdialogs", "subdialogs.vxml", &["7"]);
+    check("ends", "ends.vxml", &[""]);
+    let mut world = World::new(Limits::default(), &serve, Vec::new());
+    world.start(StartPage::Url { url: url("ends.vxml#endless"), method: Method::Get });
+    world.run();
+    expect![[r#"
+        0.0 GET http://golden.test/ends.vxml
+        0.1 problem error.limit: http://golden.test/ends.vxml:8:22: limit subdialogs_max: more than 32 subdialogs inside each other
+        0.1 ends
+    "#]]
+    .assert_eq(&world.story);
+}
+
+#[test]
+fn recordings_end_by_silence_length_keys_or_hanging_up() {
+    let callees =
+        ["r5", "r30 1", "r3 * r2 # 1", "r1 7 1", "r1 77 1", "!5 r2 1", "r4 x", "r5 x", ""];
+    check("record", "record.vxml", &callees);
+    check("record_open", "record.vxml#open", &["!0 r2 0", "r9 <5"]);
+    check("record_quiet", "record.vxml#quiet", &["r3 5", "r9", "r2"]);
+    check("record_wrong", "record.vxml#wrong", &[""]);
+}
+
+#[test]
+fn transfers_tell_how_they_ended() {
+    let callees = ["@5", "@90", "@rings", "@busy", "@netbusy", "@noroute", "@603", "@forbidden"];
+    check("transfer", "transfer.vxml", &callees);
+    check("transfer_ended", "transfer.vxml", &["!*", "@30 7*", "@30 *1", "@30 x", "@rings !x"]);
+    check("transfer_blind", "transfer.vxml#blind", &["@taken", "@unsupported", "@forbidden"]);
+    check("transfer_consult", "transfer.vxml#consult", &["@taken", "@busy", "@rings"]);
+    check("transfer_wrong", "transfer.vxml#wrong", &[""]);
+}
+
+#[test]
+fn the_closest_grammar_wins_and_links_lead_where_they_say() {
+    check("links", "links.vxml", &["1 2 1 9 7", "6 5 1", "2 4 8", "2 1 5 3"]);
+}
+
+#[test]
+fn speech_matches_choices_options_and_universals() {
+    let callees = [
+        "\"sports \"new.york.yankees:0.8|red.sox:0.6|weather:0.5",
+        "\"news \"stock \"stock.quotes !\"boston:0.5",
+        "\"help \"weather:0.3 \"weather \" \"exit",
+    ];
+    check("spoken", "spoken.vxml", &callees);
+    check_with("deaf", "spoken.vxml", &[""], |world| world.recognizer = false);
+}
+
+#[test]
+fn only_the_right_word_interrupts_a_prompt_that_waits_for_it() {
+    check("hotword", "hotword.vxml", &["!7 !\"never !12 !3 3", "!1 7 12 !\"three \"three"]);
+    check("hotword_spoken", "hotword.vxml", &["!\"no !\"stop.it \"three"]);
+}
+
+#[test]
+fn loops_go_through_a_copy_of_an_array() {
+    check("foreach", "foreach.vxml", &["5"]);
+}
+
+#[test]
+fn xml_is_read_by_scripts_and_changed_by_none() {
+    check("data", "data.vxml", &[""]);
+}
+
+#[test]
+fn long_fetches_are_heard_and_caches_are_told_what_will_do() {
+    check("fetching", "fetching.vxml", &["1", "<12 x", "1 <x"]);
+}
+
+#[test]
+fn handlers_of_last_resort_do_what_the_standard_says() {
+    let callees = ["- # \"help \"nothing 1", "\"cancel 5", "\"exit"];
+    check("universal", "universal.vxml", &callees);
+}
+
+#[test]
+fn prompts_taper_by_count_and_condition() {
+    check("tapered", "tapered.vxml", &["- - - - - 2 - 1"]);
+}
+
+#[test]
+fn markup_goes_to_the_synthesizer_and_wrong_properties_are_errors() {
+    check("modes", "modes.vxml", &["1 -"]);
 }

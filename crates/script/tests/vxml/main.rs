@@ -1,5 +1,6 @@
 //! VoiceXML scripts run whole: our own golden documents, chance, and the W3C's pages.
 
+mod bombs;
 mod chance;
 mod conformance;
 mod golden;

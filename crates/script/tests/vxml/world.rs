@@ -217,9 +217,10 @@ impl<'s> World<'s> {
         let timer = self.vxml.deadline().map(|(at, _)| at);
         let key = (!self.keys.is_empty()).then_some(self.next_key_at);
         let record = self.record.as_ref().map(|(_, at)| *at);
-        let far_end = self.transfer.as_ref().and_then(|(_, does, at, _)| {
-            (*does != FarEnd::Rings).then_some(*at)
-        });
+        let far_end = self
+            .transfer
+            .as_ref()
+            .and_then(|(_, does, at, _)| (*does != FarEnd::Rings).then_some(*at));
         let mark = self.marks.front().map(|(at, ..)| *at);
         let times = [play, fetch, timer, key, record, far_end, mark];
         let Some(next) = times.iter().flatten().min().copied() else {
@@ -442,36 +443,9 @@ impl<'s> World<'s> {
         }
     }
 
-    fn take(&mut self, step: Step) {
+    /// Steps of speech, recordings and transfers.
+    fn take_of_callee(&mut self, step: Step) {
         match step {
-            Step::Play { play, prompts } => {
-                self.tell(&format!("plays {}", row(&prompts)));
-                let begins = self.playing.back().map_or(self.now, |(_, at, _)| *at);
-                for (at, prompt) in prompts.iter().enumerate() {
-                    if let Prompt::Mark(name) = prompt {
-                        let before = PROMPT * u32::try_from(at).unwrap_or(1);
-                        self.marks.push_back((begins + before, play, name.clone()));
-                    }
-                }
-                assert!(!self.gone, "plays to nobody");
-                let from = self.playing.back().map_or(self.now, |(_, at, _)| *at);
-                let error = prompts.iter().find_map(|prompt| self.failure(prompt));
-                let long = PROMPT * u32::try_from(prompts.len()).unwrap_or(1);
-                let over = if error.is_some() { from } else { from + long };
-                self.playing.push_back((play, over, error));
-            }
-            Step::StopPlay => {
-                self.tell("stops playing");
-                self.playing.clear();
-                self.marks.clear();
-            }
-            Step::Fetch(fetch) => {
-                self.tell(&request(&fetch));
-                let result = (self.server)(&fetch);
-                let slow = fetch.url.path().contains("/slow/");
-                let long = if slow { FETCH * 100 } else { FETCH };
-                self.fetching = Some((fetch.fetch, self.now + long, result));
-            }
             Step::Listen(listen) => {
                 let sound = if listen.recording.is_some() { ", keeping the sound" } else { "" };
                 self.tell(&format!("listens with {} grammars{sound}", listen.grammars.len()));
@@ -521,6 +495,46 @@ impl<'s> World<'s> {
                     self.answers.push(Input::TransferEnded { transfer: transfer.transfer, end });
                 }
             }
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Play { play, prompts } => {
+                self.tell(&format!("plays {}", row(&prompts)));
+                let begins = self.playing.back().map_or(self.now, |(_, at, _)| *at);
+                for (at, prompt) in prompts.iter().enumerate() {
+                    if let Prompt::Mark(name) = prompt {
+                        let before = PROMPT * u32::try_from(at).unwrap_or(1);
+                        self.marks.push_back((begins + before, play, name.clone()));
+                    }
+                }
+                assert!(!self.gone, "plays to nobody");
+                let from = self.playing.back().map_or(self.now, |(_, at, _)| *at);
+                let error = prompts.iter().find_map(|prompt| self.failure(prompt));
+                let long = PROMPT * u32::try_from(prompts.len()).unwrap_or(1);
+                let over = if error.is_some() { from } else { from + long };
+                self.playing.push_back((play, over, error));
+            }
+            Step::StopPlay => {
+                self.tell("stops playing");
+                self.playing.clear();
+                self.marks.clear();
+            }
+            Step::Fetch(fetch) => {
+                self.tell(&request(&fetch));
+                let result = (self.server)(&fetch);
+                let slow = fetch.url.path().contains("/slow/");
+                let long = if slow { FETCH * 100 } else { FETCH };
+                self.fetching = Some((fetch.fetch, self.now + long, result));
+            }
+            Step::EndTransfer
+            | Step::Listen(_)
+            | Step::Record(_)
+            | Step::StopListen
+            | Step::StopRecord
+            | Step::Transfer(_) => self.take_of_callee(step),
             Step::Log { label, text } => {
                 self.tell(&format!(
                     "logs {label}{}{text}",
@@ -552,7 +566,9 @@ impl<'s> World<'s> {
     fn failure(&self, prompt: &Prompt) -> Option<PlayError> {
         match prompt {
             Prompt::Mark(_) | Prompt::Recording { .. } | Prompt::Silence(_) => None,
-            Prompt::Markup { language, .. } | Prompt::Speech { language, .. } if language.as_deref() == Some("xx") => {
+            Prompt::Markup { language, .. } | Prompt::Speech { language, .. }
+                if language.as_deref() == Some("xx") =>
+            {
                 Some(PlayError::Language("xx".to_owned()))
             }
             Prompt::Markup { .. } | Prompt::Speech { .. } if !self.speech => {

@@ -71,8 +71,12 @@ fn data<'js>(
         return Ok(plain);
     }
     if let Some(array) = value.as_array() {
+        let length = length(array)?;
+        if length > VALUES_MAX as usize {
+            return Err(Exception::throw_range(ctx, "the value is too large"));
+        }
         let mut values = Vec::new();
-        for at in 0..array.len() {
+        for at in 0..length {
             values.push(data(ctx, array.get(at)?, depth + 1, left)?);
         }
         return Ok(Value::List(values));
@@ -86,6 +90,12 @@ fn data<'js>(
         properties.push((name, data(ctx, value, depth + 1, left)?));
     }
     Ok(Value::Record(properties))
+}
+
+/// How many elements an array has; the engine's own way to say so knows only small numbers.
+pub(super) fn length(array: &Array<'_>) -> rquickjs::Result<usize> {
+    let length: f64 = array.as_object().get("length")?;
+    Ok(length as usize)
 }
 
 /// A value that is no object.

@@ -12,12 +12,7 @@ const MAKER: usize = 11;
 
 impl Engine {
     /// Makes a document of a tree, as `dom.js` has it, and that a variable.
-    pub(crate) fn set_document(
-        &self,
-        level: Level,
-        name: &str,
-        tree: &Value,
-    ) -> Result<(), Fault> {
+    pub(crate) fn set_document(&self, level: Level, name: &str, tree: &Value) -> Result<(), Fault> {
         self.enter(|ctx| {
             let maker: Function<'_> = match kept(ctx, MAKER)?.into_function() {
                 Some(maker) => maker,

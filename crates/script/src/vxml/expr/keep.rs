@@ -5,7 +5,7 @@ use rquickjs::{Array, Ctx, Exception, Object};
 
 use super::super::fault::Fault;
 use super::super::value::Value;
-use super::convert::to_js;
+use super::convert::{length, to_js};
 use super::{Engine, Level, kept, place, scope};
 
 /// Arrays of the loops under way, by depth.
@@ -123,16 +123,17 @@ impl Engine {
             let Some(array) = value.into_array() else {
                 return Err(Exception::throw_type(ctx, "there is no array to go through"));
             };
-            if array.len() > LOOP_MAX {
+            let length = length(&array)?;
+            if length > LOOP_MAX {
                 let message = format!("the array has more than {LOOP_MAX} elements");
                 return Err(Exception::throw_range(ctx, &message));
             }
             let copy = Array::new(ctx.clone())?;
-            for at in 0..array.len() {
+            for at in 0..length {
                 copy.set(at, array.get::<rquickjs::Value<'_>>(at)?)?;
             }
             list(ctx, LOOPS)?.set(depth, copy)?;
-            Ok(array.len())
+            Ok(length)
         })
     }
 

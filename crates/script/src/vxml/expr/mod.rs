@@ -11,6 +11,7 @@ mod convert;
 mod dom;
 mod keep;
 mod meter;
+mod syntax;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -416,11 +417,7 @@ fn kept<'js>(ctx: &Ctx<'js>, at: usize) -> rquickjs::Result<rquickjs::Value<'js>
     value.ok_or(rquickjs::Error::Unknown)
 }
 
-fn keep_at<'js>(
-    ctx: &Ctx<'js>,
-    at: usize,
-    value: rquickjs::Value<'js>,
-) -> rquickjs::Result<()> {
+fn keep_at<'js>(ctx: &Ctx<'js>, at: usize, value: rquickjs::Value<'js>) -> rquickjs::Result<()> {
     let kept = ctx.userdata::<Kept<'js>>().ok_or(rquickjs::Error::Unknown)?;
     kept.borrow_mut()[at] = value;
     Ok(())

@@ -281,7 +281,7 @@ fn data_is_taken_apart_within_bounds() {
     let values = texts.map(|text| format!("{text} -> {}", value(&mut engine, text)));
     expect_test::expect![[r#"
         loop -> RangeError: the value is too large, or part of itself in "loop"
-        wide -> RangeError: the value is too large, or part of itself in "wide"
+        wide -> RangeError: the value is too large in "wide"
         [function() {}, undefined, new Date(0)] -> ["function() {}",null,{}]
         ({get x() { throw 1 }}) -> the script threw a value in "({get x() { throw 1 }})""#]]
     .assert_eq(&values.join("\n"));

@@ -22,14 +22,6 @@ use super::xml;
 
 pub(crate) use prompt::escaped;
 
-/// Finds all mistakes in a document, in the order of their places; none: it can be run.
-///
-/// What only shows when it runs (undeclared variables, missing pages) is not found here.
-pub fn check(text: &str) -> Vec<Mistake> {
-    let name = Arc::from("document");
-    read(text, &name, None, &Limits::default()).err().unwrap_or_default()
-}
-
 /// Reads a document that came from `url`; `name` stands for it in messages.
 pub(crate) fn read(
     text: &str,

@@ -3,6 +3,10 @@
 use super::super::say_document;
 use super::*;
 
+fn check(text: &str) -> Vec<Mistake> {
+    read(text, &Arc::from("document"), None, &Limits::default()).err().unwrap_or_default()
+}
+
 /// All that is wrong with a document.
 fn mistakes(text: &str) -> String {
     check(text).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -146,7 +150,7 @@ fn values_of_attributes_are_checked() {
         1:63: mode="some"; it is all or any
         1:80: a second form item has the name a
         1:79: dtmf="1x": x is no key; keys are 0-9 * # A-D
-        1:79: there is no rule q
+        1:79: the root names q; there is no such rule
         1:90: <elseif> after <else>; <else> comes last
         1:70: <if> needs the attribute cond"#]].assert_eq(&told.join("\n"));
 }

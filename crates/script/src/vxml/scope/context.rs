@@ -147,5 +147,4 @@ impl Scopes {
         let level = self.actual(level);
         self.engine()?.set_document(level, name, tree)
     }
-
 }

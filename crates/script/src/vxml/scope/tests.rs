@@ -228,7 +228,8 @@ fn imported(names: &[&str], look: impl Fn(&mut Scopes)) {
 #[test]
 fn imported_values_are_variables_of_every_application() {
     imported(&["name"], |scopes| {
-        let read = |scopes: &mut Scopes, text: &str| scopes.evaluate(&expr(text)).unwrap().to_text();
+        let read =
+            |scopes: &mut Scopes, text: &str| scopes.evaluate(&expr(text)).unwrap().to_text();
         assert_eq!(read(scopes, "name"), "value of name");
         assert_eq!(read(scopes, "application.name + '!'"), "value of name!");
         scopes.assign("name", &expr("'other'")).unwrap();
