@@ -237,6 +237,21 @@ fn file_with_a_mistake_is_refused_with_its_line() {
 }
 
 #[test]
+fn examples_of_the_document_are_read() {
+    let document = include_str!("../../../../docs/calling-hours.md");
+    let blocks: Vec<&str> = document.split("```").skip(1).step_by(2).map(str::trim).collect();
+    let own = blocks.iter().find(|block| block.starts_with("mon-fri")).unwrap();
+    let hours = Hours::parse(own).unwrap();
+    assert_eq!(hours.check_calendars(RuleBook::built_in().holidays()), Ok(()));
+    let file = blocks.iter().find(|block| block.starts_with("version:")).unwrap();
+    let book = RuleBook::built_in().clone().with("ours", file).unwrap();
+    let texas = book.hours_rules().iter().find(|rule| rule.name == "us-tx-hours").unwrap();
+    assert_eq!(texas.hours.to_string(), "mon-sat 09:00-21:00; sun 12:00-21:00");
+    let day_after = book.holidays().on(date(2026, 11, 27), ["US-TX"]);
+    assert_eq!(day_after, Some("day after thanksgiving"));
+}
+
+#[test]
 fn canada_and_france_have_their_own_days() {
     let book = RuleBook::built_in();
     let toronto = place("CA", &["America/Toronto"]);
@@ -407,8 +422,8 @@ fn written(week: &Week) -> String {
 }
 
 /// Whether each minute from `first` on is permitted by `week` in `zone`, found by looking at the
-/// clock of every single minute: hours have begun when the clock will not show a time before them
-/// again on that date, and are over when it has shown their end.
+/// clock of every single minute: hours have begun when the clock will not show their beginning or a
+/// time before it again on that date, and are over when it has shown their end. A day begins once.
 fn by_brute_force(week: &Week, zone: &Zone, first: Timestamp, minutes: usize) -> Vec<bool> {
     let shown: Vec<(Date, u16, usize)> = (0i64..)
         .take(minutes)
@@ -427,9 +442,11 @@ fn by_brute_force(week: &Week, zone: &Zone, first: Timestamp, minutes: usize) ->
     for same_date in of_date.values() {
         for (from, to) in &week[shown[same_date[0]].2] {
             let before = same_date.iter().rev().find(|nth| shown[**nth].1 < *from);
+            let begin = same_date.iter().rev().find(|nth| *from > 0 && shown[**nth].1 == *from);
             let after = same_date.iter().find(|nth| shown[**nth].1 >= *to);
             for nth in same_date {
-                let has_begun = before.is_none_or(|before| nth > before);
+                let has_begun = before.is_none_or(|before| nth > before)
+                    && begin.is_none_or(|begin| nth >= begin);
                 let is_over = after.is_some_and(|after| nth >= after);
                 permitted[*nth] |= has_begun && !is_over;
             }
