@@ -61,7 +61,7 @@ pub enum Linked {
     /// that they cannot be had, it goes on.
     Needs(Vec<Url>),
     /// The grammar.
-    Ready(Grammar),
+    Ready(Box<Grammar>),
 }
 
 /// Most documents of one grammar.
@@ -104,7 +104,7 @@ pub fn link_builtin(kind: &str, mode: Mode) -> Result<Grammar, builtin::Refusal>
         return Err(builtin::Refusal::Parameter("its parameters make it too large".to_owned()));
     };
     grammar.parts[0].meaning = Interpretation::Builtin(kind);
-    Ok(grammar)
+    Ok(*grammar)
 }
 
 /// A thousand digits one by one.
@@ -162,13 +162,13 @@ impl Linker<'_> {
         }
         self.network.settle(root);
         let parts = self.documents.into_iter();
-        Ok(Linked::Ready(Grammar {
+        Ok(Linked::Ready(Box::new(Grammar {
             mode: parts.as_slice()[0].draft.mode,
             network: self.network,
             parts: parts.map(|it| Part { draft: it.draft, meaning: it.meaning }).collect(),
             resolved: self.resolved,
             origins: self.order,
-        }))
+        })))
     }
 
     // Which rules there are.

@@ -266,17 +266,17 @@ struct Frame {
     passed: Option<Rc<Passed>>,
     /// Rules around this one that end where it ends.
     around: Option<Rc<Passed>>,
-    next: Option<Rc<Frame>>,
+    next: Option<Rc<Self>>,
 }
 
 struct Passed {
     item: Ref,
-    next: Option<Rc<Passed>>,
+    next: Option<Rc<Self>>,
 }
 
 struct Marks {
     mark: Mark,
-    next: Option<Rc<Marks>>,
+    next: Option<Rc<Self>>,
 }
 
 /// Takes a chain apart link by link; left to itself it would do so by recursion, and chains are

@@ -146,7 +146,7 @@ fn readings(
     let grammar = 'linked: {
         for _ in 0..ROUNDS_MAX {
             match link(&draft, rule, &library, Limits::default().grammar_states_max) {
-                Ok(Linked::Ready(grammar)) => break 'linked Arc::new(grammar),
+                Ok(Linked::Ready(grammar)) => break 'linked Arc::from(grammar),
                 Ok(Linked::Needs(urls)) => {
                     for needed in urls {
                         supply(&needed, draft.mode, all, load, &mut library, made_up);
@@ -376,7 +376,7 @@ fn run_set(set: &Json, report: &mut Report) {
         link(&Arc::new(draft), None, &Library::default(), states_max)
     });
     let grammar = match linked {
-        Ok(Linked::Ready(grammar)) => Ok(Arc::new(grammar)),
+        Ok(Linked::Ready(grammar)) => Ok(Arc::from(grammar)),
         Ok(Linked::Needs(urls)) => Err(format!("it needs {}", urls[0])),
         Err(mistakes) => Err(told(&mistakes)),
     };

@@ -151,7 +151,7 @@ fn tried(text: &str) {
             let Ok(draft) = read(text, &given) else { continue };
             let linked = link(&Arc::new(draft), None, &Library::default(), 2_000);
             let Ok(Linked::Ready(grammar)) = linked else { continue };
-            let grammar = Arc::new(grammar);
+            let grammar = Arc::from(grammar);
             said(&grammar, &["x", "1", "x", "y"]);
             let _ = (grammar.to_jsgf("g"), grammar.to_fsg("g"), grammar.vocabulary());
         }

@@ -23,7 +23,7 @@ fn linked(rule: Option<&str>, documents: &[Arc<Draft>]) -> Result<(Arc<Grammar>,
     let mut fetched = Vec::new();
     loop {
         match link(&documents[0], rule, &library, STATES_MAX) {
-            Ok(Linked::Ready(grammar)) => return Ok((Arc::new(grammar), fetched.join(" "))),
+            Ok(Linked::Ready(grammar)) => return Ok((Arc::from(grammar), fetched.join(" "))),
             Ok(Linked::Needs(urls)) => {
                 for needed in urls {
                     fetched.push(needed.path().trim_start_matches("/g/").to_owned());

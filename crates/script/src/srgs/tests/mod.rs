@@ -29,7 +29,7 @@ fn draft(text: &str) -> Result<Draft, String> {
 
 fn grammar(text: &str) -> Result<Arc<Grammar>, String> {
     match link(&Arc::new(draft(text)?), None, &Library::default(), STATES_MAX) {
-        Ok(Linked::Ready(grammar)) => Ok(Arc::new(grammar)),
+        Ok(Linked::Ready(grammar)) => Ok(Arc::from(grammar)),
         Ok(Linked::Needs(urls)) => Err(format!("needs {}", urls[0])),
         Err(mistakes) => Err(told(&mistakes)),
     }

@@ -187,7 +187,7 @@ fn bytes_are_read_as_they_or_their_media_type_say() {
     let latin = b"#ABNF 1.0;\nlanguage sv;\nroot $r;\n$r = r\xe4tt;\n";
     let read = read_bytes(latin, &given("application/srgs; charset=\"iso-8859-1\""));
     let grammar = match link(&Arc::new(read.unwrap()), None, &Library::default(), STATES_MAX) {
-        Ok(Linked::Ready(grammar)) => Arc::new(grammar),
+        Ok(Linked::Ready(grammar)) => Arc::from(grammar),
         other => panic!("{other:?}"),
     };
     assert_eq!(verdict(&grammar, "rätt"), "end");

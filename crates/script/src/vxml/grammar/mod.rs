@@ -37,7 +37,7 @@ impl VoiceGrammar {
 #[derive(Debug)]
 pub(crate) enum Inline {
     /// It is whole.
-    Compiled(Grammar),
+    Compiled(Box<Grammar>),
     /// It refers to other documents, which are fetched when it is to be active.
     Draft(Arc<Draft>),
 }
@@ -207,7 +207,7 @@ impl Shelf {
             },
             Linked::Ready(grammar) => {
                 self.states += grammar.states();
-                let grammar = Arc::new(grammar);
+                let grammar: Arc<Grammar> = Arc::from(grammar);
                 self.ready.insert(key.to_owned(), Arc::clone(&grammar));
                 Ok(Shelved::Ready(grammar))
             }

@@ -49,7 +49,7 @@ fn told(mistakes: &[Mistake]) -> String {
 
 fn compiled(page: &str) -> Result<Arc<Grammar>, String> {
     match inline(page, None)? {
-        Inline::Compiled(grammar) => Ok(Arc::new(grammar)),
+        Inline::Compiled(grammar) => Ok(Arc::from(grammar)),
         Inline::Draft(_) => Err("a draft".to_owned()),
     }
 }

@@ -389,10 +389,10 @@ impl Reader<'_> {
 
     fn external_grammar(&mut self, node: Node<'_, '_>, name: &str) -> GrammarSource {
         let given = self.given(node, name);
-        if let Given::Literal(uri) = &given {
-            if let Some(built) = grammar::builtin_at(uri) {
-                return self.compiled(built);
-            }
+        if let Given::Literal(uri) = &given
+            && let Some(built) = grammar::builtin_at(uri)
+        {
+            return self.compiled(built);
         }
         match self.unknown_format(node) {
             Some(unknown) => unknown,
@@ -423,7 +423,7 @@ impl Reader<'_> {
             Err(Vec::new())
         };
         match built {
-            Ok(Inline::Compiled(grammar)) => self.compiled(Ok(grammar)),
+            Ok(Inline::Compiled(grammar)) => self.compiled(Ok(*grammar)),
             Ok(Inline::Draft(draft)) => GrammarSource::Draft(draft),
             Err(mistakes) => {
                 self.mistakes.extend(mistakes);
