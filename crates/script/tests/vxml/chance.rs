@@ -59,6 +59,7 @@ const PAGES: &[&str] = &[
     "universal.vxml",
     "tapered.vxml",
     "modes.vxml",
+    "objects.vxml",
 ];
 
 /// Small enough that hundreds of scripts without end are ended in no time.

@@ -402,3 +402,8 @@ fn prompts_taper_by_count_and_condition() {
 fn markup_goes_to_the_synthesizer_and_wrong_properties_are_errors() {
     check("modes", "modes.vxml", &["1 -"]);
 }
+
+#[test]
+fn objects_are_refused_and_disconnecting_gives_values_back() {
+    check("objects", "objects.vxml", &[""]);
+}
