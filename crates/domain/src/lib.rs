@@ -33,6 +33,7 @@ pub mod dial_queue;
 pub mod gate;
 pub mod pacing;
 pub mod trunk;
+pub mod trunk_share;
 
 pub mod call;
 pub mod event;

@@ -5,7 +5,7 @@ use crate::ids::TrunkId;
 use crate::time::Timestamp;
 
 /// How much a trunk may do at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrunkLimits {
     /// Concurrent calls.
     pub slots: u32,
@@ -25,11 +25,7 @@ pub struct TrunkGate {
 impl TrunkGate {
     /// A trunk on which nothing has happened yet.
     pub fn new(trunk: TrunkId, limits: TrunkLimits) -> Self {
-        let gate = Gate::new(Limits {
-            calls_max: Some(limits.slots),
-            calls_per_second: Some(limits.calls_per_second),
-        });
-        Self { trunk, limits, gate }
+        Self { trunk, limits, gate: Gate::new(gate_limits(limits)) }
     }
 
     /// How many calls may start at `now`.
@@ -52,6 +48,12 @@ impl TrunkGate {
         self.gate.end();
     }
 
+    /// Goes by other limits from now on; what happened under those before still counts.
+    pub fn set_limits(&mut self, limits: TrunkLimits) {
+        self.limits = limits;
+        self.gate.limit(gate_limits(limits));
+    }
+
     /// Calls under way.
     pub fn busy(&self) -> u32 {
         self.gate.busy()
@@ -61,6 +63,10 @@ impl TrunkGate {
     pub fn limits(&self) -> TrunkLimits {
         self.limits
     }
+}
+
+fn gate_limits(limits: TrunkLimits) -> Limits {
+    Limits { calls_max: Some(limits.slots), calls_per_second: Some(limits.calls_per_second) }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use domain::retry::Verdict;
 use domain::time::Timestamp;
 
 use crate::contacts::{Held, end_waiting, held, move_on, tell};
+use crate::driver::{Row, Sql};
 use crate::inbox::Manner;
 use crate::tx::{Standing, Tx};
 use crate::value::{attempt_columns, contact_columns, cut, queries, values};
@@ -23,7 +24,7 @@ queries! {
         "SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1 /*! FOR UPDATE */"
     );
     ATTEMPTS = concat!(
-        "SELECT ", attempt_columns!(), " FROM attempts WHERE contact = $1 ORDER BY id"
+        "SELECT ", attempt_columns!(), " FROM attempts WHERE contact = $1 ORDER BY number"
     );
     END = "UPDATE attempts SET outcome = $1, ended_at = $2, ringing_at = $3, answered_at = $4, \
         sip_status = $5, q850 = $6, cause = $7 WHERE id = $8";
@@ -36,9 +37,11 @@ queries! {
     OPEN = concat!(
         "SELECT ", attempt_columns!(), ", ", contact_columns!(),
         " FROM attempts JOIN contacts ON contacts.id = attempts.contact \
-         WHERE attempts.outcome IS NULL ORDER BY attempts.id"
+         WHERE attempts.outcome IS NULL AND attempts.node = $1 ORDER BY attempts.id"
     );
-    OPEN_OF_CONTACT = "SELECT id FROM attempts WHERE contact = $1 AND outcome IS NULL";
+    ASK_NODE = "INSERT INTO cancel_asks (node, attempt) VALUES ($1, $2) \
+        ON CONFLICT (node, attempt) DO NOTHING";
+    OPEN_OF_CONTACT = "SELECT id, node FROM attempts WHERE contact = $1 AND outcome IS NULL";
     OWNER = "SELECT account FROM campaigns WHERE id = $1";
     WAITING = "SELECT id FROM contacts WHERE campaign = $1 AND id > $2 AND id <= $3 \
         AND state = 'waiting' ORDER BY id LIMIT $4";
@@ -101,9 +104,14 @@ impl Store {
         self.write_with(Manner::DIALED, 4, move |tx| release(tx, now, attempt)).await
     }
 
-    /// Attempts begun and not ended, oldest first: after a start, those that a crash left.
+    /// Attempts that this node began and nobody ended, oldest first: after a start, those that a
+    /// crash left.
     pub async fn open_attempts(&self) -> Result<Vec<(Attempt, Contact)>, StoreError> {
-        self.eyes().look(|sql| sql.all(OPEN, &[], |row| Ok((row.attempt()?, row.contact()?)))).await
+        let node = self.node();
+        let open = move |sql: Sql<'_>| {
+            sql.all(OPEN, values![node], |row| Ok((row.attempt()?, row.contact()?)))
+        };
+        self.eyes().look(open).await
     }
 
     /// Ends a waiting contact as canceled; one in a call is not dialed again.
@@ -274,7 +282,12 @@ fn cancel(
     match held.contact.state {
         ContactState::Calling => {
             tx.run(ASK_CANCEL, values![id])?;
-            let attempt = tx.the(OPEN_OF_CONTACT, values![id], |row| row.int())?;
+            let open = |row: &mut Row<'_>| Ok((row.int()?, row.int()?));
+            let (attempt, node) = tx.the(OPEN_OF_CONTACT, values![id], open)?;
+            if node != tx.node {
+                // It hears of it at its next tick.
+                tx.run(ASK_NODE, values![node, attempt])?;
+            }
             Ok(Cancel::Calling(AttemptId(attempt)))
         }
         ContactState::Done(_) => Ok(Cancel::AlreadyDone),

@@ -9,13 +9,35 @@ use crate::tx::Tx;
 use crate::value::{queries, values};
 use crate::{CampaignRow, CreateError, Cursor, Page, Reader, Store, StoreError};
 
+/// How many contacts of a campaign stand somewhere, over all nodes.
+macro_rules! sum {
+    ($column:literal) => {
+        concat!(
+            "(SELECT CAST(coalesce(sum(n.",
+            $column,
+            "), 0) AS bigint) FROM campaign_sums n \
+             WHERE n.campaign = campaigns.id)"
+        )
+    };
+}
+
 macro_rules! campaign_row {
     ($where:literal) => {
         concat!(
             "SELECT campaigns.id, campaigns.account, campaigns.name, campaigns.state, \
-             campaigns.redial_in_doubt, campaigns.created_at, n.waiting, n.calling, n.completed, \
-             n.failed, n.expired, n.canceled \
-             FROM campaigns JOIN campaign_counts n ON n.campaign = campaigns.id WHERE ",
+             campaigns.redial_in_doubt, campaigns.created_at, ",
+            sum!("waiting"),
+            ", ",
+            sum!("calling"),
+            ", ",
+            sum!("completed"),
+            ", ",
+            sum!("failed"),
+            ", ",
+            sum!("expired"),
+            ", ",
+            sum!("canceled"),
+            " FROM campaigns WHERE ",
             $where
         )
     };
@@ -28,7 +50,6 @@ queries! {
     CREATE = "INSERT INTO campaigns (account, name, state, redial_in_doubt, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account, name) DO NOTHING \
         RETURNING id, account, name, state, redial_in_doubt, created_at";
-    CREATE_COUNTS = "INSERT INTO campaign_counts (campaign) VALUES ($1)";
     ROW = campaign_row!("campaigns.account = $1 AND campaigns.id = $2");
     ROWS = campaign_row!(
         "campaigns.account = $1 AND campaigns.id < $2 ORDER BY campaigns.id DESC LIMIT $3"
@@ -167,9 +188,5 @@ fn create(
         return Err(unknown_account(account));
     }
     let values = values![account, name, state.name(), redial_in_doubt, now];
-    let created = tx.one(CREATE, values, |row| row.campaign())?;
-    if let Some(campaign) = &created {
-        tx.run(CREATE_COUNTS, values![campaign.id])?;
-    }
-    Ok(created)
+    tx.one(CREATE, values, |row| row.campaign())
 }

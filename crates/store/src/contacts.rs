@@ -28,7 +28,7 @@ queries! {
         (account, spec_hash, source, script, parameters, dialect) VALUES ($1, $2, $3, $4, $5, $6) \
         ON CONFLICT (account, spec_hash) DO NOTHING RETURNING id";
     EVENTS = "SELECT id, contact, attempt, at, kind, detail FROM events \
-        WHERE contact = $1 ORDER BY id LIMIT $2";
+        WHERE contact = $1 ORDER BY at, id LIMIT $2";
     FIND_APPLICATION = "SELECT id FROM applications WHERE account = $1 AND spec_hash = $2";
     HELD = concat!(
         "SELECT ", contact_columns!(), ", contacts.parked, contacts.cancel_asked \
@@ -288,7 +288,7 @@ fn add(
     for (id, contact) in ids.iter().zip(contacts) {
         let destination = contact.destination.to_string();
         let priority = contact.priority.unwrap_or(rule.terms.priority);
-        tx.run(
+        tx.put(
             ADD,
             values![
                 *id,

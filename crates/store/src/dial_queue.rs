@@ -17,8 +17,8 @@ use crate::value::{contact_columns, queries, values};
 use crate::{Begun, Store, StoreError};
 
 queries! {
-    BEGIN_ATTEMPT = "INSERT INTO attempts (id, contact, number, trunk, epoch, started_at) \
-        VALUES ($1, $2, $3, $4, $5, $6)";
+    BEGIN_ATTEMPT = "INSERT INTO attempts (id, contact, number, trunk, epoch, started_at, node) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
     CALL = concat!(
         "UPDATE contacts SET state = 'calling', attempts = attempts + 1, last_attempt_at = $1 \
          WHERE id = $2 RETURNING ",
@@ -27,9 +27,10 @@ queries! {
     CAMPAIGN_STATE = "SELECT state FROM campaigns WHERE id = $1";
     CLOSED = "SELECT id FROM contacts WHERE state = 'waiting' AND closes_at <= $1 \
         ORDER BY closes_at, id LIMIT $2 /*! FOR UPDATE SKIP LOCKED */";
-    DEMANDS = "SELECT campaigns.account, n.campaign, n.ready FROM campaign_counts n \
-        JOIN campaigns ON campaigns.id = n.campaign \
-        WHERE n.ready > 0 AND campaigns.state = 'running' ORDER BY n.campaign";
+    DEMANDS = "SELECT campaigns.account, campaigns.id, CAST(sum(n.ready) AS bigint) \
+        FROM campaign_sums n JOIN campaigns ON campaigns.id = n.campaign \
+        WHERE n.ready <> 0 AND campaigns.state = 'running' \
+        GROUP BY campaigns.account, campaigns.id HAVING sum(n.ready) > 0 ORDER BY campaigns.id";
     OPEN_ONES = "SELECT count(*) FROM (SELECT closes_at FROM (SELECT closes_at FROM contacts \
         WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
         ORDER BY rank_at, id LIMIT $3) AS head \
@@ -223,7 +224,7 @@ fn begin_one(
     let contact = tx.the(CALL, values![now, contact], |row| row.contact())?;
     let number = contact.attempts;
     let id = AttemptId(tx.numbers(Number::Attempt, 1)?);
-    tx.run(BEGIN_ATTEMPT, values![id, contact.id, number, trunk, tx.epoch, now])?;
+    tx.put(BEGIN_ATTEMPT, values![id, contact.id, number, trunk, tx.epoch, now, tx.node])?;
     tell(tx, contact.id, Some(id), now, EventKind::Dialing, "")?;
     tx.go(contact.campaign, Standing::Ready, Standing::Calling);
     let attempt = Attempt {

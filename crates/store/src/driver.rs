@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::postgres::{self, Session};
+use crate::postgres::{self, Purpose, Session};
 use crate::sqlite;
 use crate::{StoreConfig, StoreError};
 
@@ -70,6 +70,10 @@ pub(crate) enum Surety {
 pub(crate) enum Unsettled {
     /// Nothing of it remains.
     Failed(StoreError),
+    /// This process was taken for dead: nothing of it remains, nor would of anything in this epoch.
+    Fenced(StoreError),
+    /// The connection was lost on the way: nothing of it remains.
+    Lost(StoreError),
     /// The commit was sent and its answer was lost: it may have happened.
     Unknown(StoreError),
 }
@@ -78,7 +82,10 @@ impl Unsettled {
     /// The failure, for those to whom both are one.
     pub(crate) fn into_error(self) -> StoreError {
         match self {
-            Self::Failed(error) | Self::Unknown(error) => error,
+            Self::Failed(error)
+            | Self::Fenced(error)
+            | Self::Lost(error)
+            | Self::Unknown(error) => error,
         }
     }
 }
@@ -125,6 +132,22 @@ impl Writer {
         match self {
             Self::Postgres(writer) => writer.commit(),
             Self::Sqlite(writer) => writer.commit().map_err(Unsettled::Failed),
+        }
+    }
+
+    /// Whether the transaction whose commit had no answer is committed after all.
+    pub(crate) fn is_settled(&mut self) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(writer) => writer.is_settled(),
+            Self::Sqlite(_) => Ok(false),
+        }
+    }
+
+    /// Whether the connection is there; a transaction that was open went with it.
+    pub(crate) fn is_up(&self) -> bool {
+        match self {
+            Self::Postgres(writer) => writer.is_up(),
+            Self::Sqlite(_) => true,
         }
     }
 
@@ -186,7 +209,7 @@ impl Writer {
     }
 }
 
-/// A connection that only reads.
+/// A connection beside the writer's; with SQLite it only reads.
 pub(crate) enum ReadOnly {
     /// PostgreSQL.
     Postgres(Box<postgres::ReadOnly>),
@@ -196,9 +219,9 @@ pub(crate) enum ReadOnly {
 
 impl ReadOnly {
     /// Opens a database that a [`Writer`] has opened.
-    pub(crate) fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) fn open(config: &StoreConfig, purpose: Purpose) -> Result<Self, StoreError> {
         Ok(match &config.url {
-            Some(url) => Self::Postgres(Box::new(postgres::ReadOnly::open(url)?)),
+            Some(url) => Self::Postgres(Box::new(postgres::ReadOnly::open(url, purpose)?)),
             None => Self::Sqlite(sqlite::ReadOnly::open(&config.path)?),
         })
     }
@@ -270,6 +293,31 @@ impl Sql<'_> {
                 rows.iter().map(|row| read(&mut Row::postgres(row))).collect()
             }
             Self::Sqlite(connection) => sqlite::all(connection, sql, values, read),
+        }
+    }
+
+    /// Takes from a counter, and reads what it gives: in PostgreSQL beside the transaction, so that
+    /// nobody waits for its end.
+    pub(crate) fn count<T>(
+        self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&mut Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match self {
+            Self::Postgres(session) => session.beside(sql, values, read),
+            Self::Sqlite(_) => self.one(sql, values, read),
+        }
+    }
+
+    /// Runs `work` in a transaction of its own, where none is open.
+    pub(crate) fn transaction<T>(
+        self,
+        work: impl FnOnce(Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Postgres(session) => session.transaction(|| work(self)),
+            Self::Sqlite(_) => self.snapshot(work),
         }
     }
 

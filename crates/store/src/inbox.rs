@@ -183,6 +183,26 @@ impl Inbox {
         Some(waiting.take(self.limits.ops_max))
     }
 
+    /// Waits, as long as nobody closes; `false` where somebody has.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let (waiting, _) = self
+            .arrived
+            .wait_timeout_while(self.lock(), time, |waiting| !waiting.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        !waiting.closed
+    }
+
+    /// All that waits, to be refused.
+    pub(crate) fn all(&self) -> Vec<Op> {
+        let mut waiting = self.lock();
+        let most = waiting.ops.len();
+        let mut all = Vec::new();
+        while all.len() < most {
+            all.extend(waiting.take(most));
+        }
+        all
+    }
+
     fn sleep<'w>(
         &self,
         mut waiting: MutexGuard<'w, Waiting>,

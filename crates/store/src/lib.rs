@@ -17,6 +17,8 @@ mod dial_queue;
 mod endpoints;
 mod idempotency;
 mod imports;
+mod lead;
+mod nodes;
 mod uploads;
 mod webhooks;
 
@@ -39,6 +41,7 @@ pub use endpoints::{
     ENDPOINTS_MAX, EndpointChange, LoggedDelivery, NewEndpoint, Replay, Replayed, Rotation,
 };
 pub use idempotency::{Answer, AnswerId, Met, Once};
+pub use nodes::{LEASE_SAFETY, LEASE_TIME, NodeReport, NodeTick, TrunkGrant, TrunkReport};
 pub use reader::Reader;
 pub use store::Store;
 pub use types::*;

@@ -43,6 +43,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(3, "imports", "0003_imports.sql"),
     migration!(4, "hooks", "0004_hooks.sql"),
     migration!(5, "deployments", "0005_deployments.sql"),
+    migration!(6, "nodes", "0006_nodes.sql"),
 ];
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.

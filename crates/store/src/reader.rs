@@ -10,18 +10,19 @@ use domain::outcome::Outcome;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::driver::{ReadOnly, Sql};
+use crate::postgres::Purpose;
 use crate::tx::{outcome_counter, webhook_counter};
 use crate::value::{queries, values};
 use crate::writer::spawn;
 use crate::{StoreConfig, StoreError, Totals, WebhookState};
 
 queries! {
-    READ_COUNTER = "SELECT value FROM counters WHERE name = $1";
+    READ_SUM = "SELECT CAST(coalesce(sum(value), 0) AS bigint) FROM sums WHERE name = $1";
     // PostgreSQL sums bigints into a numeric.
     SUM_COUNTS = "SELECT CAST(coalesce(sum(waiting), 0) AS bigint), \
         CAST(coalesce(sum(calling), 0) AS bigint), CAST(coalesce(sum(completed), 0) AS bigint), \
         CAST(coalesce(sum(failed), 0) AS bigint), CAST(coalesce(sum(expired), 0) AS bigint), \
-        CAST(coalesce(sum(canceled), 0) AS bigint) FROM campaign_counts";
+        CAST(coalesce(sum(canceled), 0) AS bigint) FROM campaign_sums";
 }
 
 /// Looks that may wait for a thread; further callers wait for a place.
@@ -53,7 +54,11 @@ struct Waiting {
 
 impl Reader {
     /// Opens connections to the database, each on a thread of its own.
-    pub(crate) async fn open(config: &StoreConfig, threads: usize) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        config: &StoreConfig,
+        threads: usize,
+        purpose: Purpose,
+    ) -> Result<Self, StoreError> {
         let looks = Arc::new(Looks {
             places: Semaphore::new(LOOKS_MAX),
             waiting: Mutex::default(),
@@ -63,7 +68,7 @@ impl Reader {
         for _ in 0..threads.max(1) {
             let (config, looks) = (config.clone(), Arc::clone(&looks));
             let (opened, open) = oneshot::channel();
-            spawn("store-reader", move || match ReadOnly::open(&config) {
+            spawn("store-reader", move || match ReadOnly::open(&config, purpose) {
                 Ok(connection) => {
                     // Nobody listens where the opening was given up; then the looks are closed.
                     let _ = opened.send(Ok(()));
@@ -158,6 +163,6 @@ fn read(mut connection: ReadOnly, looks: &Looks) {
 }
 
 fn counter(sql: Sql<'_>, name: &str) -> Result<u64, StoreError> {
-    let value = sql.one(READ_COUNTER, values![name], |row| row.number())?;
+    let value = sql.one(READ_SUM, values![name], |row| row.number())?;
     Ok(value.unwrap_or(0))
 }

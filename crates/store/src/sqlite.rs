@@ -193,6 +193,27 @@ impl FileLock {
     }
 }
 
+impl FileLock {
+    /// The file itself, which may hold what belongs to this place alone.
+    pub(crate) const fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Names the place: this boot of the machine and this file on it.
+    pub(crate) fn place(&self) -> Result<String, StoreError> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let file = self.file.metadata().map_err(unavailable)?;
+        #[cfg(unix)]
+        let file = {
+            use std::os::unix::fs::MetadataExt;
+            format!("{}:{}", file.dev(), file.ino())
+        };
+        #[cfg(not(unix))]
+        let file = format!("{:?}", file.created());
+        Ok(format!("{} {file}", boot.trim()))
+    }
+}
+
 impl Drop for FileLock {
     fn drop(&mut self) {
         // Closing alone would not do: a child process between its fork and its exec has it open, too.

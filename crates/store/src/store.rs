@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::inbox::Manner;
 use crate::outbox::Outbox;
+use crate::postgres::Purpose;
 use crate::tx::Tx;
 use crate::value::{queries, values};
 use crate::writer::WriterThread;
@@ -28,6 +29,8 @@ pub struct Store {
     writer: Arc<WriterThread>,
     /// For the dialer's own looks, so that lists read by people never keep it waiting.
     eyes: Reader,
+    /// For the node's lease, which waits for nobody; `None`: there is but one node.
+    node_desk: Option<Reader>,
 }
 
 impl Store {
@@ -35,10 +38,14 @@ impl Store {
     /// uploads never committed are forgotten, leases of webhooks end.
     pub async fn open(config: StoreConfig) -> Result<(Self, Reader), StoreError> {
         let writer = Arc::new(WriterThread::start(config.clone()).await?);
-        let eyes = Reader::open(&config, 1).await?;
-        let reader = Reader::open(&config, config.readers).await?;
+        let eyes = Reader::open(&config, 1, Purpose::Read).await?;
+        let reader = Reader::open(&config, config.readers, Purpose::Read).await?;
+        let node_desk = match &config.url {
+            Some(_) => Some(Reader::open(&config, 1, Purpose::Write).await?),
+            None => None,
+        };
         tracing::info!(epoch = writer.epoch(), "opened the store at {}", config.place());
-        Ok((Self { writer, eyes }, reader))
+        Ok((Self { writer, eyes, node_desk }, reader))
     }
 
     /// Writes everything accepted so far and closes; other clones answer [`StoreError::Closed`].
@@ -52,9 +59,15 @@ impl Store {
         Ok(())
     }
 
-    /// Number of this opening, from 1, never repeated for this database.
+    /// Number of this opening, from 1, never repeated for this database. A process that was taken
+    /// for dead and lives goes on in another.
     pub fn epoch(&self) -> i64 {
         self.writer.epoch()
+    }
+
+    /// Number of this node, the same from start to start; 0 where there is but one.
+    pub fn node(&self) -> i64 {
+        self.writer.node()
     }
 
     /// The node's secret: `generate` where there was none, else the one stored first.
@@ -97,6 +110,11 @@ impl Store {
     /// Whose turn it is at the outbox.
     pub(crate) fn outbox(&self) -> Arc<Mutex<Outbox>> {
         Arc::clone(self.writer.outbox())
+    }
+
+    /// Where the node's lease is kept, where there may be several nodes.
+    pub(crate) const fn node_desk(&self) -> Option<&Reader> {
+        self.node_desk.as_ref()
     }
 
     /// Reads for the dialer and its kin.

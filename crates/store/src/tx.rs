@@ -13,15 +13,23 @@ use crate::value::{SharedApplication, queries, values};
 use crate::{StoreError, WebhookState};
 
 queries! {
-    ADD_CAMPAIGN_COUNTS = "UPDATE campaign_counts SET ready = ready + $1, waiting = waiting + $2, \
-        calling = calling + $3, completed = completed + $4, failed = failed + $5, \
-        expired = expired + $6, canceled = canceled + $7 WHERE campaign = $8";
+    ADD_CAMPAIGN_SUMS = "INSERT INTO campaign_sums (ready, waiting, calling, completed, failed, \
+        expired, canceled, campaign, node) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+        ON CONFLICT (campaign, node) DO UPDATE SET ready = campaign_sums.ready + excluded.ready, \
+        waiting = campaign_sums.waiting + excluded.waiting, \
+        calling = campaign_sums.calling + excluded.calling, \
+        completed = campaign_sums.completed + excluded.completed, \
+        failed = campaign_sums.failed + excluded.failed, \
+        expired = campaign_sums.expired + excluded.expired, \
+        canceled = campaign_sums.canceled + excluded.canceled";
     ADD_COUNTER = "INSERT INTO counters (name, value) VALUES ($1, $2) \
         ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value RETURNING value";
+    ADD_SUM = "INSERT INTO sums (name, node, value) VALUES ($1, $2, $3) \
+        ON CONFLICT (name, node) DO UPDATE SET value = sums.value + excluded.value";
     LISTENER = "SELECT id FROM endpoints WHERE state = 'enabled' LIMIT 1";
     READ_APPLICATION = "SELECT id, account, source, script, parameters, dialect \
         FROM applications WHERE id = $1";
-    SET_COUNTER = "UPDATE counters SET value = $1 WHERE name = $2";
+    SET_COUNTER = "UPDATE counters SET value = $1 WHERE name = $2 AND value = $3";
 }
 
 /// Numbers set aside at once: a counter is written once for so many rows. A crash loses the rest of
@@ -33,8 +41,19 @@ pub(crate) struct Tx<'w> {
     sql: Sql<'w>,
     /// Number of this opening of the store.
     pub epoch: i64,
+    /// Number of this node.
+    pub node: i64,
     done: Done,
     memory: &'w mut Memory,
+}
+
+/// Whose transactions these are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Own {
+    /// Number of the opening of the store.
+    pub epoch: i64,
+    /// Number of the node; 0 where there is but one.
+    pub node: i64,
 }
 
 /// What a transaction did beside its SQL; of no account before it is committed.
@@ -106,8 +125,14 @@ pub(crate) struct Applications {
 
 impl<'w> Tx<'w> {
     /// A part of the transaction that is open on `sql`.
-    pub(crate) fn new(sql: Sql<'w>, epoch: i64, memory: &'w mut Memory) -> Self {
-        Self { sql, epoch, done: Done::default(), memory }
+    pub(crate) fn new(sql: Sql<'w>, own: Own, memory: &'w mut Memory) -> Self {
+        let Own { epoch, node } = own;
+        Self { sql, epoch, node, done: Done::default(), memory }
+    }
+
+    /// The connection, for statements that know it.
+    pub(crate) const fn sql(&self) -> Sql<'w> {
+        self.sql
     }
 
     /// What was done beside the SQL.
@@ -168,7 +193,7 @@ impl<'w> Tx<'w> {
         }
         let taken = many.saturating_add(NUMBERS_AHEAD);
         let values = values![kind.counter(), taken];
-        let last = self.sql.one(ADD_COUNTER, values, |row| row.int())?;
+        let last = self.sql.count(ADD_COUNTER, values, |row| row.int())?;
         let last = last.ok_or_else(|| StoreError::Damaged("no counter".into()))?;
         let first = match set_aside {
             // Nobody else took any meanwhile: go on without a gap.
@@ -187,8 +212,9 @@ impl<'w> Tx<'w> {
     /// Gives numbers back that were set aside and not used, at an orderly end.
     pub(crate) fn give_back(&self, numbers: &Numbers) -> Result<(), StoreError> {
         for kind in Number::ALL {
-            if let Some((next, _)) = numbers.0[kind as usize] {
-                self.run(SET_COUNTER, values![next - 1, kind.counter()])?;
+            // As long as nobody took any after them.
+            if let Some((next, last)) = numbers.0[kind as usize] {
+                self.run(SET_COUNTER, values![next - 1, kind.counter(), last])?;
             }
         }
         Ok(())
@@ -282,17 +308,17 @@ impl Done {
         self.chores |= other.chores;
     }
 
-    /// Writes the sums, at the end of their transaction.
-    pub(crate) fn write(&self, sql: Sql<'_>) -> Result<(), StoreError> {
+    /// Writes the sums, at the end of their transaction, to rows that are this node's own.
+    pub(crate) fn write(&self, sql: Sql<'_>, node: i64) -> Result<(), StoreError> {
         for (campaign, sums) in &self.counts.campaigns {
             let [ready, waiting, calling, completed, failed, expired, canceled] = *sums;
-            sql.run(
-                ADD_CAMPAIGN_COUNTS,
-                values![ready, waiting, calling, completed, failed, expired, canceled, *campaign],
-            )?;
+            let values = values![
+                ready, waiting, calling, completed, failed, expired, canceled, *campaign, node
+            ];
+            sql.put(ADD_CAMPAIGN_SUMS, values)?;
         }
         for (counter, change) in &self.counts.counters {
-            sql.one(ADD_COUNTER, values![*counter, *change], |_| Ok(()))?;
+            sql.put(ADD_SUM, values![*counter, node, *change])?;
         }
         Ok(())
     }

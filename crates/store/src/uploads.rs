@@ -31,8 +31,8 @@ queries! {
     ABORT = "UPDATE uploads SET state = 'aborted' WHERE id = $1 AND state = 'open'";
     BEGIN = "INSERT INTO uploads (state, account, campaign, application, parked, next_at, \
         opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, result_url, priority, ring_ms, \
-        waits) VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
-        RETURNING id";
+        waits, node) VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+        $15, $16) RETURNING id";
     COMMIT = "UPDATE uploads SET state = 'committed' WHERE id = $1 AND state = 'open'";
     COMMITTED = staged_contact!("u.account = $1 AND staged.id = $2");
     FORGET = "DELETE FROM uploads WHERE id = $1";
@@ -41,7 +41,7 @@ queries! {
     NEXT_CHORE = "SELECT id, campaign, parked, CASE WHEN state = 'committed' THEN 1 ELSE 0 END \
         FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1 /*! FOR UPDATE SKIP LOCKED */";
     NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1 FROM uploads \
-        WHERE state = 'committed' AND campaign = $1 ORDER BY id LIMIT 1";
+        WHERE state = 'committed' AND campaign = $1 ORDER BY id LIMIT 1 /*! FOR UPDATE */";
     PART = "SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM \
         (SELECT id FROM staged WHERE upload = $1 ORDER BY id LIMIT $2) AS part";
     PUBLISH = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
@@ -63,7 +63,7 @@ queries! {
     UNSTAGE = "DELETE FROM staged WHERE upload = $1 AND id = $2";
     WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1 \
         FROM uploads u JOIN staged ON staged.upload = u.id \
-        WHERE u.state = 'committed' AND u.account = $1 AND staged.id = $2";
+        WHERE u.state = 'committed' AND u.account = $1 AND staged.id = $2 /*! FOR UPDATE OF u */";
 }
 
 /// Rows that one transaction makes dialable or forgets: a few milliseconds of the writer's time.
@@ -212,6 +212,7 @@ pub(crate) fn begin(
         rule.terms.priority,
         rule.terms.ring_time_max,
         waits.as_str(),
+        tx.node,
     ];
     tx.the(BEGIN, values, |row| row.int()).map(UploadId)
 }

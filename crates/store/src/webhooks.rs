@@ -24,8 +24,8 @@ queries! {
         FROM webhooks JOIN deliveries ON deliveries.webhook = webhooks.id \
         WHERE webhooks.contact = $1 AND webhooks.endpoint IS NULL \
         ORDER BY deliveries.id LIMIT $2";
-    DUE_OF_LANE = "SELECT id, next_at FROM webhooks WHERE lane = $1 AND state = 'owed' \
-        AND next_at <= $2 ORDER BY next_at, id LIMIT $3";
+    DUE_OF_LANE = "SELECT id, next_at FROM webhooks WHERE node = $1 AND lane = $2 \
+        AND state = 'owed' AND next_at <= $3 ORDER BY next_at, id LIMIT $4";
     ENDPOINTS_OF = "SELECT id, topics FROM endpoints WHERE account = $1 AND state = 'enabled' \
         ORDER BY id";
     ENDPOINTS_OF_CONTACT = "SELECT endpoints.id, endpoints.topics, endpoints.account \
@@ -34,14 +34,14 @@ queries! {
     FORGET = "DELETE FROM webhooks WHERE id = $1";
     FORGET_DELIVERIES = "DELETE FROM deliveries WHERE webhook = $1";
     IS_THERE = "SELECT endpoint FROM webhooks WHERE id = $1";
-    LATER_OF_LANE = "SELECT next_at FROM webhooks WHERE lane = $1 AND state = 'owed' \
-        AND next_at > $2 ORDER BY next_at, id LIMIT 1";
+    LATER_OF_LANE = "SELECT next_at FROM webhooks WHERE node = $1 AND lane = $2 \
+        AND state = 'owed' AND next_at > $3 ORDER BY next_at, id LIMIT 1";
     // The oldest come first, and what is far behind them is not looked at.
     OVER = "SELECT id FROM (SELECT id, ended_at FROM webhooks ORDER BY id LIMIT $1) AS oldest \
         WHERE ended_at < $2 ORDER BY id LIMIT $3";
     OWE = "INSERT INTO webhooks (id, account, contact, endpoint, topic, attempt, at, detail, \
-        state, dialect, owed_since, next_at, lane, url) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'owed', $9, $7, $10, $11, $12)";
+        state, dialect, owed_since, next_at, lane, url, node) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'owed', $9, $7, $10, $11, $12, $13)";
     OWE_AGAIN = "UPDATE webhooks SET state = 'owed', deliveries = 0, owed_since = $1, \
         next_at = $1, ended_at = NULL WHERE id = $2 RETURNING lane";
     OWED = concat!(
@@ -53,7 +53,8 @@ queries! {
         " FROM webhooks LEFT JOIN contacts ON contacts.id = webhooks.contact \
          LEFT JOIN endpoints ON endpoints.id = webhooks.endpoint WHERE webhooks.id = $1"
     );
-    OWED_LANES = "SELECT lane, min(next_at) FROM webhooks WHERE state = 'owed' GROUP BY lane";
+    OWED_LANES = "SELECT lane, min(next_at) FROM webhooks WHERE state = 'owed' AND node = $1 \
+        GROUP BY lane";
     RECORD = "INSERT INTO deliveries (webhook, id, endpoint, at, accepted, status, latency_ms, \
         answer, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     SETTLE = "UPDATE webhooks SET state = $1, deliveries = deliveries + 1, \
@@ -106,14 +107,14 @@ impl Store {
         if self.webhooks_due_at().await?.is_none_or(|due| due > now) {
             return Ok(Vec::new());
         }
-        let outbox = self.outbox();
+        let (node, outbox) = (self.node(), self.outbox());
         // All looks are on the one thread of these eyes, so no two serve the same.
         self.eyes()
             .look(move |sql| {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let per_lane_max = usize::try_from(per_lane_max).unwrap_or(usize::MAX);
                 let turns = locked(&outbox, |outbox| outbox.turns(now, per_lane_max, LANES_MAX));
-                let (owed, served) = sql.snapshot(|sql| lease(sql, now, limit, turns))?;
+                let (owed, served) = sql.snapshot(|sql| lease(sql, node, now, limit, turns))?;
                 locked(&outbox, |outbox| {
                     for lane in served {
                         outbox.served(now, lease_until, &lane.name, &lane.served, lane.next);
@@ -208,7 +209,7 @@ impl Store {
                 tx.run(FORGET_DELIVERIES, values![*webhook])?;
                 tx.run(FORGET, values![*webhook])?;
             }
-            let owed = tx.all(OWED_LANES, &[], |row| row.text())?;
+            let owed = tx.all(OWED_LANES, values![tx.node], |row| row.text())?;
             tx.outbox(Change::Keep(BTreeSet::from_iter(owed)));
             Ok(u32::try_from(over.len()).unwrap_or(u32::MAX))
         })
@@ -233,7 +234,7 @@ impl Reader {
 
 /// Tells a new process's outbox what is owed.
 pub(crate) fn load(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    for (lane, at) in tx.all(OWED_LANES, &[], |row| Ok((row.text()?, row.time()?)))? {
+    for (lane, at) in tx.all(OWED_LANES, values![tx.node], |row| Ok((row.text()?, row.time()?)))? {
         tx.outbox(Change::Owe { lane, at });
     }
     Ok(())
@@ -355,6 +356,7 @@ fn owe_one(
         next_at,
         lane.as_str(),
         url,
+        tx.node,
     ];
     tx.put(OWE, values)?;
     tx.outbox(Change::Owe { lane, at: next_at });
@@ -383,6 +385,7 @@ struct Served {
 
 fn lease(
     sql: Sql<'_>,
+    node: i64,
     now: Timestamp,
     limit: usize,
     turns: Vec<Turn>,
@@ -391,7 +394,7 @@ fn lease(
     for turn in turns {
         let look = turn.free.min(limit) + turn.leased.len();
         let most = i64::try_from(look).unwrap_or(i64::MAX);
-        let values = values![turn.lane.as_str(), now, most];
+        let values = values![node, turn.lane.as_str(), now, most];
         let mut due =
             sql.all(DUE_OF_LANE, values, |row| Ok((WebhookId(row.int()?), row.time()?)))?;
         let more = due.len() == look;
@@ -406,7 +409,8 @@ fn lease(
             (Some((_, next_at)), _) => Some(next_at),
             (None, true) => Some(now),
             (None, false) => {
-                sql.one(LATER_OF_LANE, values![lane.name.as_str(), now], |row| row.time())?
+                let values = values![node, lane.name.as_str(), now];
+                sql.one(LATER_OF_LANE, values, |row| row.time())?
             }
         };
         served.push(Served { name: lane.name, served: webhooks, next });
@@ -496,7 +500,7 @@ fn settle(
     Ok(())
 }
 
-fn locked<T>(outbox: &Mutex<Outbox>, look: impl FnOnce(&mut Outbox) -> T) -> T {
+pub(crate) fn locked<T>(outbox: &Mutex<Outbox>, look: impl FnOnce(&mut Outbox) -> T) -> T {
     // A panic leaves no change half done that matters: a due time too early, a lease too many.
     look(&mut outbox.lock().unwrap_or_else(PoisonError::into_inner))
 }

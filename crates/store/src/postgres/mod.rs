@@ -6,7 +6,7 @@ mod together;
 mod values;
 mod writer;
 
-pub(crate) use connect::Target;
+pub(crate) use connect::{Purpose, Target};
 pub(crate) use session::Session;
 pub(crate) use values::cell;
 pub(crate) use writer::{ReadOnly, Writer};

@@ -16,7 +16,7 @@ use super::together::{Shape, for_many};
 use super::values::{Column, Owned};
 use crate::StoreError;
 use crate::dialect;
-use crate::driver::{Unsettled, Value, unavailable};
+use crate::driver::{Row as DriverRow, Unsettled, Value, unavailable};
 
 /// A connection to PostgreSQL, with what it has prepared and what it was handed over.
 pub(crate) struct Session {
@@ -27,6 +27,9 @@ pub(crate) struct Session {
     /// A statement failed since the transaction began: PostgreSQL lets it only be undone.
     failed: Cell<bool>,
     backend: Backend,
+    /// Where to connect once more, and the connection beside this one, where it was needed.
+    target: Target,
+    beside: RefCell<Option<Box<Self>>>,
 }
 
 /// The server's process behind a connection, by which another one can end it.
@@ -87,6 +90,8 @@ impl Session {
             pending: RefCell::default(),
             failed: Cell::new(false),
             backend,
+            target: target.clone(),
+            beside: RefCell::default(),
         })
     }
 
@@ -152,6 +157,30 @@ impl Session {
         Ok(rows)
     }
 
+    /// Runs a statement beside the transaction, in one of its own, which is as sure as whatever is
+    /// committed after it; its first row.
+    pub(crate) fn beside<T>(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        read: impl FnOnce(&mut DriverRow<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut beside = self.beside.borrow_mut();
+        if beside.as_ref().is_some_and(|session| !session.is_up()) {
+            *beside = None;
+        }
+        if beside.is_none() {
+            let session = Self::open(&self.target, Purpose::Write)?;
+            session.script("SET synchronous_commit = off")?;
+            *beside = Some(Box::new(session));
+        }
+        let rows = match beside.as_ref() {
+            Some(session) => session.rows(sql, values)?,
+            None => Vec::new(),
+        };
+        rows.first().map(|row| read(&mut DriverRow::postgres(row))).transpose()
+    }
+
     /// Takes a change that may wait for the next question.
     pub(crate) fn put(&self, sql: &'static str, values: &[Value<'_>]) -> Result<(), StoreError> {
         let shape = self.known(sql)?.shape;
@@ -211,6 +240,24 @@ impl Session {
             pending.take_back(nth);
         }
         true
+    }
+
+    /// Runs `work` in a transaction.
+    pub(crate) fn transaction<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.begin("BEGIN")?;
+        let worked = work().and_then(|result| self.flush().map(|()| result));
+        match worked {
+            Ok(result) => self.commit().map(|()| result).map_err(Unsettled::into_error),
+            Err(error) => {
+                if let Err(error) = self.roll_back() {
+                    tracing::debug!(%error, "a transaction ended with its connection");
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Runs `look` on one unchanging state of the database.

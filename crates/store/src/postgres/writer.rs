@@ -9,6 +9,7 @@ use super::connect::{Purpose, Target};
 use super::session::{Backend, Session};
 use crate::StoreError;
 use crate::driver::{Sql, Surety, Unsettled, unavailable};
+use crate::nodes;
 
 /// Wait before the second try to connect; it doubles from try to try.
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -82,6 +83,15 @@ impl Line {
 pub(crate) struct Writer {
     line: Line,
     open: Cell<bool>,
+    guard: Option<Guard>,
+}
+
+/// By what a node's transactions are known, and refused once its epoch is over.
+#[derive(Clone, Copy, Debug)]
+struct Guard {
+    epoch: i64,
+    /// The transaction that is under way, or the next one.
+    number: i64,
 }
 
 impl Writer {
@@ -89,14 +99,14 @@ impl Writer {
     pub(crate) fn open(url: &str) -> Result<Self, StoreError> {
         let mut line = Line::new(Target::parse(url)?, Purpose::Write);
         line.session()?;
-        Ok(Self { line, open: Cell::new(false) })
+        Ok(Self { line, open: Cell::new(false), guard: None })
     }
 
     /// A writer to the same database whose transactions may take their time.
     pub(crate) fn migrator(&self) -> Result<Self, StoreError> {
         let mut line = Line::new(self.line.target.clone(), Purpose::Migrate);
         line.session()?;
-        Ok(Self { line, open: Cell::new(false) })
+        Ok(Self { line, open: Cell::new(false), guard: None })
     }
 
     /// The session, where there is one.
@@ -115,16 +125,64 @@ impl Writer {
         Ok(())
     }
 
+    /// From here on every transaction is one of this epoch.
+    pub(crate) fn guard(&mut self, epoch: i64) {
+        self.guard = Some(Guard { epoch, number: 1 });
+    }
+
+    /// Until the next epoch, transactions are nobody's.
+    pub(crate) fn unguard(&mut self) {
+        self.guard = None;
+    }
+
     pub(crate) fn commit(&mut self) -> Result<(), Unsettled> {
-        let session = self.line.current().map_err(Unsettled::Failed)?;
-        let sent = session.flush().map_err(Unsettled::Failed);
-        if sent.is_err() {
+        if let Err(refused) = self.prepare_commit() {
             self.roll_back();
-            return sent;
+            return Err(refused);
         }
         self.open.set(false);
-        let session = self.line.current().map_err(Unsettled::Failed)?;
-        session.commit()
+        let session = self.line.current().map_err(Unsettled::Lost)?;
+        let committed = session.commit();
+        if let (Ok(()), Some(guard)) = (&committed, &mut self.guard) {
+            guard.number += 1;
+        }
+        committed
+    }
+
+    /// Sends what was handed over, and the guard's row last, so that it is locked but briefly.
+    fn prepare_commit(&self) -> Result<(), Unsettled> {
+        let session = self.line.current().map_err(Unsettled::Lost)?;
+        let failed = |error| match session.is_up() {
+            true => Unsettled::Failed(error),
+            false => Unsettled::Lost(error),
+        };
+        match self.guard {
+            None => session.flush().map_err(failed),
+            Some(Guard { epoch, number }) => {
+                match nodes::tell_guard(Sql::Postgres(session), epoch, number).map_err(failed)? {
+                    true => Ok(()),
+                    false => Err(Unsettled::Fenced(unavailable(nodes::Fenced(epoch)))),
+                }
+            }
+        }
+    }
+
+    /// Whether the transaction whose commit had no answer is committed after all.
+    pub(crate) fn is_settled(&mut self) -> Result<bool, StoreError> {
+        let Some(Guard { epoch, number }) = self.guard else {
+            return Ok(false);
+        };
+        let session = self.line.session()?;
+        let settled =
+            session.transaction(|| nodes::is_settled(Sql::Postgres(session), epoch, number))?;
+        if let (true, Some(guard)) = (settled, &mut self.guard) {
+            guard.number += 1;
+        }
+        Ok(settled)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.line.current().is_ok_and(Session::is_up)
     }
 
     pub(crate) fn roll_back(&mut self) {
@@ -152,13 +210,13 @@ impl Writer {
     }
 }
 
-/// A connection that only reads.
+/// A connection beside the writer's.
 pub(crate) struct ReadOnly(Line);
 
 impl ReadOnly {
     /// Connects to the database that `url` names.
-    pub(crate) fn open(url: &str) -> Result<Self, StoreError> {
-        let mut line = Line::new(Target::parse(url)?, Purpose::Read);
+    pub(crate) fn open(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
+        let mut line = Line::new(Target::parse(url)?, purpose);
         line.session()?;
         Ok(Self(line))
     }

@@ -3,10 +3,12 @@
 mod accounts;
 mod attempts;
 mod contacts;
+mod deployments;
 mod dial_queue;
 mod driver;
 mod endpoints;
 mod histories;
+mod imports;
 mod kill;
 mod server;
 mod support;
