@@ -101,6 +101,8 @@ const ITEMS_MAX: usize = 200_000;
 const LINKS_MAX: usize = 300_000;
 /// Most steps of one matching; a second of work or so.
 const STEPS_MAX: usize = 5_000_000;
+/// How many steps weigh as much as an item that is kept.
+const STEPS_PER_ITEM: usize = 25;
 /// Most words of one input.
 const WORDS_MAX: usize = 1_000;
 
@@ -139,9 +141,9 @@ impl Matcher {
         Verdict { complete: self.whole().is_some(), more }
     }
 
-    /// How much there is to keep of what was read, in items and links.
+    /// How much there was to keep and to do, for limits on several matchings together.
     pub fn work(&self) -> usize {
-        self.items
+        self.items + self.steps / STEPS_PER_ITEM
     }
 
     /// Whether this word may come next.

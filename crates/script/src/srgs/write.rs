@@ -16,6 +16,8 @@ const DEPTH_MAX: usize = 24;
 const RECURSION_MAX: usize = 3;
 /// Most states of a finite-state grammar.
 const STATES_MAX: usize = 50_000;
+/// The least weight that six digits can tell.
+const WEIGHT_MIN: f64 = 0.000_001;
 /// Turns of a repeat that are written out; more are written as any number.
 const TURNS_MAX: u32 = 64;
 
@@ -39,7 +41,9 @@ impl Grammar {
                 Some((document, number)) => {
                     let draft = &self.parts[document as usize].draft;
                     let mut writer = Jsgf { grammar: self, document, referred: Vec::new() };
-                    text.push_str(&writer.alternatives(&draft.rules[number].expansion));
+                    let told = writer.alternatives(&draft.rules[number].expansion);
+                    let told = told.filter(|told| !told.is_empty());
+                    text.push_str(told.as_deref().unwrap_or("<NULL>"));
                     waiting.extend(writer.referred);
                 }
                 None => waiting.extend(self.jsgf_states(rule, &mut text)),
@@ -125,71 +129,87 @@ struct Jsgf<'g> {
 }
 
 impl Jsgf<'_> {
-    /// Alternatives may stand without brackets here.
-    fn alternatives(&mut self, expansion: &Expansion) -> String {
+    /// An expansion, which may have alternatives without brackets. `None`: it matches nothing,
+    /// which recognizers do not understand and so is left out; an empty text: it matches silence.
+    fn alternatives(&mut self, expansion: &Expansion) -> Option<String> {
         match expansion {
             Expansion::OneOf(choices) => self.choices(choices),
             other => self.sequence(other),
         }
     }
 
-    fn choices(&mut self, choices: &[Choice]) -> String {
-        // The format wants a weight on every alternative, or on none.
-        let weighted = choices.iter().any(|choice| choice.weight.is_some());
-        let texts = choices.iter().map(|choice| {
-            let text = self.sequence(&choice.expansion);
-            match weighted {
-                // A weight of nothing is none that the format knows.
-                true => format!("/{}/ {text}", choice.weight.unwrap_or(1.0).max(0.000_001)),
-                false => text,
-            }
+    fn choices(&mut self, choices: &[Choice]) -> Option<String> {
+        let told = choices.iter().filter_map(|choice| {
+            let text = self.sequence(&choice.expansion)?;
+            let text = if text.is_empty() { "<NULL>".to_owned() } else { text };
+            Some((choice.weight, text))
         });
-        texts.collect::<Vec<_>>().join(" | ")
+        let told: Vec<(Option<f64>, String)> = told.collect();
+        // The format wants a weight on every alternative or on none; recognizers take them for
+        // probabilities.
+        let weighted = told.iter().any(|(weight, _)| weight.is_some());
+        let sum: f64 = told.iter().map(|(weight, _)| weight.unwrap_or(1.0)).sum();
+        let texts = told.into_iter().map(|(weight, text)| match weighted && sum > 0.0 {
+            true => format!("/{:.6}/ {text}", (weight.unwrap_or(1.0) / sum).max(WEIGHT_MIN)),
+            false => text,
+        });
+        let texts: Vec<String> = texts.collect();
+        (!texts.is_empty()).then(|| texts.join(" | "))
     }
 
-    fn sequence(&mut self, expansion: &Expansion) -> String {
+    fn sequence(&mut self, expansion: &Expansion) -> Option<String> {
         match expansion {
-            Expansion::Garbage | Expansion::Null | Expansion::Tag(_) => "<NULL>".to_owned(),
-            Expansion::OneOf(choices) => format!("({})", self.choices(choices)),
+            Expansion::Garbage | Expansion::Null | Expansion::Tag(_) => Some(String::new()),
+            Expansion::OneOf(choices) => self.choices(choices).map(|text| format!("({text})")),
             Expansion::Reference(reference) => {
                 let key = (self.document, label(&reference.target));
-                match self.grammar.resolved.get(&key) {
-                    Some(rule) => {
-                        self.referred.push(*rule);
-                        format!("<{}>", self.grammar.jsgf_name(*rule))
-                    }
-                    None => "<VOID>".to_owned(),
-                }
+                let rule = *self.grammar.resolved.get(&key)?;
+                let network = &self.grammar.network;
+                // A rule that nothing can match has no way out of its beginning.
+                let dead = network.edges[network.start(rule) as usize].is_empty();
+                (!dead).then(|| {
+                    self.referred.push(rule);
+                    format!("<{}>", self.grammar.jsgf_name(rule))
+                })
             }
             Expansion::Repeat(repeat) => self.repeat(repeat),
             Expansion::Sequence(parts) => {
-                let parts = parts.iter().map(|part| self.sequence(part));
-                let parts: Vec<String> = parts.filter(|part| part != "<NULL>").collect();
-                if parts.is_empty() { "<NULL>".to_owned() } else { parts.join(" ") }
+                let parts: Option<Vec<String>> =
+                    parts.iter().map(|part| self.sequence(part)).collect();
+                Some(
+                    parts?
+                        .into_iter()
+                        .filter(|part| !part.is_empty())
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                )
             }
             Expansion::Token(token) => {
                 let words = token.text.split(' ').map(|word| quoted(&heard(word)));
-                words.collect::<Vec<_>>().join(" ")
+                Some(words.collect::<Vec<_>>().join(" "))
             }
-            Expansion::Void => "<VOID>".to_owned(),
+            Expansion::Void => None,
         }
     }
 
-    fn repeat(&mut self, repeat: &Repeat) -> String {
-        if repeat.body.is_silent() || repeat.most == Some(0) {
-            return "<NULL>".to_owned();
+    fn repeat(&mut self, repeat: &Repeat) -> Option<String> {
+        if repeat.most == Some(0) {
+            return Some(String::new());
         }
-        let body = format!("({})", self.alternatives(&repeat.body));
+        let body = match self.alternatives(&repeat.body) {
+            Some(body) if body.is_empty() => return Some(body),
+            Some(body) => format!("({body})"),
+            None if repeat.least == 0 => return Some(String::new()),
+            None => return None,
+        };
         let least = repeat.least.min(TURNS_MAX);
         let mut text = vec![body.clone(); least as usize].join(" ");
         let most = repeat.most.filter(|most| most - repeat.least <= TURNS_MAX);
         match most {
             Some(most) => {
                 let optional = (most - repeat.least) as usize;
-                if optional > 0 {
-                    let nested = format!(" [{body}").repeat(optional) + &"]".repeat(optional);
-                    text.push_str(&nested);
-                }
+                text.push_str(&format!(" [{body}").repeat(optional));
+                text.push_str(&"]".repeat(optional));
             }
             None => {
                 text.push(' ');
@@ -197,14 +217,16 @@ impl Jsgf<'_> {
                 text.push('*');
             }
         }
-        text.trim_start().to_owned()
+        Some(text.trim_start().to_owned())
     }
 }
 
-/// A word, in quotation marks where it has signs that mean something.
+/// A word, in quotation marks where it has signs that mean something. Sphinx takes the marks for
+/// a part of the word, so such words are better not used with it.
 fn quoted(word: &str) -> String {
-    let bare = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '-' | '.' | '_');
-    if word.chars().all(bare) {
+    if !word
+        .contains([';', '=', '|', '*', '+', '<', '>', '(', ')', '[', ']', '{', '}', '/', '"', '\\'])
+    {
         return word.to_owned();
     }
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
@@ -225,8 +247,7 @@ impl Fsg<'_> {
     }
 
     fn line(&mut self, from: usize, to: usize, cost: Cost, word: Option<u32>) {
-        // One is written with six digits; less than that is as good as nothing.
-        self.lines.push((from, to, cost.to_weight().max(0.000_001), word));
+        self.lines.push((from, to, cost.to_weight().max(WEIGHT_MIN), word));
     }
 
     /// All states of a rule, between two that are there.

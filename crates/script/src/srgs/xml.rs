@@ -53,6 +53,22 @@ struct Reader<'r> {
 
 type Language = Option<Arc<str>>;
 
+/// Text between elements, and where it begins.
+#[derive(Default)]
+struct Words {
+    text: String,
+    at: usize,
+}
+
+impl Words {
+    fn add(&mut self, node: Node<'_, '_>) {
+        if self.text.trim().is_empty() {
+            self.at = node.range().start;
+        }
+        self.text.push_str(node.text().unwrap_or_default());
+    }
+}
+
 impl Reader<'_> {
     fn grammar(mut self, node: Node<'_, '_>) -> Result<Draft, Vec<Mistake>> {
         let at = node.range().start;
@@ -171,51 +187,60 @@ impl Reader<'_> {
     /// All that is in an element, one after the other.
     fn sequence(&mut self, node: Node<'_, '_>, language: &Language) -> Expansion {
         let mut parts = Vec::new();
-        let in_rule = node.tag_name().name() == "rule";
+        let mut words = Words::default();
         for child in node.children() {
             if child.is_text() {
-                self.text(child, language, &mut parts);
-                continue;
-            }
-            if !child.is_element() {
-                continue;
-            }
-            if self.is_foreign(child) {
-                parts.push(self.foreign(child, language));
-                continue;
-            }
-            match child.tag_name().name() {
-                "item" => parts.push(self.item(child, language)),
-                "one-of" => parts.push(self.one_of(child, language)),
-                "ruleref" => parts.extend(self.reference(child)),
-                "tag" => {
-                    self.attributes(child, &[]);
-                    parts.push(Expansion::Tag(Arc::from(text_of(child))));
-                }
-                "token" => self.token(child, language, &mut parts),
-                "example" if in_rule => self.attributes(child, &[]),
-                name => {
-                    let stray = name == "example" || !EXPANSION.contains(&name);
-                    if stray && self.strict {
-                        let children = if in_rule { RULE_CHILDREN } else { EXPANSION };
-                        self.stray(child, node.tag_name().name(), children);
-                    }
-                }
+                words.add(child);
+            } else if child.is_element() {
+                // Comments do not part words; elements do.
+                self.text(&mut words, language, &mut parts);
+                self.part(child, node, language, &mut parts);
             }
         }
+        self.text(&mut words, language, &mut parts);
         Expansion::sequence(parts)
     }
 
+    /// An element in an expansion.
+    fn part(
+        &mut self,
+        child: Node<'_, '_>,
+        parent: Node<'_, '_>,
+        language: &Language,
+        parts: &mut Vec<Expansion>,
+    ) {
+        if self.is_foreign(child) {
+            parts.push(self.foreign(child, language));
+            return;
+        }
+        let in_rule = parent.tag_name().name() == "rule";
+        match child.tag_name().name() {
+            "item" => parts.push(self.item(child, language)),
+            "one-of" => parts.push(self.one_of(child, language)),
+            "ruleref" => parts.extend(self.reference(child)),
+            "tag" => {
+                self.attributes(child, &[]);
+                parts.push(Expansion::Tag(Arc::from(text_of(child))));
+            }
+            "token" => self.token(child, language, parts),
+            "example" if in_rule => self.attributes(child, &[]),
+            _ => {
+                let children = if in_rule { RULE_CHILDREN } else { EXPANSION };
+                self.stray(child, parent.tag_name().name(), children);
+            }
+        }
+    }
+
     /// Words, some perhaps in quotes, which make them one token.
-    fn text(&mut self, node: Node<'_, '_>, language: &Language, parts: &mut Vec<Expansion>) {
-        let at = node.range().start;
-        for (number, piece) in node.text().unwrap_or_default().split('"').enumerate() {
+    fn text(&mut self, words: &mut Words, language: &Language, parts: &mut Vec<Expansion>) {
+        let Words { text, at } = std::mem::take(words);
+        for (number, piece) in text.split('"').enumerate() {
             match number % 2 {
                 0 => self.to.words(piece, language.as_ref(), at, parts),
                 _ => self.to.token(piece, language.as_ref(), at, parts),
             }
         }
-        if node.text().unwrap_or_default().matches('"').count() % 2 == 1 {
+        if text.matches('"').count() % 2 == 1 {
             self.to.mistake(at, "a quotation mark without its other one");
         }
     }
@@ -327,13 +352,18 @@ impl Reader<'_> {
     /// tags left out: both are matched.
     fn foreign(&mut self, node: Node<'_, '_>, language: &Language) -> Expansion {
         let mut parts = Vec::new();
+        let mut words = Words::default();
         for child in node.children() {
             if child.is_text() {
-                self.text(child, language, &mut parts);
-            } else if child.is_element() && self.is_foreign(child) {
-                parts.push(self.foreign(child, language));
+                words.add(child);
+            } else if child.is_element() {
+                self.text(&mut words, language, &mut parts);
+                if self.is_foreign(child) {
+                    parts.push(self.foreign(child, language));
+                }
             }
         }
+        self.text(&mut words, language, &mut parts);
         let body = Expansion::sequence(parts);
         if body.is_silent() {
             return Expansion::Null;

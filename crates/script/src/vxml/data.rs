@@ -103,8 +103,19 @@ fn tree(node: Node<'_, '_>) -> Option<Value> {
             vec![Value::Number(7.0), text(pi.target), text(pi.value.unwrap_or_default())]
         }
         NodeType::Root => return None,
-        NodeType::Text => vec![Value::Number(3.0), text(node.text().unwrap_or_default())],
+        NodeType::Text => {
+            let kind = if is_cdata(node) { 4.0 } else { 3.0 };
+            vec![Value::Number(kind), text(node.text().unwrap_or_default())]
+        }
     }))
+}
+
+/// Whether a text is one section of CDATA, which the reader does not tell.
+fn is_cdata(node: Node<'_, '_>) -> bool {
+    const START: &str = "<![CDATA[";
+    let (document, at) = (node.document().input_text(), node.range().start);
+    let before = document.get(..at).is_some_and(|before| before.ends_with(START));
+    before || document.get(at..).is_some_and(|rest| rest.starts_with(START))
 }
 
 /// Whether a namespace is declared on this element and not further out.

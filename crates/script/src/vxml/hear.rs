@@ -16,6 +16,8 @@ use super::result::{Circumstances, InputMode, Reading};
 use super::value::Value;
 use crate::step::{Heard, Hypothesis, Listen, ListenError, ListenId, RecordingId, Step, Timer};
 
+/// Most that may be done to read one hypothesis; grammars that people write need a hundredth.
+const WORK_MAX: usize = 400_000;
 /// Most words that are read of what a recognizer heard.
 const WORDS_MAX: usize = 1_000;
 /// Longest time from the begin of speech to the recognizer's word on it, whatever its own limits.
@@ -190,6 +192,7 @@ impl Vxml {
         };
         let words: Vec<&str> = heard.words.split_whitespace().take(WORDS_MAX).collect();
         let mut found = None;
+        let mut work = 0;
         for active in &listening.voices {
             let mut matcher = Matcher::new(Arc::clone(&active.grammar))?;
             let mut tokens = Vec::with_capacity(words.len());
@@ -199,6 +202,11 @@ impl Vxml {
                 let token = if as_is { (*word).to_owned() } else { word.to_lowercase() };
                 matcher.feed(&token)?;
                 tokens.push(token);
+            }
+            work += matcher.work();
+            if work > WORK_MAX {
+                let message = "the grammars that are active together are too ambiguous";
+                return Err(Fault::semantic(message));
             }
             if let Some(meaning) = matcher.meaning(&tokens) {
                 found = Some((active.source.clone(), meaning?));

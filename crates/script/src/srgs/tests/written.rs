@@ -12,7 +12,7 @@ fn a_grammar_is_written_as_jsgf() {
     expect_test::expect![[r#"
         #JSGF V1.0 UTF-8;
         grammar my_grammar;
-        public <r0_r> = [(please)] (/2/ call | /1/ ring up) (<r1_who>) [(<r1_who>) [(<r1_who>)]] | help | <VOID> no;
+        public <r0_r> = [(please)] (/0.666667/ call | /0.333333/ ring up) (<r1_who>) [(<r1_who>) [(<r1_who>)]] | help;
         <r1_who> = jean-luc | don't | mr. <r0_r> | <NULL> | (so) (so) (so)*;
     "#]].assert_eq(&grammar.to_jsgf("my grammar").unwrap());
 }

@@ -130,6 +130,18 @@ fn tokens_are_words_quoted_words_and_token_elements() {
 }
 
 #[test]
+fn comments_do_not_part_words() {
+    let grammar = xml(
+        VOICE,
+        "<rule id='r'>one<!-- x -->way \"New<!-- y --> York\"<item/>s<![CDATA[ea]]></rule>",
+    );
+    assert_eq!(
+        readings(&grammar.unwrap(), "oneway new york sea"),
+        "$r[\"oneway\",\"New York\",\"sea\"]"
+    );
+}
+
+#[test]
 fn languages_are_inherited_until_another_is_said() {
     let grammar = xml(
         VOICE,

@@ -1,6 +1,7 @@
 // The DOM Level 2 Core of one XML document, read-only (VoiceXML 2.1 §5, App. D). The host gives a
 // tree of lists: [1, name, namespace, [[name, namespace, value]…], [child…]] is an element,
-// [3, text] a text, [7, target, data] a processing instruction, [8, text] a comment.
+// [3, text] a text,
+// [4, text] CDATA, [7, target, data] a processing instruction, [8, text] a comment.
 (function () {
   "use strict";
   const define = Object.defineProperty, codes = {
@@ -112,6 +113,7 @@
       }
       case 2: return `${of.name}="${quote(of.value)}"`;
       case 3: return escape(of.value);
+      case 4: return `<![CDATA[${of.value}]]>`;
       case 7: return `<?${of.name} ${of.value}?>`;
       case 8: return `<!--${of.value}-->`;
       default: return inner();
@@ -138,6 +140,7 @@
     },
   });
   refusals(CharacterData, ["appendData", "insertData", "deleteData", "replaceData"]);
+  const CDATASection = kindOf(Text);
   refusals(Text, ["splitText"]);
   getters(ProcessingInstruction, {
     target() { return its(this).name; }, data() { return its(this).value; },
@@ -217,6 +220,8 @@
   function build(tree, parent, at, document) {
     const [kind, first, second] = tree, place = { kind, parent, at, document };
     if (kind === 3) return make(Text, { ...place, name: "#text", value: first });
+    if (kind === 4)
+      return make(CDATASection, { ...place, name: "#cdata-section", value: first });
     if (kind === 8) return make(Comment, { ...place, name: "#comment", value: first });
     if (kind === 7)
       return make(ProcessingInstruction, { ...place, name: first, value: second });

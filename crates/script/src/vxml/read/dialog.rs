@@ -87,7 +87,7 @@ impl Reader<'_> {
             .items
             .iter()
             .enumerate()
-            .filter(|(_, item)| item.named)
+            .filter(|(_, item)| item.named && item.is_input())
             .map(|(at, item)| (item.name.as_str(), at))
             .collect();
         for (filled, names) in named {
@@ -98,7 +98,7 @@ impl Reader<'_> {
                         awaited.insert(*item);
                     }
                     None => {
-                        let message = format!("<filled> waits for {name}, which is no form item");
+                        let message = format!("<filled> waits for {name}, which is no input item");
                         self.mistake_at(&dialog.filled[filled].place, message);
                     }
                 }
@@ -189,7 +189,7 @@ impl Reader<'_> {
                 "prompt" => input.prompts.push(Arc::new(self.prompt(child))),
                 "property" => input.properties.push(self.property(child)),
                 "link" => input.links.push(Arc::new(self.link(child))),
-                "grammar" => input.grammars.push(self.grammar(child)),
+                "grammar" => input.grammars.push(self.own_grammar(child)),
                 _ => {}
             }
             at += 1;
@@ -227,9 +227,6 @@ impl Reader<'_> {
         dialog.properties = std::mem::take(&mut input.properties);
         let numbered = self.boolean(node, "dtmf").unwrap_or(false);
         let choices = self.choices(node, numbered);
-        if choices.is_empty() {
-            self.mistake(node, "<menu> needs at least one <choice>");
-        }
         self.made_up_names += 1;
         let place = self.place(node);
         dialog.items.push(Item {
@@ -322,9 +319,6 @@ impl Reader<'_> {
     pub(super) fn link(&mut self, node: Node<'_, '_>) -> Link {
         let mut grammars = self.grammars(node);
         grammars.extend(self.choosable(node, false).own_grammars);
-        if grammars.is_empty() {
-            self.mistake(node, "<link> needs dtmf or a <grammar>; nothing can choose it");
-        }
         Link { grammars, then: self.outcome(node) }
     }
 
@@ -353,7 +347,17 @@ impl Reader<'_> {
 
     fn grammars(&mut self, node: Node<'_, '_>) -> Vec<Arc<GrammarRef>> {
         let grammars = node.children().filter(|child| child.has_tag_name_local("grammar"));
-        grammars.map(|child| self.grammar(child)).collect()
+        grammars.map(|child| self.own_grammar(child)).collect()
+    }
+
+    /// A grammar that reaches no further than what it stands in (VoiceXML 2.0 §3.1.3).
+    fn own_grammar(&mut self, node: Node<'_, '_>) -> Arc<GrammarRef> {
+        if node.has_attribute("scope") {
+            let message = "a grammar of an input item, link or choice has no scope; those of forms \
+                           have";
+            self.mistake(node, message);
+        }
+        self.grammar(node)
     }
 
     fn grammar(&mut self, node: Node<'_, '_>) -> Arc<GrammarRef> {

@@ -102,7 +102,7 @@ fn elements_that_need_one_of_several_attributes_get_exactly_one() {
         1:79: <grammar> has both src and srcexpr; it takes one of them
         1:79: <grammar> has both src and rules; it takes one of them
         1:63: <link> needs exactly one of next, expr, event, eventexpr
-        1:63: <link> needs dtmf or a <grammar>; nothing can choose it
+
         1:63: <link> has both next and event; it takes one of them
         1:70: <var> needs the attribute name
         1:76: <assign> needs the attribute expr
@@ -146,7 +146,7 @@ fn values_of_attributes_are_checked() {
         1:70: enctype="text/plain"; it is application/x-www-form-urlencoded or multipart/form-data
         1:63: count="x"; it is a whole number from 0
         1:79: <filled> inside an input item has no mode and no namelist; those are for a <filled> of the form
-        1:63: <filled> waits for nobody, which is no form item
+        1:63: <filled> waits for nobody, which is no input item
         1:63: mode="some"; it is all or any
         1:80: a second form item has the name a
         1:79: dtmf="1x": x is no key; keys are 0-9 * # A-D
@@ -166,7 +166,7 @@ fn menus_number_their_choices_or_leave_it_to_the_document() {
         "<menu accept='any'><choice next='#a' accept='all'>b</choice></menu>",
     ];
     expect_test::expect![[r#"
-        1:57: <menu> needs at least one <choice>
+
         1:75: dtmf="1" in a menu that numbers its choices; only 0, * and # are free
 
         1:57: dtmf="maybe"; it is true or false
