@@ -98,12 +98,37 @@ impl Calendar {
         &self.provenance
     }
 
-    /// All days of a year that are holidays, in order, observed days too.
+    /// All days of a year's holidays, in order, observed days too; those of New Year's Day and
+    /// Christmas may lie in the year beside it.
     pub fn year(&self, year: i16) -> Vec<(Date, &str)> {
-        let mut days = Vec::new();
-        for holiday in &self.holidays {
-            days.extend(holiday.days(year).into_iter().flatten().map(|day| (day, &*holiday.name)));
+        let own = |holiday: &Holiday| holiday.in_year(year);
+        let mut days: Vec<(Date, &str)> = self
+            .holidays
+            .iter()
+            .filter_map(|holiday| Some((own(holiday)?, &*holiday.name)))
+            .collect();
+        days.sort_unstable();
+        let mut observed: Vec<(Date, &str)> = Vec::new();
+        for (day, name) in &days {
+            let Some(holiday) = self.holidays.iter().find(|holiday| holiday.name == *name) else {
+                continue;
+            };
+            let Some(mut on) = holiday.observed_on(*day) else {
+                continue;
+            };
+            if holiday.observed == Observed::Substitute {
+                // Not on a day that is a holiday anyhow, or that an earlier one is observed on.
+                let is_taken = |on: Date| days.iter().chain(&observed).any(|taken| taken.0 == on);
+                while is_taken(on) {
+                    match on.tomorrow() {
+                        Ok(tomorrow) => on = tomorrow,
+                        Err(_) => break,
+                    }
+                }
+            }
+            observed.push((on, name));
         }
+        days.extend(observed);
         days.sort_unstable();
         days.dedup();
         days
@@ -112,11 +137,18 @@ impl Calendar {
     /// The holiday that `date` is.
     pub fn on(&self, date: Date) -> Option<&str> {
         // New Year's Day that is a Saturday is observed in the year before.
-        let years = [date.year(), date.year().saturating_add(1)];
-        let next = (date.month() == 12).then_some(years[1]);
-        [Some(years[0]), next].into_iter().flatten().find_map(|year| {
-            let is_it = |holiday: &&Holiday| holiday.days(year).contains(&Some(date));
-            self.holidays.iter().find(is_it).map(|holiday| &*holiday.name)
+        let next = (date.month() == 12).then(|| date.year().saturating_add(1));
+        [Some(date.year()), next].into_iter().flatten().find_map(|year| {
+            let found = |holiday: &&Holiday| holiday.is_on(date, year);
+            if let Some(holiday) = self.holidays.iter().find(found) {
+                return Some(&*holiday.name);
+            }
+            // What takes the place of another depends on all days of the year; few calendars ask.
+            let may_move = |holiday: &Holiday| holiday.observed == Observed::Substitute;
+            if !self.holidays.iter().any(may_move) {
+                return None;
+            }
+            self.year(year).into_iter().find(|(day, _)| *day == date).map(|(_, name)| name)
         })
     }
 
@@ -159,32 +191,29 @@ impl Calendar {
 }
 
 impl Holiday {
-    /// Its day in a year, and the day on which it is observed where that is another.
-    fn days(&self, year: i16) -> [Option<Date>; 2] {
-        if year < self.since {
-            return [None, None];
-        }
-        let Some(day) = self.day.in_year(year) else {
-            return [None, None];
-        };
+    /// Its own day in a year.
+    fn in_year(&self, year: i16) -> Option<Date> {
+        if year < self.since { None } else { self.day.in_year(year) }
+    }
+
+    /// The other day on which it is observed where its own is a weekend's.
+    fn observed_on(&self, day: Date) -> Option<Date> {
         let shift = match (self.observed, day.weekday()) {
             (Observed::Nearest, Weekday::Saturday) => -1,
             (Observed::Monday | Observed::Nearest | Observed::Substitute, Weekday::Sunday) => 1,
             (Observed::Substitute, Weekday::Saturday) => 2,
-            _ => return [Some(day), None],
+            _ => return None,
         };
-        let mut observed = day.checked_add(shift.days()).ok();
-        // Christmas and the day after it are observed on two days, whichever of them moves.
-        if self.observed == Observed::Substitute && is_second_christmas_day(day) {
-            observed = day.checked_add(2.days()).ok();
-        }
-        [Some(day), observed]
+        day.checked_add(shift.days()).ok()
     }
-}
 
-/// Whether the holiday before this one takes the Monday on which it would be observed.
-fn is_second_christmas_day(day: Date) -> bool {
-    day.month() == 12 && day.day() == 26
+    /// Whether it is on `date`, by itself or observed; what depends on other days is left out.
+    fn is_on(&self, date: Date, year: i16) -> bool {
+        self.in_year(year).is_some_and(|day| {
+            day == date
+                || self.observed != Observed::Substitute && self.observed_on(day) == Some(date)
+        })
+    }
 }
 
 impl Day {
@@ -337,9 +366,51 @@ mod tests {
         assert_eq!(days("independence-day jul 4 observed monday", 2026), ["Sat 07-04"]);
         assert_eq!(days("a jul 5 observed monday", 2026), ["Sun 07-05", "Mon 07-06"]);
         assert_eq!(days("boxing-day dec 26 observed substitute", 2026), ["Sat 12-26", "Mon 12-28"]);
-        assert_eq!(days("christmas dec 25 observed substitute", 2022), ["Sun 12-25", "Mon 12-26"]);
-        assert_eq!(days("christmas dec 25 observed substitute", 2021), ["Sat 12-25", "Mon 12-27"]);
-        assert_eq!(days("boxing-day dec 26 observed substitute", 2021), ["Sun 12-26", "Tue 12-28"]);
+    }
+
+    #[test]
+    fn substitute_is_the_first_day_that_is_no_holiday_itself() {
+        let calendar = calendar(&[
+            "boxing-day dec 26 observed substitute",
+            "christmas dec 25 observed substitute",
+        ])
+        .unwrap();
+        let days = |year| {
+            let days = calendar.year(year).into_iter();
+            days.map(|(day, name)| format!("{} {name}", day.strftime("%a %d"))).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            days(2021),
+            ["Sat 25 christmas", "Sun 26 boxing day", "Mon 27 christmas", "Tue 28 boxing day"]
+        );
+        assert_eq!(days(2022), ["Sun 25 christmas", "Mon 26 boxing day", "Tue 27 christmas"]);
+        assert_eq!(days(2023), ["Mon 25 christmas", "Tue 26 boxing day"]);
+        assert_eq!(calendar.on(date(2022, 12, 27)), Some("christmas"));
+        assert_eq!(calendar.on(date(2022, 12, 28)), None);
+    }
+
+    #[test]
+    fn calendars_that_are_shipped_have_the_days_of_the_almanac() {
+        let holidays = crate::calling_hours::RuleBook::built_in().holidays();
+        let days = |name: &str, year| {
+            let days = holidays.calendar(name).unwrap().year(year).into_iter();
+            days.map(|(day, _)| day.strftime("%m-%d").to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            days("US", 2026),
+            "01-01 01-19 02-16 05-25 06-19 07-03 07-04 09-07 10-12 11-11 11-26 12-25"
+        );
+        assert_eq!(days("GB", 2022), "01-01 01-03 04-15 04-18 05-02 05-30 08-29 12-25 12-26 12-27");
+        assert_eq!(days("DE", 2026), "01-01 04-03 04-06 05-01 05-14 05-25 10-03 12-25 12-26");
+        assert_eq!(
+            days("FR", 2027),
+            "01-01 03-29 05-01 05-06 05-08 05-17 07-14 08-15 11-01 11-11 12-25"
+        );
+        assert_eq!(
+            days("CA", 2026),
+            "01-01 04-03 05-18 07-01 09-07 09-30 10-12 11-11 12-25 12-26 12-28"
+        );
+        assert_eq!(days("AU", 2026), "01-01 01-26 04-03 04-06 04-25 12-25 12-26 12-28");
     }
 
     #[test]
