@@ -230,3 +230,46 @@ fn documents_name_only_files_that_exist() {
     }
     assert_none(broken, "a dead link");
 }
+
+/// Rows of the checklist: how many each document has.
+const CHECKLIST: &[(u32, u32)] = &[(0, 81), (1, 54)];
+
+/// The names in backticks of a text that are sentences, as those of tests are.
+fn named_tests(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_sentence = |name: &&str| {
+        let signs = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '_';
+        name.chars().all(signs) && name.matches('_').count() >= 3
+    };
+    quoted.filter(is_sentence).collect()
+}
+
+#[test]
+fn every_row_of_the_checklist_names_tests_that_exist_or_a_reason() {
+    let checklist = std::fs::read_to_string(root().join("docs/checklist.md")).unwrap();
+    let code: Vec<String> = files(&[".rs"]).into_iter().map(|file| file.text).collect();
+    let functions: BTreeSet<&str> = code
+        .iter()
+        .flat_map(|text| text.split("fn ").skip(1))
+        .filter_map(|rest| rest.split(|sign: char| !sign.is_alphanumeric() && sign != '_').next())
+        .collect();
+    let mut broken = Vec::new();
+    for (document, rows) in CHECKLIST {
+        for row in 1..=*rows {
+            let begin = format!("| {document}-{row:03} |");
+            let mut found = checklist.lines().filter(|line| line.starts_with(&begin));
+            let (Some(line), None) = (found.next(), found.next()) else {
+                broken.push(format!("{document}-{row:03} does not stand there once"));
+                continue;
+            };
+            let shown_by = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+            let tests = named_tests(shown_by);
+            if tests.is_empty() && !shown_by.trim().starts_with("not shown: ") {
+                broken.push(format!("{document}-{row:03} names neither a test nor a reason"));
+            }
+            let missing = tests.iter().filter(|test| !functions.contains(*test));
+            broken.extend(missing.map(|test| format!("{document}-{row:03}: no test {test}")));
+        }
+    }
+    assert_none(broken, "the checklist says what is not so");
+}
