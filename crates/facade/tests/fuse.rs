@@ -326,20 +326,24 @@ fn result_of_the_guides_sample_call_is_the_guides_sample() {
     assert_eq!(result.content_type, "application/json");
 }
 
+/// The same with an hour's window.
+fn windowed(mut contact: Contact) -> Contact {
+    contact.window = DialWindow {
+        opens_at: Some(NOW + Duration::from_secs(60)),
+        closes_at: Some(NOW + Duration::from_secs(3_600)),
+    };
+    contact
+}
+
+/// The same with three attempts.
+fn retried(mut contact: Contact) -> Contact {
+    contact.retry.attempts_max = 3;
+    contact
+}
+
 fn stories() -> Vec<(&'static str, Contact, Vec<Event>)> {
     use EventKind::{Answered, Dialing, Done, Ended, Queued, RetryScheduled, Ringing};
     let done = |end, attempts, outcome| contact(ContactState::Done(end), attempts, outcome);
-    let windowed = |mut contact: Contact| {
-        contact.window = DialWindow {
-            opens_at: Some(NOW + Duration::from_secs(60)),
-            closes_at: Some(NOW + Duration::from_secs(3_600)),
-        };
-        contact
-    };
-    let retried = |mut contact: Contact| {
-        contact.retry.attempts_max = 3;
-        contact
-    };
     let queued = (0, Queued, "");
     vec![
         ("waits for its first attempt", contact(ContactState::Waiting, 0, None), events(&[queued])),

@@ -57,7 +57,7 @@ async fn deployment_is_changed_and_deleted_by_its_owner_alone() {
     let changed = update(home.account).await.unwrap().unwrap();
     assert_eq!((changed.name.as_str(), &changed.script), ("new", &script));
     let page = home.reader.deployments(home.account, None, 10).await.unwrap();
-    assert_eq!(page.items, [changed.clone()]);
+    assert_eq!(page.items, std::slice::from_ref(&changed));
     assert!(home.reader.deployments(stranger, None, 10).await.unwrap().items.is_empty());
 
     assert!(!home.store.delete_deployment(at(5), stranger, first.id).await.unwrap());
