@@ -286,7 +286,10 @@ mod tests {
         let (shown, row) = new_api_key(AccountId(7), NOW, [9; 40]);
         for scheme in ["Bearer", "bearer", "BEARER"] {
             let header = format!("{scheme} {shown}");
-            assert_eq!(bearer(&header).and_then(parts_of_key).map(|key| key.0), Some(row.key_id.as_str()));
+            assert_eq!(
+                bearer(&header).and_then(parts_of_key).map(|key| key.0),
+                Some(row.key_id.as_str())
+            );
         }
         for header in ["", "Bearer", "Bearer x", "Basic od_live_a_b", "Bearer od_live_ab"] {
             assert_eq!(bearer(header).and_then(parts_of_key), None, "{header}");

@@ -8,6 +8,7 @@ mod body;
 mod deployments;
 mod error;
 mod fuse;
+mod imports;
 pub mod metrics;
 mod native;
 mod openapi;
@@ -32,6 +33,8 @@ pub use server::{ServeError, serve};
 
 /// Most requests worked on at once: each may hold a body of some hundred kilobytes.
 const REQUESTS_MAX: usize = 512;
+/// Most files of contacts read at once.
+const IMPORTS_MAX: usize = 4;
 /// Most lists taken in at once: each writes to the store as fast as it can.
 const UPLOADS_MAX: usize = 4;
 /// Most lists received at once whose clients are not known yet: each may fill 64 MiB of disk.
@@ -55,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) control: Control,
     pub(crate) figures: metrics::Figures,
     pub(crate) gate: auth::Gate,
+    pub(crate) imports: Semaphore,
     pub(crate) requests: Semaphore,
     pub(crate) strangers: Semaphore,
     pub(crate) uploads: Semaphore,
@@ -71,6 +75,7 @@ impl Parts {
             control: api.control,
             figures: api.metrics,
             gate: auth::Gate::new(derived(&api.secret, "gate")),
+            imports: Semaphore::new(IMPORTS_MAX),
             requests: Semaphore::new(REQUESTS_MAX),
             strangers: Semaphore::new(STRANGERS_MAX),
             uploads: Semaphore::new(UPLOADS_MAX),

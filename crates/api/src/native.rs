@@ -240,7 +240,7 @@ pub(crate) fn list_query(
     Ok((query, after))
 }
 
-fn in_body(refusals: Vec<facade::refusal::Refusal>) -> Fault {
+pub(crate) fn in_body(refusals: Vec<facade::refusal::Refusal>) -> Fault {
     Fault::refused(Part::Body, refusals)
 }
 

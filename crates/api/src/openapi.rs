@@ -1,13 +1,13 @@
 //! The OpenAPI 3.1 document of our own API: docs/api/openapi.json.
 
-use facade::native::{answer, callback, deployment, problem, request, words};
+use facade::native::{answer, callback, deployment, import, problem, request, words};
 use facade::refusal::Mistake;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::{deployments, native, status};
+use crate::{deployments, imports, native, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +31,12 @@ use crate::{deployments, native, status};
         deployments::read,
         deployments::update,
         deployments::delete,
+        imports::create_import,
+        imports::list_imports,
+        imports::read_import,
+        imports::commit_import,
+        imports::discard_import,
+        imports::rejected_rows,
         status::health,
         status::figures,
         status::openapi,
@@ -43,6 +49,7 @@ use crate::{deployments, native, status};
         deployment::DeploymentRequest,
         deployment::DeploymentUpdate,
         Mistake,
+        import::ImportRequest,
         problem::ProblemCode,
         request::CallRequest,
         request::CampaignRequest,
@@ -52,6 +59,7 @@ use crate::{deployments, native, status};
         (name = "calls", description = "Calls, from their request to their end."),
         (name = "campaigns", description = "Calls dialed under one rule."),
         (name = "deployments", description = "Scripts under numbers, for clients of Plum Fuse."),
+        (name = "imports", description = "Files of contacts: sent, looked at, then committed."),
         (name = "operation", description = "How the server is doing; no key is needed."),
     ),
     modifiers(&Common),

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
-use crate::{Shared, deployments, error, fuse, native, plum, speak, status};
+use crate::{Shared, deployments, error, fuse, imports, native, plum, speak, status};
 
 /// The whole API.
 pub(crate) fn router(shared: Shared) -> Router {
@@ -41,6 +41,10 @@ pub(crate) fn router(shared: Shared) -> Router {
             "/v1/deployments/{id}",
             get(deployments::read).put(deployments::update).delete(deployments::delete),
         )
+        .route("/v1/imports", get(imports::list_imports).post(imports::create_import))
+        .route("/v1/imports/{id}", get(imports::read_import).delete(imports::discard_import))
+        .route("/v1/imports/{id}/commit", post(imports::commit_import))
+        .route("/v1/imports/{id}/rejected", get(imports::rejected_rows))
         // For operators and tools, without a key: docs/api/native.md.
         .route("/errors", get(status::problems))
         .route("/errors/{code}", get(status::problem))

@@ -246,6 +246,16 @@ impl Control {
         self.0.reader.api_key(key_id).await
     }
 
+    /// The store, for the verbs of other files.
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// There may be something to dial.
+    pub(crate) fn wake_dialer(&self) {
+        self.0.wakes.dialer.wake();
+    }
+
     async fn set_state(
         &self,
         account: AccountId,
@@ -258,7 +268,7 @@ impl Control {
     }
 
     /// Plum asks both URLs before it queues; the answers say no more than whether they answer.
-    async fn admit(&self, rule: &ContactRule) -> Result<(), QueueError> {
+    pub(crate) async fn admit(&self, rule: &ContactRule) -> Result<(), QueueError> {
         if self.is_draining() {
             return Err(QueueError::Draining);
         }

@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod files;
 pub mod health;
 pub mod http;
+pub mod imports;
 mod journal;
 mod recovery;
 pub mod rtp_io;

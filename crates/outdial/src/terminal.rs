@@ -1,5 +1,7 @@
 //! What the terminal shows: log lines and tables.
 
+use std::io::Write;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error; a filter that cannot be read becomes `info`, and says so.
@@ -9,7 +11,8 @@ pub(crate) fn log(filter: &str, json: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parsed.unwrap_or_else(|_| EnvFilter::new("info")))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr);
+        .log_internal_errors(false)
+        .with_writer(|| LogWriter);
     if json {
         builder.json().init();
     } else {
@@ -17,6 +20,21 @@ pub(crate) fn log(filter: &str, json: bool) {
     }
     if wrong {
         tracing::warn!(filter, "log.filter cannot be read, using info");
+    }
+}
+
+/// Standard error, for log lines. A line that cannot be written, as on a full disk, is lost; it must
+/// not end the calls of which it tells.
+struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(line).ok();
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ mod deployments;
 mod examples;
 mod fuse;
 mod harness;
+mod imports;
 mod limits;
 mod native;
 mod plum;

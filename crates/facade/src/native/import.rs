@@ -78,6 +78,45 @@ pub struct ImportRequest {
     pub keep_duplicates: Option<bool>,
 }
 
+/// What is asked of an import in the query of its address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportQuery {
+    /// Take in at once what can be taken in.
+    pub commit: bool,
+    /// Read and tell, keep nothing.
+    pub dry_run: bool,
+}
+
+impl ImportQuery {
+    /// Reads the part of an address after the question mark, or names all that is wrong with it.
+    pub fn parse(query: &str) -> Result<Self, Vec<Refusal>> {
+        let (mut found, mut refusals) = (Self::default(), Vec::new());
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let place = match name.as_ref() {
+                "commit" => &mut found.commit,
+                "dry_run" => &mut found.dry_run,
+                _ => {
+                    let expected = "one of commit, dry_run";
+                    refusals.push(Refusal::new(name.clone(), Mistake::Unknown, &name, expected));
+                    continue;
+                }
+            };
+            match value.parse() {
+                Ok(value) => *place = value,
+                Err(_) => {
+                    let expected = "true or false";
+                    refusals.push(Refusal::new(name, Mistake::Malformed, &value, expected));
+                }
+            }
+        }
+        if found.commit && found.dry_run {
+            let expected = "commit or dry_run, not both";
+            refusals.push(Refusal::blind("dry_run", Mistake::Conflict, expected));
+        }
+        if refusals.is_empty() { Ok(found) } else { Err(refusals) }
+    }
+}
+
 /// What to do with a file, read and believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewImport {

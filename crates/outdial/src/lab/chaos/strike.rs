@@ -74,6 +74,8 @@ impl Scene {
     /// What must be undone when all is over.
     pub(super) async fn tidy(&mut self, strike: Strike) {
         if strike == Strike::DiskFull {
+            let log = self.server_dir().join("server.log");
+            std::fs::copy(log, self.dir.join("server.log")).ok();
             let dir = self.server_dir().display().to_string();
             if let Err(error) = run("umount", &[&dir]).await {
                 tracing::warn!("a small disk stays mounted: {error:#}");
