@@ -100,12 +100,13 @@ impl Grammar {
         let mut fsg = Fsg { grammar: self, states: 0, lines: Vec::new(), open: Vec::new() };
         let (start, end) = (fsg.state(), fsg.state());
         fsg.rule(root, start, end);
+        let (start, end, states) = fsg.shorten(start, end);
         let words = self.network.words().map(|(word, id)| (id, word)).collect::<HashMap<_, _>>();
         let mut text = format!("FSG_BEGIN {}\n", plain(name));
-        let _ = write!(text, "NUM_STATES {}\nSTART_STATE {start}\nFINAL_STATE {end}\n", fsg.states);
-        for (from, to, weight, word) in fsg.lines {
-            let _ = write!(text, "TRANSITION {from} {to} {weight:.6}");
-            if let Some(word) = word.and_then(|word| words.get(&word)) {
+        let _ = write!(text, "NUM_STATES {states}\nSTART_STATE {start}\nFINAL_STATE {end}\n");
+        for line in fsg.lines {
+            let _ = write!(text, "TRANSITION {} {} {:.6}", line.from, line.to, line.weight);
+            if let Some(word) = line.word.and_then(|word| words.get(&word)) {
                 let _ = write!(text, " {word}");
             }
             text.push('\n');
@@ -235,9 +236,18 @@ fn quoted(word: &str) -> String {
 struct Fsg<'g> {
     grammar: &'g Grammar,
     states: usize,
-    lines: Vec<(usize, usize, f64, Option<u32>)>,
+    lines: Vec<Line>,
     /// The rules around.
     open: Vec<u32>,
+}
+
+/// A way between two states, over a word or over nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Line {
+    from: usize,
+    to: usize,
+    weight: f64,
+    word: Option<u32>,
 }
 
 impl Fsg<'_> {
@@ -247,7 +257,8 @@ impl Fsg<'_> {
     }
 
     fn line(&mut self, from: usize, to: usize, cost: Cost, word: Option<u32>) {
-        self.lines.push((from, to, cost.to_weight().max(WEIGHT_MIN), word));
+        let weight = cost.to_weight().max(WEIGHT_MIN);
+        self.lines.push(Line { from, to, weight, word });
     }
 
     /// All states of a rule, between two that are there.
@@ -290,4 +301,60 @@ impl Fsg<'_> {
         }
         self.open.pop();
     }
+
+    /// Takes out states that only lead on to another: recognizers join all that nothing parts,
+    /// each with each. Tells the new beginning, end and number of states.
+    fn shorten(&mut self, start: usize, end: usize) -> (usize, usize, usize) {
+        let mut ways = vec![0_u32; self.states];
+        self.lines.iter().for_each(|line| ways[line.from] += 1);
+        let mut leads: Vec<usize> = (0..self.states).collect();
+        for line in &self.lines {
+            let only = ways[line.from] == 1 && line.word.is_none() && line.weight >= 1.0;
+            if only && line.from != end {
+                leads[line.from] = line.to;
+            }
+        }
+        let ends = ends_of(&leads);
+        let mut numbers: HashMap<usize, usize> = HashMap::new();
+        let mut number = |state: usize| {
+            let next = numbers.len();
+            *numbers.entry(ends[state]).or_insert(next)
+        };
+        let (start, end) = (number(start), number(end));
+        let mut seen = BTreeSet::new();
+        let mut lines = Vec::new();
+        for line in self.lines.iter().filter(|line| ends[line.from] == line.from) {
+            let (from, to) = (number(line.from), number(line.to));
+            let loops = line.word.is_none() && from == to;
+            if !loops && seen.insert((from, to, line.word, line.weight.to_bits())) {
+                lines.push(Line { from, to, ..*line });
+            }
+        }
+        self.lines = lines;
+        (start, end, numbers.len())
+    }
+}
+
+/// Where each state leads to in the end. Those that lead to each other in circles lead nowhere;
+/// one of them stands for all.
+fn ends_of(leads: &[usize]) -> Vec<usize> {
+    let mut ends: Vec<Option<usize>> = vec![None; leads.len()];
+    for begin in 0..leads.len() {
+        let mut path = Vec::new();
+        let mut state = begin;
+        let end = loop {
+            if let Some(end) = ends[state] {
+                break end;
+            }
+            path.push(state);
+            // Provisional, so that a circle is known when it closes.
+            ends[state] = Some(state);
+            match leads[state] {
+                next if next == state => break state,
+                next => state = next,
+            }
+        };
+        path.into_iter().for_each(|passed| ends[passed] = Some(end));
+    }
+    ends.into_iter().enumerate().map(|(state, end)| end.unwrap_or(state)).collect()
 }
