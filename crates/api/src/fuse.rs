@@ -31,6 +31,8 @@ use crate::{Parts, Shared};
 
 /// How long a cancel is waited for before the client is told that it is under way.
 const CANCEL_TIME_MAX: Duration = Duration::from_secs(20);
+/// How often a call that moves on while it is read is read anew; none moves on that often at once.
+const READS_MAX: u32 = 3;
 
 type Numbers = Path<(String, String)>;
 
@@ -174,11 +176,21 @@ async fn details(
     let account = account(shared, source, headers).await?;
     let id: ContactId = call_id.parse().map_err(|_| Failure::NoCall)?;
     let reader = shared.control.reader();
-    match reader.contact(account, id).await? {
-        Some(contact) => Ok(CallDetails::new(&contact, &reader.events(id).await?)),
-        None if reader.owner_of_contact(id).await?.is_some() => Err(Failure::NotYours.into()),
-        None => Err(Failure::NoCall.into()),
+    let Some(mut contact) = reader.contact(account, id).await? else {
+        let stranger = reader.owner_of_contact(id).await?.is_some();
+        return Err(if stranger { Failure::NotYours } else { Failure::NoCall }.into());
+    };
+    let mut events = reader.history(id).await?;
+    // Both must be of one moment: a call that has moved on meanwhile is read once more.
+    for _ in 0..READS_MAX {
+        let Some(again) = reader.contact(account, id).await?.filter(|again| *again != contact)
+        else {
+            break;
+        };
+        contact = again;
+        events = reader.history(id).await?;
     }
+    Ok(CallDetails::new(&contact, &events))
 }
 
 async fn cancel_all(

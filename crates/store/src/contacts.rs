@@ -34,6 +34,9 @@ queries! {
         "SELECT ", contact_columns!(), ", contacts.parked, contacts.cancel_asked \
          FROM contacts WHERE id = $1 /*! FOR UPDATE OF contacts */"
     );
+    // Of a call that makes mistake after mistake the rest is told all the same.
+    HISTORY = "SELECT id, contact, attempt, at, kind, detail FROM events \
+        WHERE contact = $1 AND kind <> 'script_error' ORDER BY at, id LIMIT $2";
     LIST = concat!(
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id < $2 \
          ORDER BY id DESC LIMIT $3"
@@ -115,9 +118,9 @@ impl Store {
 }
 
 impl Store {
-    /// What happened to a contact, as [`Reader::events`] says it, for the engine's own use.
+    /// What happened to a contact, as [`Reader::history`] says it, for the engine's own use.
     pub async fn history(&self, contact: ContactId) -> Result<Vec<Event>, StoreError> {
-        self.eyes().events(contact).await
+        self.eyes().history(contact).await
     }
 }
 
@@ -184,6 +187,12 @@ impl Reader {
     /// What happened to a contact, oldest first, the first 1,000 facts.
     pub async fn events(&self, contact: ContactId) -> Result<Vec<Event>, StoreError> {
         self.look(move |sql| sql.all(EVENTS, values![contact, EVENTS_MAX], |row| row.event())).await
+    }
+
+    /// The same without mistakes of scripts: all that happened to its attempts.
+    pub async fn history(&self, contact: ContactId) -> Result<Vec<Event>, StoreError> {
+        self.look(move |sql| sql.all(HISTORY, values![contact, EVENTS_MAX], |row| row.event()))
+            .await
     }
 
     /// What runs when somebody answers.

@@ -366,4 +366,9 @@ async fn server_that_is_ending_or_has_lost_its_store_says_so() {
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(error(&answer).1.starts_with("server is shutting down"));
     scene.server.stop().await;
+
+    let scene = Scene::open().await;
+    scene.server.store.close().await.unwrap();
+    let answer = scene.queue(&[("phone_number", "6175551234")]).await;
+    assert_eq!((answer.status, answer.json()["call_id"].is_null()), (503, true), "{answer:?}");
 }

@@ -2,6 +2,7 @@
 
 use domain::application::{Deployment, NewDeployment, ScriptSource};
 use domain::contact::ContactState;
+use domain::event::EventKind;
 use domain::ids::{AppId, ContactId, DeploymentId};
 use domain::outcome::{Disposition, Outcome};
 use store::CreateError;
@@ -120,10 +121,17 @@ async fn call_under_way_is_the_last_of_its_contact_once_that_was_asked() {
 }
 
 #[tokio::test]
-async fn history_is_what_readers_see() {
+async fn history_is_told_whole_however_many_mistakes_a_script_makes() {
     let home = Home::new().await;
     let ids = home.store.add_contacts(at(0), &rule(home.account), contacts(1)).await.unwrap();
+    let begun = home.begin_one(at(1), home.campaign().await).await.attempt.id;
+    for _ in 0..1_100 {
+        let noted = home.store.note(begun, ids[0], at(2), EventKind::ScriptError, "again").await;
+        noted.unwrap();
+    }
+    home.store.finish_attempt(begun, &end(Outcome::Busy, at(3))).await.unwrap();
     let history = home.store.history(ids[0]).await.unwrap();
-    assert_eq!(history, home.reader.events(ids[0]).await.unwrap());
-    assert_eq!(history.len(), 1);
+    assert_eq!(history, home.reader.history(ids[0]).await.unwrap());
+    let kinds: Vec<&str> = history.iter().map(|event| event.kind.name()).collect();
+    assert_eq!(kinds, ["queued", "dialing", "ended", "retry_scheduled"]);
 }
