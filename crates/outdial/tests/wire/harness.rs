@@ -147,6 +147,9 @@ pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
 
 /// Ports that this process hands out: below those that the system gives out by itself.
 const PORTS: std::ops::Range<u32> = 10_000..32_000;
+/// Ports among them that the program asks nothing of by HTTP: databases and their like live there.
+const NOT_FOR_HTTP: [u16; 10] =
+    [10_080, 10_250, 10_255, 11_211, 15_672, 25_672, 26_379, 27_017, 27_018, 27_019];
 
 /// The first of `count` ports in a row that nobody else is given, UDP and TCP, on loopback.
 pub(crate) fn ports(count: u16) -> u16 {
@@ -179,7 +182,9 @@ pub(crate) fn at(port: u16) -> SocketAddr {
 }
 
 fn is_free(port: u16) -> bool {
-    UdpSocket::bind(at(port)).is_ok() && TcpListener::bind(at(port)).is_ok()
+    !NOT_FOR_HTTP.contains(&port)
+        && UdpSocket::bind(at(port)).is_ok()
+        && TcpListener::bind(at(port)).is_ok()
 }
 
 /// Waits until a process has opened this UDP port.
