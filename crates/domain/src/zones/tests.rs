@@ -61,6 +61,22 @@ fn every_prefix_of_a_region_has_zones_of_that_region_alone() {
 }
 
 #[test]
+fn country_has_every_clock_that_its_regions_have() {
+    // A change of law parts zones that had one clock; then the country's row must have both.
+    let clock = |zone: &Zone| -> Vec<jiff::civil::DateTime> {
+        let weeks = (0..208).map(|week| 1_795_000_000 + week * 604_800);
+        weeks.map(|at| zone.local(crate::time::Timestamp::from_seconds(at))).collect()
+    };
+    let atlas = Atlas::built_in();
+    for facts in atlas.regions() {
+        let of_country: Vec<_> = atlas.zones_of(facts.region.country()).iter().map(clock).collect();
+        for zone in &facts.zones {
+            assert!(of_country.contains(&clock(zone)), "{} {zone}", facts.region);
+        }
+    }
+}
+
+#[test]
 fn area_code_tells_zone_and_region() {
     let boston = place("(617) 555-1234", &Hint::NONE, Placing::default());
     assert_eq!(names(&boston), ["America/New_York"]);
