@@ -14,6 +14,11 @@ pub enum EventKind {
     Ringing,
     /// The far end answered.
     Answered,
+    /// It may not be dialed yet; the detail is the rule and what was seen. Told when the rule
+    /// changes, not at each look.
+    Held,
+    /// It may not be dialed at all, and ends; the detail is the rule and what was seen.
+    Refused,
     /// The script went wrong; the detail says how. The call went on or ended as the script says.
     ScriptError,
     /// The attempt ended; the detail is the outcome's name.
@@ -26,11 +31,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Dialing,
         Self::Ringing,
         Self::Answered,
+        Self::Held,
+        Self::Refused,
         Self::ScriptError,
         Self::Ended,
         Self::RetryScheduled,
@@ -45,6 +52,8 @@ impl EventKind {
             Self::Ringing => "ringing",
             Self::Answered => "answered",
             Self::Ended => "ended",
+            Self::Held => "held",
+            Self::Refused => "refused",
             Self::RetryScheduled => "retry_scheduled",
             Self::ScriptError => "script_error",
             Self::Done => "done",

@@ -3,6 +3,7 @@
 //! Whoever dials asks inside the transaction that claims the contact; whoever explains asks the same
 //! and shows the checks.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::caller_ids::Shown;
 use crate::calling_hours::{Hours, RuleBook, Ruling};
 use crate::caps::{Cap, Limit, PastCall, next_allowed};
 use crate::contact::Contact;
+use crate::ids::{AccountId, CampaignId};
 use crate::number::canonical::Canonical;
 use crate::outcome::Disposition;
 use crate::policy::{CampaignPolicy, DO_NOT_CALL};
@@ -39,6 +41,8 @@ pub struct Candidate<'a> {
     pub policy_version: u32,
     /// What was done with its number before.
     pub past: &'a Past,
+    /// Caller IDs that the account may show, in canonical form; any without a list.
+    pub verified: Option<&'a [String]>,
     /// The account and its world.
     pub ground: &'a Ground,
 }
@@ -61,8 +65,6 @@ pub struct Past {
 pub struct Ground {
     /// Where the account is.
     pub home: Home,
-    /// Caller IDs that the account may show; any where it is `None`.
-    pub verified: Option<Vec<String>>,
     /// The rules of the law.
     pub rules: RuleBook,
 }
@@ -130,10 +132,104 @@ pub trait Judge: Send + Sync {
     ) -> Option<Weighing>;
 }
 
+/// The judge that permits everything: for tools that measure, and tests of other things.
+#[derive(Clone, Copy, Debug)]
+pub struct Freely;
+
+impl Judge for Freely {
+    fn question(&self, contact: &Contact) -> Question {
+        Question {
+            number: contact.destination.dialed().to_owned(),
+            looks_back: Duration::ZERO,
+            of_all_accounts: false,
+            caller_ids: Vec::new(),
+        }
+    }
+
+    fn weigh(&self, _: Timestamp, contact: &Contact, _: u32, _: &Past) -> Option<Weighing> {
+        let caller_id = contact.destination.caller_id().map(str::to_owned);
+        Some(Weighing { checks: Vec::new(), permit: Permit::Dial(caller_id), decided: None })
+    }
+}
+
+/// The judge that weighs by policies and rules.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// Where the accounts are, and the rules of the law.
+    pub ground: Ground,
+    /// Whether calls of all accounts to a number count together.
+    pub of_all_accounts: bool,
+    /// What campaigns say that said anything, with the version in the store.
+    pub policies: BTreeMap<CampaignId, (u32, CampaignPolicy)>,
+    /// What holds for campaigns that said nothing.
+    pub standard: CampaignPolicy,
+    /// Caller IDs that accounts may show, in canonical form; any for who is not named.
+    pub verified: BTreeMap<AccountId, Vec<String>>,
+}
+
+impl Bench {
+    /// A bench that knows no campaign yet.
+    pub fn new(ground: Ground, standard: CampaignPolicy) -> Self {
+        let (policies, verified) = (BTreeMap::new(), BTreeMap::new());
+        Self { ground, of_all_accounts: false, policies, standard, verified }
+    }
+
+    /// What a campaign says.
+    pub fn policy(&self, campaign: CampaignId) -> &CampaignPolicy {
+        self.policies.get(&campaign).map_or(&self.standard, |known| &known.1)
+    }
+
+    /// Which version of it is known.
+    pub fn version(&self, campaign: CampaignId) -> u32 {
+        self.policies.get(&campaign).map_or(0, |known| known.0)
+    }
+
+    /// The number of a contact in canonical form.
+    pub fn number(&self, contact: &Contact) -> Canonical {
+        Canonical::of(contact.destination.dialed(), self.ground.home.country)
+    }
+}
+
+impl Judge for Bench {
+    fn question(&self, contact: &Contact) -> Question {
+        let policy = self.policy(contact.campaign);
+        let ids = &policy.caller_ids;
+        let is_counted = ids.calls_a_day_max.is_some() && contact.destination.caller_id().is_none();
+        Question {
+            number: self.number(contact).key().to_owned(),
+            looks_back: looks_back(policy, &self.ground.rules),
+            of_all_accounts: self.of_all_accounts,
+            caller_ids: if is_counted { ids.numbers.clone() } else { Vec::new() },
+        }
+    }
+
+    fn weigh(
+        &self,
+        now: Timestamp,
+        contact: &Contact,
+        version: u32,
+        past: &Past,
+    ) -> Option<Weighing> {
+        if version != self.version(contact.campaign) {
+            return None;
+        }
+        Some(weigh(&Candidate {
+            now,
+            contact,
+            number: &self.number(contact),
+            policy: self.policy(contact.campaign),
+            policy_version: version,
+            past,
+            verified: self.verified.get(&contact.account).map(Vec::as_slice),
+            ground: &self.ground,
+        }))
+    }
+}
+
 impl Ground {
     /// An account in a country, with the rules that are shipped.
     pub fn at(home: Home) -> Self {
-        Self { home, verified: None, rules: RuleBook::built_in().clone() }
+        Self { home, rules: RuleBook::built_in().clone() }
     }
 
     /// Where a contact may be.
@@ -284,7 +380,7 @@ impl Scale {
         let home = candidate.ground.home.country;
         let verified = |number: &str| {
             let key = Canonical::of(number, home).key().to_owned();
-            candidate.ground.verified.as_ref().is_none_or(|list| list.contains(&key))
+            candidate.verified.is_none_or(|list| list.contains(&key))
         };
         let shown = match candidate.contact.destination.caller_id() {
             Some(own) => Shown::Number(own.to_owned()),

@@ -108,7 +108,7 @@ impl Topic {
             EventKind::RetryScheduled => Some(Self::CallRetryScheduled),
             EventKind::Ringing => Some(Self::CallRinging),
             EventKind::ScriptError => Some(Self::CallScriptError),
-            EventKind::Done | EventKind::Queued => None,
+            EventKind::Done | EventKind::Held | EventKind::Queued | EventKind::Refused => None,
         }
     }
 }

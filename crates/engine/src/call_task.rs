@@ -115,7 +115,11 @@ impl CallTask {
             call.id = %attempt.id, contact.id = %contact.id, trunk.id = %attempt.trunk,
             "dialing {}", Masked(contact.destination.dialed())
         );
-        match self.parts.switch.dial(self.parts.clock.now(), attempt, &contact.destination) {
+        // The caller ID that was weighed: the contact's own, or one of its campaign's pool.
+        let shown = self.begun.caller_id.as_deref();
+        let shown = shown.and_then(|id| contact.destination.clone().with_caller_id(id).ok());
+        let destination = shown.as_ref().unwrap_or(&contact.destination);
+        match self.parts.switch.dial(self.parts.clock.now(), attempt, destination) {
             Ok(leg) => self.leg = Some(leg),
             Err(cause) => self.inputs.push_back(Input::LegEnded(cause)),
         }

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::call::CallLimits;
+use domain::dial_queue::Sharing;
 use domain::ids::TrunkId;
+use domain::policy::CampaignPolicy;
+use domain::region::Country;
 use domain::trunk::TrunkLimits;
+use domain::zones::Home;
 use proto::sip::flow::Transport;
 use sha2::{Digest, Sha256};
 
@@ -17,6 +21,8 @@ pub struct Config {
     pub call_limits: CallLimits,
     /// Directory for the journal and cached speech.
     pub data_dir: PathBuf,
+    /// Whom to call when.
+    pub dialing: DialingConfig,
     /// How long a shutdown waits for live calls.
     pub drain_time_max: Duration,
     /// Outgoing HTTP.
@@ -44,6 +50,30 @@ impl Config {
         let bytes: [u8; 32] = hash.finalize().into();
         let (seed, _) = bytes.split_first_chunk().expect("a hash has 32 bytes");
         u64::from_le_bytes(*seed)
+    }
+}
+
+/// Whom to call when, as far as campaigns say nothing else.
+#[derive(Clone, Debug)]
+pub struct DialingConfig {
+    /// Where accounts are: the country as whose numbers are read that name none, and its zone.
+    pub home: Home,
+    /// Whether calls of all accounts to a number count together.
+    pub of_all_accounts: bool,
+    /// Among whom slots are dealt.
+    pub sharing: Sharing,
+    /// What holds for campaigns that say nothing.
+    pub standard: CampaignPolicy,
+}
+
+impl Default for DialingConfig {
+    fn default() -> Self {
+        Self {
+            home: Home { country: Country::US, zone: None },
+            of_all_accounts: false,
+            sharing: Sharing::BY_WEIGHT,
+            standard: CampaignPolicy::default(),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Control: the verbs that the API may use; each is on disk before it answers.
 
+mod rules;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,8 +19,11 @@ use crate::calls::LiveCalls;
 use crate::clock::Clock;
 use crate::health::{Health, HealthBoard};
 use crate::http::{CheckError, HttpClient};
+use crate::policies::Policies;
 use crate::signing::KeyMaker;
 use crate::wake::Wakes;
+
+pub use rules::WhyNot;
 
 /// The engine's verbs; clones act on the same engine.
 #[derive(Clone)]
@@ -32,6 +37,7 @@ pub(crate) struct Parts {
     pub(crate) health: HealthBoard,
     pub(crate) http: HttpClient,
     pub(crate) keys: KeyMaker,
+    pub(crate) policies: Policies,
     pub(crate) reader: Reader,
     pub(crate) store: Store,
     pub(crate) wakes: Wakes,

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::attempt::AttemptEnd;
-use domain::dial_queue::{Demand, Room, Sharing, Turns, deal};
+use domain::dial_queue::{Demand, Share, Sharing, Turns, deal};
 use domain::ids::{AttemptId, TrunkId};
 use domain::outcome::Outcome;
 use domain::pacing::unattended::calls_to_start;
 use domain::time::Timestamp;
 use domain::trunk::TrunkGate;
-use store::{Begun, Store, StoreError};
+use store::{Begun, Claimed, Store, StoreError};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::call_task::{self, CallParts, never_dialed};
 use crate::calls::LiveCalls;
+use crate::gates::{Gates, Given, Slot};
 use crate::health::HealthBoard;
+use crate::policies::Policies;
 use crate::wake::Wakes;
 
 /// Attempts begun in one transaction: few enough that a crash leaves little in doubt, many enough
@@ -25,6 +27,8 @@ use crate::wake::Wakes;
 const BATCH_MAX: u32 = 50;
 /// Longest time between two looks, when nobody wakes the loop.
 const PERIOD: Duration = Duration::from_secs(1);
+/// Longest time between two looks at what campaigns say, when nobody says that it changed.
+const POLICY_PERIOD: Duration = Duration::from_secs(5);
 /// Contacts promoted or expired in one go.
 const DUE_BATCH: u32 = 500;
 /// Wait after a failure of the store before the next try.
@@ -33,14 +37,17 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 /// The dialer, which owns all live calls and the gates of all trunks.
 pub(crate) struct Dialer {
     calls: LiveCalls,
-    gates: Vec<(String, TrunkGate)>,
+    gates: Gates,
     health: HealthBoard,
     parts: Arc<CallParts>,
     wakes: Wakes,
     /// Attempts of the process before that may still be ringing hold their slots until then.
     held: Vec<(Timestamp, TrunkId)>,
-    live: JoinSet<()>,
-    slots: HashMap<Id, (AttemptId, TrunkId)>,
+    live: JoinSet<AttemptEnd>,
+    policies: Policies,
+    policies_at: Timestamp,
+    sharing: Sharing,
+    slots: HashMap<Id, (AttemptId, Slot)>,
     turns: Turns,
     due_at: Timestamp,
 }
@@ -53,16 +60,20 @@ impl Dialer {
         health: HealthBoard,
         parts: Arc<CallParts>,
         held: Vec<(Timestamp, TrunkId)>,
+        (policies, sharing): (Policies, Sharing),
         wakes: Wakes,
     ) -> Self {
         Self {
             calls,
             due_at: Timestamp::default(),
-            gates,
+            gates: Gates::new(gates),
             health,
             held,
             turns: Turns::default(),
             live: JoinSet::new(),
+            policies,
+            policies_at: Timestamp::default(),
+            sharing,
             parts,
             slots: HashMap::new(),
             wakes,
@@ -115,59 +126,75 @@ impl Dialer {
         let more = self.dial(now).await?;
         let now = self.parts.clock.now();
         let due = self.due_at.since(now).clamp(Duration::from_millis(1), PERIOD);
-        let starts = self.gates.iter().filter(|(_, gate)| gate.busy() < gate.limits().slots);
-        let next_start = starts.map(|(_, gate)| gate.next_start(now).since(now)).min();
-        Ok(match next_start {
-            Some(wait) if more => due.min(wait.max(Duration::from_millis(1))),
-            _ => due,
+        Ok(match (more, self.gates.next_start(now)) {
+            (More::AtOnce, _) => Duration::ZERO,
+            (More::WithRoom, Some(next)) => due.min(next.since(now).max(Duration::from_millis(1))),
+            (More::Nothing, _) | (More::WithRoom, None) => due,
         })
     }
 
     /// Begins what may begin now; whether there is more to dial than there was room for.
-    async fn dial(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+    async fn dial(&mut self, now: Timestamp) -> Result<More, StoreError> {
         self.release_held(now);
-        let free = self.gates.iter().map(|(_, gate)| gate.free(now)).fold(0, u32::saturating_add);
-        let starts = calls_to_start(free, 0, BATCH_MAX);
-        let demands = self.parts.store.demands(now, starts.saturating_add(1)).await?;
-        let ready = demands.iter().map(|demand| demand.ready).fold(0, u32::saturating_add);
-        let mut trunks = self.trunks(now, starts.min(ready)).into_iter();
-        let room = |_: &Demand| trunks.next().map_or(Room::Over, Room::Slot);
-        let shares = deal(&mut self.turns, &demands, Sharing::BY_WEIGHT, room);
-        if shares.is_empty() {
-            return Ok(ready > 0);
+        self.gates.tidy(now);
+        if now >= self.policies_at {
+            self.policies.reload().await?;
+            self.policies_at = now + POLICY_PERIOD;
         }
-        let begun = self.parts.store.begin_attempts(now, shares).await?;
-        for begun in begun {
+        let starts = calls_to_start(self.gates.free(now), 0, BATCH_MAX);
+        let demands = self.parts.store.demands(now, starts.saturating_add(1)).await?;
+        let demands = self.policies.complete(now, demands);
+        let ready = demands.iter().map(|demand| demand.ready).fold(0, u32::saturating_add);
+        let (bench, limits) = (self.policies.bench(), self.policies.limits());
+        let mut given = Given::nothing(now, starts, &bench, &limits);
+        let room = |demand: &Demand| self.gates.room(&mut given, demand);
+        let shares = deal(&mut self.turns, &demands, self.sharing, room);
+        let waiting = if ready > 0 { More::WithRoom } else { More::Nothing };
+        if shares.is_empty() {
+            return Ok(waiting);
+        }
+        let judge = Arc::clone(&bench);
+        let claimed = self.parts.store.begin_attempts(now, shares.clone(), judge).await?;
+        self.give_back(&shares, &claimed);
+        if claimed.ended > 0 {
+            self.wakes.webhooks.wake();
+        }
+        // Another node, or another thread, has changed a policy since it was read.
+        if !claimed.unknown.is_empty() {
+            self.policies_at = Timestamp::default();
+        }
+        let dealt: usize = shares.iter().map(|share| share.trunks.len()).sum();
+        // A batch is no bound on what may be dialed, only on what is dialed at once.
+        let is_full = u32::try_from(dealt).is_ok_and(|dealt| dealt == BATCH_MAX);
+        let is_held = claimed.held > 0 || !claimed.unfinished.is_empty();
+        for begun in claimed.begun {
             self.begin(begun);
         }
-        Ok(ready > starts)
+        Ok(if is_held || is_full { More::AtOnce } else { waiting })
     }
 
-    /// A trunk for each of `count` calls: in turn, as far as each has room.
-    fn trunks(&self, now: Timestamp, count: u32) -> Vec<TrunkId> {
-        let mut room: Vec<_> =
-            self.gates.iter().map(|(_, gate)| (gate.trunk, gate.free(now))).collect();
-        let mut trunks = Vec::new();
-        while trunks.len() < usize::try_from(count).unwrap_or(usize::MAX) {
-            let before = trunks.len();
-            for (trunk, free) in room.iter_mut().filter(|(_, free)| *free > 0) {
-                *free -= 1;
-                trunks.push(*trunk);
-            }
-            if trunks.len() == before {
-                break;
+    /// Turns of contacts that were not dialed after all.
+    fn give_back(&mut self, shares: &[Share], claimed: &Claimed) {
+        for share in shares {
+            let begun = claimed.begun.iter();
+            let begun = begun.filter(|begun| begun.contact.campaign == share.campaign).count();
+            let short = share.trunks.len().saturating_sub(begun);
+            if let Ok(short) = u32::try_from(short)
+                && short > 0
+            {
+                self.turns.give_back(share.campaign, short);
             }
         }
-        trunks.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-        trunks
     }
 
     fn begin(&mut self, begun: Begun) {
-        let (attempt, trunk) = (begun.attempt.id, begun.attempt.trunk);
-        let now = self.parts.clock.now();
-        if let Some(gate) = self.gate(trunk) {
-            gate.start(now);
-        }
+        let attempt = begun.attempt.id;
+        let slot = Slot {
+            trunk: begun.attempt.trunk,
+            campaign: begun.contact.campaign,
+            account: begun.contact.account,
+        };
+        self.gates.start(self.parts.clock.now(), slot);
         let canceled = self.calls.begin(attempt);
         let (parts, calls) = (Arc::clone(&self.parts), self.calls.clone());
         let wakes = self.wakes.clone();
@@ -182,18 +209,19 @@ impl Dialer {
             calls.end(attempt);
             wakes.webhooks.wake();
             wakes.dialer.wake();
+            end
         });
-        self.slots.insert(task.id(), (attempt, trunk));
+        self.slots.insert(task.id(), (attempt, slot));
         self.show();
     }
 
     /// A call's task has ended; its slot is free.
-    async fn end(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let (id, failed) = match &ended {
-            Ok((id, ())) => (*id, None),
-            Err(error) => (error.id(), Some(error)),
+    async fn end(&mut self, ended: Result<(Id, AttemptEnd), JoinError>) {
+        let (id, end, failed) = match &ended {
+            Ok((id, end)) => (*id, Some(end), None),
+            Err(error) => (error.id(), None, Some(error)),
         };
-        let Some((attempt, trunk)) = self.slots.remove(&id) else {
+        let Some((attempt, slot)) = self.slots.remove(&id) else {
             return;
         };
         if let Some(error) = failed {
@@ -204,28 +232,18 @@ impl Dialer {
             finish(&self.parts.store, attempt, &end).await;
             self.calls.end(attempt);
         }
-        if let Some(gate) = self.gate(trunk) {
-            gate.end();
-        }
+        self.gates.end(slot, end);
         self.show();
     }
 
     fn release_held(&mut self, now: Timestamp) {
         let due: Vec<TrunkId> =
             self.held.extract_if(.., |(until, _)| *until <= now).map(|(_, trunk)| trunk).collect();
-        for trunk in due {
-            if let Some(gate) = self.gate(trunk) {
-                gate.end();
-            }
-        }
-    }
-
-    fn gate(&mut self, trunk: TrunkId) -> Option<&mut TrunkGate> {
-        self.gates.iter_mut().map(|(_, gate)| gate).find(|gate| gate.trunk == trunk)
+        due.into_iter().for_each(|trunk| self.gates.let_go(trunk));
     }
 
     fn show(&self) {
-        for (name, gate) in &self.gates {
+        for (name, gate) in self.gates.trunks() {
             self.health.trunk(name, |trunk| {
                 trunk.busy = gate.busy();
                 trunk.slots = gate.limits().slots;
@@ -249,6 +267,16 @@ impl Dialer {
             }
         }
     }
+}
+
+/// Whether there is more to dial.
+enum More {
+    /// Contacts that were not looked at yet.
+    AtOnce,
+    /// No.
+    Nothing,
+    /// As soon as there is room.
+    WithRoom,
 }
 
 /// Stores an attempt's end; a store that is away only delays it, for the result must not be lost.

@@ -33,6 +33,7 @@ use crate::files::{AudioFiles, CacheConfig, SoundCache};
 use crate::health::HealthBoard;
 use crate::http::{HttpClient, HttpPolicy, tls_config};
 use crate::journal::Journal;
+use crate::policies::Policies;
 use crate::recovery::{RecoveryError, recover};
 use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
 use crate::signing::KeyMaker;
@@ -141,7 +142,11 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         switch,
     });
     let gates = gates(&config, &past.held);
-    let dialer = Dialer::new(calls.clone(), gates, health.clone(), parts, past.held, wakes.clone());
+    let policies = Policies::new(&config.dialing, reader.clone());
+    policies.reload().await?;
+    let said = (policies.clone(), config.dialing.sharing);
+    let dialer =
+        Dialer::new(calls.clone(), gates, health.clone(), parts, past.held, said, wakes.clone());
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
     let time = clock.clone();
@@ -163,6 +168,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         health,
         http,
         keys,
+        policies,
         reader,
         store,
         wakes,

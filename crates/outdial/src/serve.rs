@@ -31,9 +31,12 @@ pub(crate) async fn run(config: Config, options: Options) -> Result<ExitCode> {
         .await
         .with_context(|| format!("api.listen: cannot listen at {}", config.api_listen))?;
     let api_address = listener.local_addr()?;
-    let (store, reader) = Store::open(StoreConfig::new(&config.store_path))
-        .await
-        .with_context(|| format!("store.path: cannot open {}", config.store_path.display()))?;
+    let (store, reader) = Store::open(StoreConfig {
+        home: config.dialing.home.country,
+        ..StoreConfig::new(&config.store_path)
+    })
+    .await
+    .with_context(|| format!("store.path: cannot open {}", config.store_path.display()))?;
     first_account(&store, &reader).await?;
 
     let engine_config = engine_config(&config, api_address)?;
@@ -121,6 +124,7 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
             call_time_max: config.call_time_max,
         },
         data_dir,
+        dialing: config.dialing.clone(),
         drain_time_max: config.drain_time_max,
         fetch: FetchConfig {
             allow_private: config.fetch_allow.clone(),

@@ -3,9 +3,11 @@
 //! What is left out: accounts and keys, and how long anything takes.
 
 mod endpoints;
+mod numbers;
 mod outbox;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use domain::application::{Application, ApplicationSpec};
 use domain::attempt::{Attempt, AttemptEnd};
@@ -18,6 +20,7 @@ use domain::ids::{
     AccountId, ApplicationId, AttemptId, CampaignId, ContactId, EndpointId, TrunkId, WebhookId,
 };
 use domain::outcome::Disposition;
+use domain::permit::{Judge, Past, Permit, Question};
 use domain::retry::Verdict;
 use domain::terms::Terms;
 use domain::time::Timestamp;
@@ -40,6 +43,13 @@ pub struct Ledger {
     pub webhooks: BTreeMap<WebhookId, Hook>,
     /// Endpoints by id, which are given from 1.
     pub endpoints: BTreeMap<EndpointId, Endpoint>,
+    /// Whether nothing of anybody is dialed.
+    pub is_suspended: bool,
+    /// Accounts of which nothing is dialed.
+    pub suspended: BTreeSet<AccountId>,
+    /// What campaigns said of dialing: version and text.
+    pub policies: BTreeMap<CampaignId, (u32, String)>,
+    numbers_called: numbers::Numbers,
     uploads: BTreeMap<i64, Upload>,
     served: BTreeMap<String, Timestamp>,
     numbers: Numbers,
@@ -54,6 +64,23 @@ pub struct Entry {
     pub events: Vec<(Option<AttemptId>, Timestamp, EventKind, String)>,
     parked: bool,
     cancel_asked: bool,
+    /// The rule by which it was last made to wait.
+    held: String,
+    /// When it was due before anything made it wait: its place in the order.
+    due_at: Timestamp,
+}
+
+/// What came of a claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Attempts that were begun, and the caller IDs that they show.
+    pub begun: Vec<(Contact, Attempt, Option<String>)>,
+    /// Contacts that were made to wait.
+    pub held: u32,
+    /// Contacts that were ended.
+    pub ended: u32,
+    /// Campaigns whose policy the judge does not know.
+    pub unknown: Vec<CampaignId>,
 }
 
 /// What a cancel met.
@@ -222,7 +249,7 @@ impl Ledger {
     pub fn demands(&self, now: Timestamp, limit: u32) -> Vec<Demand> {
         let running = self.campaigns.values();
         running
-            .filter(|campaign| campaign.state == CampaignState::Running)
+            .filter(|campaign| self.runs(campaign.id))
             .map(|campaign| {
                 let ready = self.ready(now, campaign.id).len().min(limit as usize) as u32;
                 let size = self.waiting().filter(|entry| !entry.parked);
@@ -234,20 +261,127 @@ impl Ledger {
             .collect()
     }
 
-    /// Takes contacts and writes their attempts down.
-    pub fn begin_attempts(&mut self, now: Timestamp, shares: &[Share]) -> Vec<(Contact, Attempt)> {
-        let mut begun = Vec::new();
-        for share in shares {
-            let campaign = self.campaigns.get(&share.campaign);
-            if campaign.is_none_or(|campaign| campaign.state == CampaignState::Stopped) {
+    /// Takes contacts and writes their attempts down, as far as the judge permits.
+    pub fn begin_attempts(
+        &mut self,
+        now: Timestamp,
+        shares: &[Share],
+        judge: &dyn Judge,
+    ) -> Claimed {
+        let mut claimed = Claimed::default();
+        for share in shares.iter().filter(|share| !share.trunks.is_empty()) {
+            if !self.runs(share.campaign) {
                 continue;
             }
-            let ready = self.ready(now, share.campaign);
-            for (id, trunk) in ready.into_iter().zip(&share.trunks) {
-                begun.push(self.begin(now, id, *trunk));
+            let version = self.policies.get(&share.campaign).map_or(0, |policy| policy.0);
+            let mut trunks = share.trunks.iter().copied().peekable();
+            for id in self.ready(now, share.campaign) {
+                let Some(trunk) = trunks.peek() else {
+                    break;
+                };
+                let contact = self.contacts[&id].contact.clone();
+                let question = judge.question(&contact);
+                let past = self.numbers_called.past(now, contact.account, &question);
+                let Some(weighing) = judge.weigh(now, &contact, version, &past) else {
+                    claimed.unknown.push(share.campaign);
+                    break;
+                };
+                let reason = weighing.reason().unwrap_or_default();
+                match &weighing.permit {
+                    Permit::Dial(caller_id) => {
+                        let (contact, attempt) = self.begin(now, id, *trunk);
+                        let shown = caller_id.as_deref();
+                        self.numbers_called.begin(now, &contact, &question, attempt.id, shown);
+                        claimed.begun.push((contact, attempt, caller_id.clone()));
+                        trunks.next();
+                    }
+                    Permit::End(disposition) => {
+                        self.tell(id, None, now, EventKind::Refused, &reason);
+                        self.end(id, now, *disposition);
+                        claimed.ended += 1;
+                    }
+                    Permit::NotBefore(until) => {
+                        self.hold(now, id, *until, &reason);
+                        claimed.held += 1;
+                    }
+                }
             }
         }
-        begun
+        claimed
+    }
+
+    /// Says what a campaign's policy is from now on; its new version.
+    pub fn set_policy(
+        &mut self,
+        account: AccountId,
+        campaign: CampaignId,
+        text: &str,
+        expected: Option<u32>,
+    ) -> Option<u32> {
+        let found = self.campaigns.get(&campaign)?;
+        let version = self.policies.get(&campaign).map_or(0, |policy| policy.0);
+        if found.account != account || expected.is_some_and(|expected| expected != version) {
+            return None;
+        }
+        self.policies.insert(campaign, (version + 1, text.to_owned()));
+        Some(version + 1)
+    }
+
+    /// Adds numbers to a list; how many were not on it before.
+    pub fn list_add(
+        &mut self,
+        now: Timestamp,
+        account: AccountId,
+        list: &str,
+        numbers: &[String],
+    ) -> u64 {
+        self.numbers_called.list_add(now, account, list, numbers)
+    }
+
+    /// Takes a number from a list; whether it was on it.
+    pub fn list_remove(&mut self, account: AccountId, list: &str, number: &str) -> bool {
+        self.numbers_called.list_remove(account, list, number)
+    }
+
+    /// Puts a number on the account's list and ends whoever waits with it; how many that were.
+    pub fn opt_out(&mut self, now: Timestamp, account: AccountId, number: &str) -> u64 {
+        self.list_add(now, account, domain::policy::DO_NOT_CALL, &[number.to_owned()]);
+        let key = numbers::key(number);
+        let contacts = self.waiting().map(|entry| &entry.contact);
+        let waiting: Vec<ContactId> = contacts
+            .filter(|contact| contact.account == account)
+            .filter(|contact| numbers::key(contact.destination.dialed()) == key)
+            .map(|contact| contact.id)
+            .collect();
+        for id in &waiting {
+            self.tell(*id, None, now, EventKind::Refused, "do-not-call: opted out");
+            self.end(*id, now, Disposition::Canceled);
+        }
+        waiting.len() as u64
+    }
+
+    /// What the past of a number is.
+    pub fn past(&self, now: Timestamp, account: AccountId, question: &Question) -> Past {
+        self.numbers_called.past(now, account, question)
+    }
+
+    fn hold(&mut self, now: Timestamp, id: ContactId, until: Timestamp, reason: &str) {
+        let rule = reason.split(':').next().unwrap_or_default();
+        if self.contacts[&id].held != rule {
+            self.tell(id, None, now, EventKind::Held, reason);
+        }
+        let entry = self.entry(id);
+        entry.held = rule.to_owned();
+        entry.parked = true;
+        entry.contact.next_at = until.max(now + Duration::from_secs(1));
+    }
+
+    fn runs(&self, campaign: CampaignId) -> bool {
+        self.campaigns.get(&campaign).is_some_and(|campaign| {
+            campaign.state == CampaignState::Running
+                && !self.is_suspended
+                && !self.suspended.contains(&campaign.account)
+        })
     }
 
     /// Makes up to `limit` contacts due whose waiting time is over.
@@ -324,6 +458,7 @@ impl Ledger {
         attempt.ringing_at = end.ringing_at.or(attempt.ringing_at);
         attempt.answered_at = end.answered_at.or(attempt.answered_at);
         attempt.cause = end.cause.clone();
+        self.numbers_called.end(id, end);
         self.tell(contact, Some(id), end.ended_at, EventKind::Ended, end.outcome.name());
         let verdict = self.follow(contact, end);
         match verdict {
@@ -344,6 +479,7 @@ impl Ledger {
         };
         self.attempts.remove(&id);
         self.owe_nothing_of(id);
+        self.numbers_called.release(id);
         let tried = self.attempts.values().filter(|attempt| attempt.contact == contact);
         let last = tried.map(|attempt| attempt.started_at).max();
         let entry = self.entry(contact);
@@ -351,6 +487,7 @@ impl Ledger {
         entry.contact.attempts -= 1;
         entry.contact.last_attempt_at = last;
         entry.contact.state = ContactState::Waiting;
+        entry.due_at = entry.contact.next_at;
         if entry.cancel_asked {
             self.end(contact, now, Disposition::Canceled);
         }
@@ -459,8 +596,14 @@ impl Ledger {
             created_at: now,
             ended_at: None,
         };
-        let entry =
-            Entry { contact, events: Vec::new(), parked: next_at > now, cancel_asked: false };
+        let entry = Entry {
+            contact,
+            events: Vec::new(),
+            parked: next_at > now,
+            cancel_asked: false,
+            held: String::new(),
+            due_at: next_at,
+        };
         self.contacts.insert(id, entry);
         self.entry(id).contact.retry.redial_in_doubt = campaign.redial_in_doubt;
         self.tell(id, None, now, EventKind::Queued, "");
@@ -470,6 +613,7 @@ impl Ledger {
         self.numbers.attempt += 1;
         let attempt = AttemptId(self.numbers.attempt);
         self.tell(id, Some(attempt), now, EventKind::Dialing, "");
+        self.entry(id).held.clear();
         let contact = &mut self.entry(id).contact;
         contact.state = ContactState::Calling;
         contact.attempts += 1;
@@ -505,6 +649,7 @@ impl Ledger {
             Verdict::DialAt(at) => {
                 contact.state = ContactState::Waiting;
                 contact.next_at = at;
+                entry.due_at = at;
                 entry.parked = at > end.ended_at;
                 verdict
             }
@@ -535,10 +680,14 @@ impl Ledger {
 
     fn ready(&self, now: Timestamp, campaign: CampaignId) -> Vec<ContactId> {
         let waiting = self.waiting().filter(|entry| !entry.parked);
-        let mut ready: Vec<_> = waiting.map(|entry| &entry.contact).collect();
-        ready.retain(|contact| contact.campaign == campaign && contact.window.is_open(now));
-        ready.sort_by_key(|contact| (contact.terms.priority.rank_at(contact.next_at), contact.id));
-        ready.iter().map(|contact| contact.id).collect()
+        let mut ready: Vec<_> = waiting.collect();
+        ready.retain(|entry| {
+            entry.contact.campaign == campaign && entry.contact.window.is_open(now)
+        });
+        ready.sort_by_key(|entry| {
+            (entry.contact.terms.priority.rank_at(entry.due_at), entry.contact.id)
+        });
+        ready.iter().map(|entry| entry.contact.id).collect()
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Entry> {

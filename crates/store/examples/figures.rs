@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::application::{ApplicationSpec, Dialect, ScriptSource};
@@ -13,6 +14,7 @@ use domain::dial_queue::Share;
 use domain::event::EventKind;
 use domain::ids::{AccountId, CampaignId, TrunkId};
 use domain::outcome::{CalleeType, Outcome};
+use domain::permit::Freely;
 use domain::retry::RetryRule;
 use domain::terms::Terms;
 use domain::time::{DialWindow, Timestamp};
@@ -178,7 +180,8 @@ async fn paced(store: &Store, campaign: CampaignId, pace: u32) -> Result<()> {
 
 async fn take(store: &Store, campaign: CampaignId, contacts: u32) -> Result<Vec<Begun>> {
     let trunks = vec![TrunkId(1); usize::try_from(contacts)?];
-    Ok(store.begin_attempts(at(9), vec![Share { campaign, trunks }]).await?)
+    let shares = vec![Share { campaign, trunks }];
+    Ok(store.begin_attempts(at(9), shares, Arc::new(Freely)).await?.begun)
 }
 
 /// What a call tells the store, a few milliseconds apart as a real one would be seconds.

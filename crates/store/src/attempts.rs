@@ -13,7 +13,7 @@ use crate::driver::{Row, Sql};
 use crate::inbox::Manner;
 use crate::tx::{Standing, Tx};
 use crate::value::{attempt_columns, contact_columns, cut, queries, values};
-use crate::{Cancel, Finished, Reader, Store, StoreError, uploads, webhooks};
+use crate::{Cancel, Finished, Reader, Store, StoreError, numbers, uploads, webhooks};
 
 queries! {
     ASK_CANCEL = "UPDATE contacts SET cancel_asked = 1 WHERE id = $1";
@@ -71,7 +71,9 @@ impl Store {
                 EventKind::Dialing
                 | EventKind::Done
                 | EventKind::Ended
+                | EventKind::Held
                 | EventKind::Queued
+                | EventKind::Refused
                 | EventKind::RetryScheduled
                 | EventKind::ScriptError => {}
             }
@@ -207,6 +209,7 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
         ],
     )?;
     tx.count_outcome(end.outcome);
+    numbers::end(tx, end.ended_at, id, end.outcome)?;
     tell(tx, contact.id, Some(id), end.ended_at, EventKind::Ended, end.outcome.name())?;
 
     let verdict =
@@ -254,6 +257,7 @@ fn release(tx: &mut Tx<'_>, now: Timestamp, id: AttemptId) -> Result<bool, Store
     tx.run(FORGET_EVENTS, values![contact.id, id])?;
     webhooks::undo(tx, id)?;
     tx.run(FORGET, values![id])?;
+    numbers::release(tx, id)?;
     contact.attempts -= 1;
     contact.last_attempt_at = tx.the(LAST_STARTED, values![contact.id], |row| row.maybe_time())?;
     if cancel_asked {

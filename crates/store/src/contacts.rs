@@ -5,10 +5,12 @@ use domain::contact::{Contact, ContactRule, ContactState, NewContact};
 use domain::event::{Event, EventKind};
 use domain::ids::{AccountId, ApplicationId, AttemptId, CampaignId, ContactId};
 use domain::outcome::Disposition;
+use domain::region::Country;
 use domain::time::{DialWindow, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::driver::Sql;
+use crate::numbers::key;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{contact_columns, cut, queries, script_columns, values};
 use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, campaigns, uploads, webhooks};
@@ -16,9 +18,9 @@ use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, campaigns, u
 queries! {
     ADD = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
         opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, destination, reference, \
-        parameters, result_url, priority, rank_at, ring_ms, waits, variables, place) \
+        parameters, result_url, priority, rank_at, ring_ms, waits, variables, place, number) \
         VALUES ($1, $2, $3, $4, 'waiting', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-        $17, $18, $19, $20, $21, $22)";
+        $17, $18, $19, $20, $21, $22, $23)";
     APPLICATION = "SELECT id, account, source, script, parameters, dialect \
         FROM applications WHERE id = $1";
     CONTACT = concat!(
@@ -113,7 +115,8 @@ impl Store {
         contacts: Vec<NewContact>,
     ) -> Result<Vec<ContactId>, StoreError> {
         let rule = rule.clone();
-        self.write(contacts.len(), move |tx| add(tx, now, &rule, &contacts)).await
+        let home = self.home();
+        self.write(contacts.len(), move |tx| add(tx, now, home, &rule, &contacts)).await
     }
 }
 
@@ -288,6 +291,7 @@ pub(crate) fn tell(
 fn add(
     tx: &mut Tx<'_>,
     now: Timestamp,
+    home: Country,
     rule: &ContactRule,
     contacts: &[NewContact],
 ) -> Result<Vec<ContactId>, StoreError> {
@@ -322,6 +326,7 @@ fn add(
                 rule.retry.waits.to_string().as_str(),
                 contact.variables.to_string().as_str(),
                 contact.place.to_string().as_str(),
+                key(&contact.destination, home).as_str(),
             ],
         )?;
         tell(tx, *id, None, now, EventKind::Queued, "")?;

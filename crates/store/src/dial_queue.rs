@@ -1,12 +1,16 @@
 //! The dial queue: which campaigns have contacts to dial, taking them, and keeping time for them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use domain::attempt::Attempt;
-use domain::campaign::CampaignState;
 use domain::cause::Cause;
+use domain::contact::Contact;
 use domain::dial_queue::{Demand, Share};
 use domain::event::EventKind;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
 use domain::outcome::Disposition;
+use domain::permit::{Judge, Permit, Weighing};
 use domain::time::{DialWindow, Timestamp};
 
 use crate::contacts::{end_waiting, held, tell};
@@ -14,23 +18,31 @@ use crate::driver::Sql;
 use crate::inbox::Manner;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{contact_columns, queries, values};
-use crate::{Begun, Store, StoreError};
+use crate::{Begun, Claimed, Store, StoreError, numbers};
 
 queries! {
-    BEGIN_ATTEMPT = "INSERT INTO attempts (id, contact, number, trunk, epoch, started_at, node) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    BEGIN_ATTEMPT = "INSERT INTO attempts (id, contact, number, trunk, epoch, started_at, node, \
+        weighed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     CALL = concat!(
-        "UPDATE contacts SET state = 'calling', attempts = attempts + 1, last_attempt_at = $1 \
-         WHERE id = $2 RETURNING ",
+        "UPDATE contacts SET state = 'calling', attempts = attempts + 1, last_attempt_at = $1, \
+         held = '' WHERE id = $2 RETURNING ",
         contact_columns!()
     );
-    CAMPAIGN_STATE = "SELECT state FROM campaigns WHERE id = $1";
+    CAMPAIGN_RUNS = "SELECT campaigns.policy_version FROM campaigns \
+        JOIN accounts ON accounts.id = campaigns.account \
+        WHERE campaigns.id = $1 AND campaigns.state = 'running' AND accounts.suspended = 0 \
+        AND NOT EXISTS (SELECT 1 FROM counters WHERE name = 'suspended' AND value = 1)";
     CLOSED = "SELECT id FROM contacts WHERE state = 'waiting' AND closes_at <= $1 \
         ORDER BY closes_at, id LIMIT $2 /*! FOR UPDATE SKIP LOCKED */";
-    DEMANDS = "SELECT campaigns.account, campaigns.id, CAST(sum(n.ready) AS bigint) \
-        FROM campaign_sums n JOIN campaigns ON campaigns.id = n.campaign \
-        WHERE n.ready <> 0 AND campaigns.state = 'running' \
-        GROUP BY campaigns.account, campaigns.id HAVING sum(n.ready) > 0 ORDER BY campaigns.id";
+    DEMANDS = "SELECT campaigns.account, campaigns.id, CAST(sum(n.ready) AS bigint), \
+        accounts.weight FROM campaign_sums n JOIN campaigns ON campaigns.id = n.campaign \
+        JOIN accounts ON accounts.id = campaigns.account \
+        WHERE n.ready <> 0 AND campaigns.state = 'running' AND accounts.suspended = 0 \
+        AND NOT EXISTS (SELECT 1 FROM counters WHERE name = 'suspended' AND value = 1) \
+        GROUP BY campaigns.account, campaigns.id, accounts.weight \
+        HAVING sum(n.ready) > 0 ORDER BY campaigns.id";
+    HOLD = "UPDATE contacts SET parked = 1, next_at = $1, held = $2 WHERE id = $3";
+    HELD_BY = "SELECT held FROM contacts WHERE id = $1";
     OPEN_ONES = "SELECT count(*) FROM (SELECT closes_at FROM (SELECT closes_at FROM contacts \
         WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
         ORDER BY rank_at, id LIMIT $3) AS head \
@@ -51,6 +63,12 @@ queries! {
 /// closing of a long list its contacts stand there until they are expired.
 const HEAD_MAX: u32 = 1_000;
 
+/// Contacts of a campaign that are weighed in one transaction beyond those that are asked for: a few
+/// milliseconds of the writer's time.
+const SPARE_LOOKS: usize = 200;
+/// Shortest time that a contact is held.
+const HOLD_MIN: Duration = Duration::from_secs(1);
+
 /// Attempts begun together that wait for no others.
 const COMPANY: usize = 8;
 
@@ -65,7 +83,9 @@ impl Store {
                     let mut demands = sql.all(DEMANDS, &[], |row| {
                         let (account, campaign) = (AccountId(row.int()?), CampaignId(row.int()?));
                         let size = u32::try_from(row.int()?).unwrap_or(u32::MAX);
-                        Ok(Demand { size, ..Demand::new(account, campaign, size.min(limit)) })
+                        let account_weight = row.number()?;
+                        let demand = Demand::new(account, campaign, size.min(limit));
+                        Ok(Demand { size, account_weight, ..demand })
                     })?;
                     let closing = sql.one(NEXT_CLOSING, &[], |row| row.time())?;
                     if closing.is_some_and(|closing| closing <= now) {
@@ -85,24 +105,32 @@ impl Store {
     ///
     /// In a campaign the contact goes first that ranks first (`Priority::rank_at`), then the one
     /// taken in first.
+    /// Of each contact `judge` is asked, inside the transaction and with its number taken, whether
+    /// it may be dialed; who may not waits or ends, with an event that says why.
+    ///
     /// The nth contact of a share takes its nth trunk; fewer attempts than asked for come back
-    /// where campaigns have been stopped or contacts ended since, or more than 1,000 are asked of
-    /// one campaign. Do not drop the future halfway: its attempts would stay open until the next
-    /// start.
+    /// where campaigns have been stopped or contacts ended since, the judge forbids, or more than
+    /// 1,000 are asked of one campaign. Do not drop the future halfway: its attempts would stay
+    /// open until the next start.
     pub async fn begin_attempts(
         &self,
         now: Timestamp,
         shares: Vec<Share>,
-    ) -> Result<Vec<Begun>, StoreError> {
-        let most = shares.iter().map(|share| share.trunks.len()).sum();
+        judge: Arc<dyn Judge>,
+    ) -> Result<Claimed, StoreError> {
+        let most: usize = shares.iter().map(|share| share.trunks.len()).sum();
         // Many are company enough for each other.
         let manner = if most < COMPANY { Manner::DIALED } else { Manner::ASKED };
         self.write_with(manner, 3 * most, move |tx| {
-            let mut begun = Vec::with_capacity(most);
+            let claimed = Claimed::default();
+            let mut claim = Claim { now, judge: &*judge, claimed, spare: None };
             for share in &shares {
-                begin_share(tx, now, share, &mut begun)?;
+                claim.share(tx, share)?;
             }
-            Ok(begun)
+            if let Some(spare) = claim.spare {
+                tx.put_back(Number::Attempt, spare.0);
+            }
+            Ok(claim.claimed)
         })
         .await
     }
@@ -158,21 +186,127 @@ impl Store {
     }
 }
 
-fn begin_share(
+/// A claim under way.
+struct Claim<'j> {
+    now: Timestamp,
+    judge: &'j dyn Judge,
+    claimed: Claimed,
+    /// An id that was taken for a contact which is not dialed.
+    spare: Option<AttemptId>,
+}
+
+/// What came of one contact.
+enum Turn {
+    Begun,
+    Passed,
+    Unknown,
+}
+
+impl Claim<'_> {
+    fn share(&mut self, tx: &mut Tx<'_>, share: &Share) -> Result<(), StoreError> {
+        let campaign = share.campaign;
+        let version = tx.one(CAMPAIGN_RUNS, values![campaign], |row| row.number())?;
+        let Some(version) = version else {
+            return Ok(());
+        };
+        let mut trunks = share.trunks.iter().copied().peekable();
+        let mut looks = SPARE_LOOKS + trunks.len();
+        while trunks.peek().is_some() {
+            let most = trunks.len().min(looks);
+            if most == 0 {
+                self.claimed.unfinished.push(campaign);
+                return Ok(());
+            }
+            looks -= most;
+            let most = u32::try_from(most).unwrap_or(u32::MAX);
+            let head = head(tx, self.now, campaign, most)?;
+            if head.is_empty() {
+                return Ok(());
+            }
+            for contact in head {
+                let Some(trunk) = trunks.peek().copied() else {
+                    return Ok(());
+                };
+                match self.contact(tx, contact, version, trunk)? {
+                    Turn::Begun => drop(trunks.next()),
+                    Turn::Passed => {}
+                    Turn::Unknown => {
+                        self.claimed.unknown.push(campaign);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn contact(
+        &mut self,
+        tx: &mut Tx<'_>,
+        contact: ContactId,
+        version: u32,
+        trunk: TrunkId,
+    ) -> Result<Turn, StoreError> {
+        let Some(held) = held(tx, contact)? else {
+            return Ok(Turn::Passed);
+        };
+        let account = held.contact.account;
+        let question = self.judge.question(&held.contact);
+        let attempt = match self.spare.take() {
+            Some(spare) => spare,
+            None => AttemptId(tx.numbers(Number::Attempt, 1)?),
+        };
+        // First the number, then its past: whoever had it before has written that down by now.
+        let taken = numbers::take(tx, &question, account, attempt)?;
+        let past = numbers::past(tx.sql(), self.now, account, &question, !taken)?;
+        let weighing = self.judge.weigh(self.now, &held.contact, version, &past);
+        let permit = weighing.as_ref().map(|weighing| weighing.permit.clone());
+        if let Some(Permit::Dial(caller_id)) = permit {
+            let weighed = weighing.map(|weighing| weighing.to_string()).unwrap_or_default();
+            let begin = Begin { now: self.now, attempt, trunk, weighed: &weighed };
+            let begun = begin.write(tx, contact, &question.number, caller_id)?;
+            self.claimed.begun.push(begun);
+            return Ok(Turn::Begun);
+        }
+        if taken {
+            numbers::let_go(tx, attempt)?;
+        }
+        self.spare = Some(attempt);
+        let reason = weighing.as_ref().and_then(Weighing::reason).unwrap_or_default();
+        match permit {
+            None => return Ok(Turn::Unknown),
+            Some(Permit::End(disposition)) => {
+                tell(tx, contact, None, self.now, EventKind::Refused, &reason)?;
+                end_waiting(tx, held, self.now, disposition)?;
+                self.claimed.ended += 1;
+            }
+            Some(Permit::NotBefore(until)) => {
+                hold(tx, self.now, &held.contact, until, &reason)?;
+                self.claimed.held += 1;
+            }
+            Some(Permit::Dial(_)) => {}
+        }
+        Ok(Turn::Passed)
+    }
+}
+
+/// Lets a contact wait until then; why is told where it is not what was told last.
+fn hold(
     tx: &mut Tx<'_>,
     now: Timestamp,
-    share: &Share,
-    begun: &mut Vec<Begun>,
+    contact: &Contact,
+    until: Timestamp,
+    reason: &str,
 ) -> Result<(), StoreError> {
-    let state =
-        tx.one(CAMPAIGN_STATE, values![share.campaign], |row| row.name(CampaignState::from_name))?;
-    if state != Some(CampaignState::Running) {
-        return Ok(());
+    let rule = reason.split(':').next().unwrap_or_default();
+    let before = tx.the(HELD_BY, values![contact.id], |row| row.text())?;
+    // One that may be dialed at once would be looked at for ever.
+    let until = until.max(now + HOLD_MIN);
+    tx.run(HOLD, values![until, rule, contact.id])?;
+    if before != rule {
+        tell(tx, contact.id, None, now, EventKind::Held, reason)?;
     }
-    let most = u32::try_from(share.trunks.len()).unwrap_or(u32::MAX);
-    for (contact, trunk) in head(tx, now, share.campaign, most)?.into_iter().zip(&share.trunks) {
-        begun.push(begin_one(tx, now, contact, *trunk)?);
-    }
+    tx.go(contact.campaign, Standing::Ready, Standing::Parked);
     Ok(())
 }
 
@@ -215,29 +349,43 @@ fn open_ones(
     Ok(open.unwrap_or(0))
 }
 
-fn begin_one(
-    tx: &mut Tx<'_>,
+/// An attempt that is about to be written down.
+struct Begin<'a> {
     now: Timestamp,
-    contact: ContactId,
+    attempt: AttemptId,
     trunk: TrunkId,
-) -> Result<Begun, StoreError> {
-    let contact = tx.the(CALL, values![now, contact], |row| row.contact())?;
-    let number = contact.attempts;
-    let id = AttemptId(tx.numbers(Number::Attempt, 1)?);
-    tx.put(BEGIN_ATTEMPT, values![id, contact.id, number, trunk, tx.epoch, now, tx.node])?;
-    tell(tx, contact.id, Some(id), now, EventKind::Dialing, "")?;
-    tx.go(contact.campaign, Standing::Ready, Standing::Calling);
-    let attempt = Attempt {
-        id,
-        contact: contact.id,
-        number,
-        trunk,
-        started_at: now,
-        ringing_at: None,
-        answered_at: None,
-        ended_at: None,
-        outcome: None,
-        cause: Cause::default(),
-    };
-    Ok(Begun { application: tx.application(contact.application)?, attempt, contact })
+    weighed: &'a str,
+}
+
+impl Begin<'_> {
+    fn write(
+        &self,
+        tx: &mut Tx<'_>,
+        contact: ContactId,
+        number: &str,
+        caller_id: Option<String>,
+    ) -> Result<Begun, StoreError> {
+        let Self { now, attempt: id, trunk, weighed } = *self;
+        let contact = tx.the(CALL, values![now, contact], |row| row.contact())?;
+        let nth = contact.attempts;
+        let values = values![id, contact.id, nth, trunk, tx.epoch, now, tx.node, weighed];
+        tx.put(BEGIN_ATTEMPT, values)?;
+        numbers::begin(tx, now, &contact, number, id, caller_id.as_deref())?;
+        tell(tx, contact.id, Some(id), now, EventKind::Dialing, "")?;
+        tx.go(contact.campaign, Standing::Ready, Standing::Calling);
+        let attempt = Attempt {
+            id,
+            contact: contact.id,
+            number: nth,
+            trunk,
+            started_at: now,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            outcome: None,
+            cause: Cause::default(),
+        };
+        let application = tx.application(contact.application)?;
+        Ok(Begun { application, attempt, contact, caller_id })
+    }
 }

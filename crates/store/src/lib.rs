@@ -18,7 +18,10 @@ mod endpoints;
 mod idempotency;
 mod imports;
 mod lead;
+mod lists;
 mod nodes;
+mod numbers;
+mod policies;
 mod uploads;
 mod webhooks;
 
@@ -41,7 +44,9 @@ pub use endpoints::{
     ENDPOINTS_MAX, EndpointChange, LoggedDelivery, NewEndpoint, Replay, Replayed, Rotation,
 };
 pub use idempotency::{Answer, AnswerId, Met, Once};
+pub use lists::{ListRow, ListedNumber};
 pub use nodes::{LEASE_SAFETY, LEASE_TIME, NodeReport, NodeTick, TrunkGrant, TrunkReport};
+pub use policies::{AccountTerms, PolicyRow};
 pub use reader::Reader;
 pub use store::Store;
 pub use types::*;

@@ -44,6 +44,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(4, "hooks", "0004_hooks.sql"),
     migration!(5, "deployments", "0005_deployments.sql"),
     migration!(6, "nodes", "0006_nodes.sql"),
+    migration!(7, "policy", "0007_policy.sql"),
 ];
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.

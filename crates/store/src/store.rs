@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use domain::region::Country;
+
 use crate::inbox::Manner;
 use crate::outbox::Outbox;
 use crate::postgres::Purpose;
@@ -31,6 +33,8 @@ pub struct Store {
     eyes: Reader,
     /// For the node's lease, which waits for nobody; `None`: there is but one node.
     node_desk: Option<Reader>,
+    /// The country as whose numbers are read that name none.
+    home: Country,
 }
 
 impl Store {
@@ -45,7 +49,7 @@ impl Store {
             None => None,
         };
         tracing::info!(epoch = writer.epoch(), "opened the store at {}", config.place());
-        Ok((Self { writer, eyes, node_desk }, reader))
+        Ok((Self { writer, eyes, node_desk, home: config.home }, reader))
     }
 
     /// Writes everything accepted so far and closes; other clones answer [`StoreError::Closed`].
@@ -115,6 +119,11 @@ impl Store {
     /// Where the node's lease is kept, where there may be several nodes.
     pub(crate) const fn node_desk(&self) -> Option<&Reader> {
         self.node_desk.as_ref()
+    }
+
+    /// The country as whose numbers are read that name none.
+    pub const fn home(&self) -> Country {
+        self.home
     }
 
     /// Reads for the dialer and its kin.

@@ -12,8 +12,8 @@ use domain::time::Timestamp;
 use crate::driver::Writer;
 use crate::{
     Store, StoreConfig, StoreError, accounts, attempts, campaigns, contacts, deployments,
-    dial_queue, dialect, endpoints, idempotency, imports, lead, migrate, nodes, reader, store, tx,
-    uploads, webhooks, writer,
+    dial_queue, dialect, endpoints, idempotency, imports, lead, lists, migrate, nodes, numbers,
+    policies, reader, store, tx, uploads, webhooks, writer,
 };
 
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
@@ -32,8 +32,11 @@ fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
         ("idempotency", idempotency::QUERIES),
         ("imports", imports::QUERIES),
         ("lead", lead::QUERIES),
+        ("lists", lists::QUERIES),
         ("migrate", migrate::QUERIES),
         ("nodes", nodes::QUERIES),
+        ("numbers", numbers::QUERIES),
+        ("policies", policies::QUERIES),
         ("reader", reader::QUERIES),
         ("store", store::QUERIES),
         ("tx", tx::QUERIES),
@@ -83,7 +86,7 @@ fn every_query_fits_the_schema_of_sqlite() {
 }
 
 /// Queries that must find their rows in this order by this index, whatever the tables hold.
-const PLANS: [(&str, &str, &str); 18] = [
+const PLANS: [(&str, &str, &str); 20] = [
     ("attempts", "WAITING", "contacts_campaign"),
     ("contacts", "LIST", "contacts_account"),
     ("contacts", "LIST_CAMPAIGN", "contacts_campaign"),
@@ -100,6 +103,8 @@ const PLANS: [(&str, &str, &str); 18] = [
     ("endpoints", "OVER", "webhooks_endpoint"),
     ("idempotency", "FORGET_OLD", "idempotency_keys_age"),
     ("idempotency", "FORGET_OLD_PARTS", "answer_parts_age"),
+    ("lists", "WAITING_WITH", "contacts_number"),
+    ("numbers", "CALLS", "called_number"),
     ("webhooks", "DUE_OF_LANE", "webhooks_due"),
     ("webhooks", "UNDONE", "webhooks_attempt"),
 ];

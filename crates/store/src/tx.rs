@@ -204,6 +204,15 @@ impl<'w> Tx<'w> {
         Ok(first)
     }
 
+    /// Gives the number back that was taken last and not used.
+    pub(crate) fn put_back(&mut self, kind: Number, number: i64) {
+        if let Some((next, _)) = &mut self.memory.numbers.0[kind as usize]
+            && *next == number + 1
+        {
+            *next = number;
+        }
+    }
+
     /// Takes the next number of a counter that is seldom asked.
     pub(crate) fn next(&self, counter: &str) -> Result<i64, StoreError> {
         self.the(ADD_COUNTER, values![counter, 1_i64], |row| row.int())

@@ -12,6 +12,7 @@ use domain::campaign::{Campaign, CampaignCounts};
 use domain::contact::{Contact, ContactState};
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, DeliveryId, EndpointId, WebhookId};
 use domain::outcome::Outcome;
+use domain::region::Country;
 use domain::retry::Verdict;
 use domain::time::Timestamp;
 use domain::webhook::Topic;
@@ -26,6 +27,8 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// A PostgreSQL database, as `postgres://role:password@host/database`, instead of the file.
     pub url: Option<String>,
+    /// The country as whose numbers are read that name none.
+    pub home: Country,
     /// How long an operation that a client waits for waits for others to share its commit.
     pub group_window: Duration,
     /// How much longer attempts wait for that when they begin and end: calls come one by one.
@@ -50,6 +53,7 @@ impl StoreConfig {
         Self {
             path: path.into(),
             url: None,
+            home: Country::US,
             group_window: Duration::from_millis(3),
             dial_window: Duration::from_millis(9),
             group_ops_max: 256,
@@ -181,6 +185,23 @@ pub struct Begun {
     pub attempt: Attempt,
     /// What runs when somebody answers; shared, for documents may be long.
     pub application: Arc<Application>,
+    /// Who is shown as calling; the trunk's own without it.
+    pub caller_id: Option<String>,
+}
+
+/// What came of a claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// Attempts that are written down and may now be dialed.
+    pub begun: Vec<Begun>,
+    /// Contacts that the judge made wait.
+    pub held: u32,
+    /// Contacts that the judge ended.
+    pub ended: u32,
+    /// Campaigns of which the judge does not know the policy that the store has.
+    pub unknown: Vec<CampaignId>,
+    /// Campaigns at whose head more were looked at than one transaction does, and more are left.
+    pub unfinished: Vec<CampaignId>,
 }
 
 /// What the end of an attempt brought about.

@@ -2,11 +2,13 @@
 
 use domain::contact::{Contact, ContactRule, ContactState, NewContact};
 use domain::ids::{AccountId, CampaignId, ContactId};
+use domain::region::Country;
 use domain::time::{DialWindow, Timestamp};
 
 use crate::contacts::{share, take_ids};
 use crate::driver::Sql;
 use crate::inbox::Manner;
+use crate::numbers::key;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{queries, values};
 use crate::{Store, StoreError, UploadId};
@@ -46,12 +48,12 @@ queries! {
         (SELECT id FROM staged WHERE upload = $1 ORDER BY id LIMIT $2) AS part";
     PUBLISH = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
         opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, destination, reference, \
-        parameters, result_url, priority, rank_at, ring_ms, waits, variables, place) \
+        parameters, result_url, priority, rank_at, ring_ms, waits, variables, place, number) \
         SELECT staged.id, u.account, u.campaign, u.application, 'waiting', u.parked, u.next_at, \
         u.opens_at, u.closes_at, u.attempts_max, u.wait_ms, u.created_at, u.dialect, \
         staged.destination, staged.reference, staged.parameters, u.result_url, \
-        staged.priority, staged.rank_at, u.ring_ms, u.waits, staged.variables, staged.place \
-        FROM uploads u JOIN staged ON staged.upload = u.id \
+        staged.priority, staged.rank_at, u.ring_ms, u.waits, staged.variables, staged.place, \
+        staged.number FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $1 AND staged.id >= $2 AND staged.id <= $3 ORDER BY staged.id";
     // Numbered as the contacts are, gaps included.
     PUBLISH_EVENTS = "INSERT INTO events (contact, id, at, kind, detail) \
@@ -59,7 +61,7 @@ queries! {
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $2 AND staged.id >= $3 AND staged.id <= $4 ORDER BY staged.id";
     STAGE = "INSERT INTO staged (upload, id, destination, reference, parameters, priority, \
-        rank_at, variables, place) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        rank_at, variables, place, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     UNSTAGE = "DELETE FROM staged WHERE upload = $1 AND id = $2";
     WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1 \
         FROM uploads u JOIN staged ON staged.upload = u.id \
@@ -99,6 +101,7 @@ impl Store {
         upload: UploadId,
         contacts: Vec<NewContact>,
     ) -> Result<Vec<ContactId>, StoreError> {
+        let home = self.home();
         let mut ids = Vec::with_capacity(contacts.len());
         let mut contacts = contacts.into_iter();
         loop {
@@ -107,7 +110,7 @@ impl Store {
                 return Ok(ids);
             }
             let staged = self
-                .write_with(Manner::PREPARED, part.len(), move |tx| stage(tx, upload, &part))
+                .write_with(Manner::PREPARED, part.len(), move |tx| stage(tx, home, upload, &part))
                 .await?;
             ids.extend(staged);
         }
@@ -219,6 +222,7 @@ pub(crate) fn begin(
 
 fn stage(
     tx: &mut Tx<'_>,
+    home: Country,
     upload: UploadId,
     contacts: &[NewContact],
 ) -> Result<Vec<ContactId>, StoreError> {
@@ -230,6 +234,7 @@ fn stage(
         let (reference, parameters) = (contact.reference.as_str(), contact.parameters.as_str());
         let priority = contact.priority.unwrap_or(usual);
         let (variables, place) = (contact.variables.to_string(), contact.place.to_string());
+        let number = key(&contact.destination, home);
         let values = values![
             upload,
             *id,
@@ -240,6 +245,7 @@ fn stage(
             priority.rank_at(next_at),
             variables.as_str(),
             place.as_str(),
+            number.as_str(),
         ];
         tx.put(STAGE, values)?;
     }

@@ -21,7 +21,8 @@ use domain::time::{DialWindow, Timestamp};
 
 use crate::driver::{Row, Value};
 use crate::{
-    CampaignRow, Delivery, Import, ImportState, StoreError, UploadId, Webhook, WebhookState,
+    CampaignRow, Delivery, Import, ImportState, PolicyRow, StoreError, UploadId, Webhook,
+    WebhookState,
 };
 
 /// Columns of a contact, in the order of [`Row::contact`]; the query's table is `contacts`.
@@ -271,6 +272,16 @@ impl Row<'_> {
             state: self.name(CampaignState::from_name)?,
             redial_in_doubt: self.flag()?,
             created_at: self.time()?,
+        })
+    }
+
+    /// What a campaign says about dialing: `id, account, policy_version, policy`.
+    pub(crate) fn policy(&mut self) -> Result<PolicyRow, StoreError> {
+        Ok(PolicyRow {
+            campaign: CampaignId(self.int()?),
+            account: AccountId(self.int()?),
+            version: self.number()?,
+            text: self.text()?,
         })
     }
 

@@ -226,6 +226,7 @@ fn config(dir: &TempDir, allow_private: &[&str], api: SocketAddr) -> Config {
             call_time_max: Duration::from_secs(60),
         },
         data_dir: dir.path().to_owned(),
+        dialing: engine::config::DialingConfig::default(),
         drain_time_max: Duration::from_secs(1),
         fetch: FetchConfig {
             allow_private: allow_private.iter().map(|network| (*network).into()).collect(),

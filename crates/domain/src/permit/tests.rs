@@ -44,6 +44,7 @@ struct Case {
     contact: Contact,
     policy: CampaignPolicy,
     past: Past,
+    verified: Option<Vec<String>>,
     ground: Ground,
 }
 
@@ -52,6 +53,7 @@ fn case(destination: &str) -> Case {
         contact: contact(destination),
         policy: CampaignPolicy::default(),
         past: Past::default(),
+        verified: None,
         ground: Ground::at(Home { country: Country::US, zone: None }),
     }
 }
@@ -66,6 +68,7 @@ impl Case {
             policy: &self.policy,
             policy_version: 7,
             past: &self.past,
+            verified: self.verified.as_deref(),
             ground: &self.ground,
         })
     }
@@ -153,9 +156,9 @@ fn destination_that_is_not_permitted_ends_the_contact_with_the_rule() {
 fn caller_id_must_be_one_of_the_accounts_own_where_it_has_to_be_verified() {
     let mut case = case("6172530000;ani=2122530001");
     assert_eq!(case.said().0, Permit::Dial(Some("2122530001".into())));
-    case.ground.verified = Some(vec!["+12122530001".into()]);
+    case.verified = Some(vec!["+12122530001".into()]);
     assert_eq!(case.said().0, Permit::Dial(Some("2122530001".into())));
-    case.ground.verified = Some(vec!["+12122530002".into()]);
+    case.verified = Some(vec!["+12122530002".into()]);
     let (permit, reason) = case.said();
     assert_eq!(permit, Permit::End(Disposition::Failed));
     assert!(reason.starts_with("caller-id: 2122530001 is none"), "{reason}");
@@ -273,4 +276,21 @@ fn past_is_read_as_far_back_as_any_rule_looks() {
     assert_eq!(looks_back(&policy, rules), Duration::from_secs(86_400));
     policy.caps_of_law = true;
     assert_eq!(looks_back(&policy, rules), Duration::from_secs(30 * 86_400));
+}
+
+#[test]
+fn bench_does_not_weigh_by_a_policy_that_is_not_the_stores() {
+    let case = case("6172530000");
+    let mut bench = Bench::new(case.ground, CampaignPolicy::default());
+    let weigh = |bench: &Bench, version| {
+        let weighing = bench.weigh(at(0), &case.contact, version, &Past::default());
+        weighing.map(|weighing| weighing.permit)
+    };
+    assert_eq!(weigh(&bench, 0), Some(Permit::Dial(None)));
+    assert_eq!(weigh(&bench, 1), None);
+    let mut closed = CampaignPolicy::default();
+    closed.window.closes_at = Some(at(-1));
+    bench.policies.insert(CampaignId(1), (1, closed));
+    assert_eq!(weigh(&bench, 0), None);
+    assert_eq!(weigh(&bench, 1), Some(Permit::End(Disposition::Expired)));
 }

@@ -1,11 +1,14 @@
 //! What becomes of attempts that a crash left open.
 
+use std::sync::Arc;
+
 use domain::application::{ApplicationSpec, Dialect, ScriptSource};
 use domain::contact::{ContactRule, ContactState, NewContact};
 use domain::dial_queue::Share;
 use domain::event::EventKind;
 use domain::ids::AccountId;
 use domain::outcome::Disposition;
+use domain::permit::Freely;
 use domain::retry::RetryRule;
 use domain::terms::Terms;
 use domain::time::DialWindow;
@@ -43,7 +46,7 @@ async fn begun(store: &Store, redial_in_doubt: bool) -> (AccountId, Begun) {
     let campaign = demands[0].campaign;
     store.set_redial_in_doubt(account, campaign, redial_in_doubt).await.unwrap();
     let shares = vec![Share { campaign, trunks: vec![TrunkId(1)] }];
-    let mut begun = store.begin_attempts(T0, shares).await.unwrap();
+    let mut begun = store.begin_attempts(T0, shares, Arc::new(Freely)).await.unwrap().begun;
     (account, begun.remove(0))
 }
 

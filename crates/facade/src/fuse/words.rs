@@ -55,6 +55,8 @@ pub fn event(event: &Event) -> Option<&'static str> {
         EventKind::Ended => Outcome::from_name(&event.detail).map(state_of_outcome),
         EventKind::Queued => Some("queued"),
         EventKind::Done
+        | EventKind::Held
+        | EventKind::Refused
         | EventKind::RetryScheduled
         | EventKind::Ringing
         | EventKind::ScriptError => None,

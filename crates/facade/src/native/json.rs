@@ -129,6 +129,65 @@ impl<'v> Fields<'v> {
         texts
     }
 
+    /// A list of texts; what is none is refused and left out.
+    pub(super) fn text_list(
+        &mut self,
+        name: &'static str,
+        items_max: usize,
+        chars_max: usize,
+    ) -> Vec<&'v str> {
+        let mut texts = Vec::new();
+        for value in self.list(name, items_max) {
+            match value {
+                Value::String(text) if text.chars().count() > chars_max || text.contains('\0') => {
+                    let expected = format!("texts of at most {chars_max} characters, without NUL");
+                    self.refuse(name, Mistake::Malformed, text, expected);
+                }
+                Value::String(text) => texts.push(text.as_str()),
+                value => self.refuse_type(name, value, "a list of strings"),
+            }
+        }
+        texts
+    }
+
+    /// A list of objects, each read by `read`.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &'static str,
+        items_max: usize,
+        mut read: impl FnMut(&mut Self) -> T,
+    ) -> Vec<T> {
+        let mut items = Vec::new();
+        for (nth, value) in self.list(name, items_max).iter().enumerate() {
+            let Value::Object(map) = value else {
+                self.refuse_type(name, value, "a list of objects");
+                continue;
+            };
+            let mut inner = Self::new(format!("{}/{nth}", self.pointer_of(name)), map);
+            items.push(read(&mut inner));
+            self.refusals.extend(inner.finish());
+        }
+        items
+    }
+
+    fn list(&mut self, name: &'static str, items_max: usize) -> &'v [Value] {
+        let Some(value) = self.value(name) else {
+            return &[];
+        };
+        match value {
+            Value::Array(items) if items.len() > items_max => {
+                let expected = format!("at most {items_max} items, not {}", items.len());
+                self.refuse_blind(name, Mistake::TooLong, expected);
+                &[]
+            }
+            Value::Array(items) => items,
+            value => {
+                self.refuse_type(name, value, "a list");
+                &[]
+            }
+        }
+    }
+
     /// Whether the field is there, whatever it holds.
     pub(super) fn has(&self, name: &str) -> bool {
         self.map.get(name).is_some_and(|value| !value.is_null())

@@ -5,8 +5,10 @@
 pub mod answer;
 pub mod callback;
 pub mod deployment;
+pub mod explain;
 pub mod import;
 mod json;
+pub mod policy;
 pub mod problem;
 pub mod request;
 mod rule;

@@ -145,7 +145,10 @@ fn window(fields: &mut Fields<'_>, now: Timestamp) -> DialWindow {
     }
 }
 
-fn moment<'v>(fields: &mut Fields<'v>, name: &'static str) -> Option<(Timestamp, &'v str)> {
+pub(super) fn moment<'v>(
+    fields: &mut Fields<'v>,
+    name: &'static str,
+) -> Option<(Timestamp, &'v str)> {
     /// Longest moment of RFC 3339, with nanoseconds, in characters.
     const MOMENT_CHARS_MAX: usize = 64;
     const EXPECTED: &str = "a time with its offset, such as 2026-10-14T09:00:00-04:00";

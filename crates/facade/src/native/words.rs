@@ -81,8 +81,12 @@ pub enum EventWord {
     Done,
     /// The attempt ended; the detail says how.
     Ended,
+    /// It may not be dialed yet; the detail is the rule and what was seen.
+    Held,
     /// Taken into the dial queue.
     Queued,
+    /// It may not be dialed at all; the detail is the rule and what was seen.
+    Refused,
     /// Another attempt will follow; the detail is its time.
     RetryScheduled,
     /// The far end rings.
@@ -188,7 +192,9 @@ impl From<EventKind> for EventWord {
             EventKind::Dialing => Self::Dialing,
             EventKind::Done => Self::Done,
             EventKind::Ended => Self::Ended,
+            EventKind::Held => Self::Held,
             EventKind::Queued => Self::Queued,
+            EventKind::Refused => Self::Refused,
             EventKind::RetryScheduled => Self::RetryScheduled,
             EventKind::Ringing => Self::Ringing,
             EventKind::ScriptError => Self::ScriptError,

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use domain::dial_queue::Sharing;
+use domain::policy::CampaignPolicy;
+use domain::zones::{Home, Zone};
+use engine::config::DialingConfig;
+use facade::native::policy;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::{Dict, Value};
@@ -41,6 +46,17 @@ pub(super) fn load(file: Option<&Path>) -> Result<Config, Mistakes> {
     }
 }
 
+/// A zone by its name.
+struct ZoneName(Zone);
+
+impl FromStr for ZoneName {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Zone::named(name).map(Self).ok_or(())
+    }
+}
+
 /// What was read, and what was wrong with it; each ask answers with a usable value all the same.
 struct Reader {
     values: Dict,
@@ -55,6 +71,7 @@ impl Reader {
             ring_time_max: self.seconds("calls.ring_time_max_s"),
             call_time_max: self.seconds("calls.call_time_max_s"),
             drain_time_max: self.seconds("calls.drain_time_max_s"),
+            dialing: self.dialing(),
             fetch_allow: self.list("fetch.allow_private"),
             fetch_ca: self.path("fetch.ca_file"),
             log_filter: self.text("log.filter"),
@@ -76,6 +93,49 @@ impl Reader {
         };
         self.check_together(&config);
         config
+    }
+
+    fn dialing(&mut self) -> DialingConfig {
+        let zone = self.parsed_if_set("dialing.time_zone", "an IANA name");
+        let country = self.parsed("dialing.country", "two letters such as US");
+        let sharing = match self.text("dialing.fairness").as_str() {
+            "by_weight" => Sharing::BY_WEIGHT,
+            "equal" => Sharing::EQUAL,
+            "smallest_first" => Sharing::EACH_DEAL_SMALLEST_FIRST,
+            other => {
+                let expected = "by_weight, equal or smallest_first";
+                self.mistakes.push(format!("dialing.fairness is {other:?}, use {expected}"));
+                Sharing::BY_WEIGHT
+            }
+        };
+        DialingConfig {
+            home: Home { country, zone: zone.map(|ZoneName(zone)| zone) },
+            of_all_accounts: self.flag("dialing.count_all_accounts"),
+            sharing,
+            standard: self.standard_policy(),
+        }
+    }
+
+    fn standard_policy(&mut self) -> CampaignPolicy {
+        let standard = CampaignPolicy::default();
+        let Some(path) = self.path("dialing.policy_file") else {
+            return standard;
+        };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                let path = path.display();
+                self.mistakes.push(format!("dialing.policy_file: cannot read {path}: {error}"));
+                return standard;
+            }
+        };
+        policy::from_stored(&text, &standard).unwrap_or_else(|refusals| {
+            for refusal in refusals {
+                let (field, detail) = (&refusal.field, refusal.detail());
+                self.mistakes.push(format!("dialing.policy_file: {field}: {detail}"));
+            }
+            standard
+        })
     }
 
     /// Rules that concern several settings, or one with the world.

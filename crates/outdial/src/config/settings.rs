@@ -76,6 +76,36 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Zone of times that clients write in words, and of dates in results (IANA name).",
     ),
     with(
+        "dialing.count_all_accounts",
+        Form::Bool,
+        "false",
+        "Whether gaps, caps and one call at a time count the calls of all accounts to a number together.",
+    ),
+    with(
+        "dialing.country",
+        Form::Text,
+        "\"US\"",
+        "Country (two letters) as whose numbers are read that name none, and the one that may be called without further words.",
+    ),
+    with(
+        "dialing.fairness",
+        Form::Text,
+        "\"by_weight\"",
+        "How slots are dealt: by_weight among accounts, applications and campaigns; equal, the same without weights; or smallest_first, equal for each campaign in every deal.",
+    ),
+    unset(
+        "dialing.policy_file",
+        Form::Text,
+        "\"/etc/outdial/policy.json\"",
+        "JSON file with what holds for campaigns that say nothing, in the form of PATCH /v1/campaigns/{id}/policy: calling hours, caps, destinations.",
+    ),
+    unset(
+        "dialing.time_zone",
+        Form::Text,
+        "\"America/New_York\"",
+        "Zone (IANA name) of callees of whom nothing is known, as extensions; unset: all zones of the country.",
+    ),
+    with(
         "fetch.allow_private",
         Form::List,
         "[]",

@@ -1,11 +1,14 @@
 //! Order, turns and times of the dial queue.
 
+use std::sync::Arc;
+
 use domain::campaign::CampaignState;
 use domain::contact::ContactState;
 use domain::dial_queue::{Demand, Share};
 use domain::event::EventKind;
 use domain::ids::{CampaignId, ContactId, TrunkId};
 use domain::outcome::{Disposition, Outcome};
+use domain::permit::Freely;
 use domain::time::DialWindow;
 use store::Begun;
 
@@ -58,7 +61,7 @@ async fn nth_contact_of_a_share_takes_its_nth_trunk() {
         let campaign = home.store.campaign_named(at(1), home.account, name).await.unwrap().id;
         shares.push(Share { campaign, trunks: trunks.map(TrunkId).into() });
     }
-    let begun = home.store.begin_attempts(at(2), shares).await.unwrap();
+    let begun = home.store.begin_attempts(at(2), shares, Arc::new(Freely)).await.unwrap().begun;
     let pairs: Vec<_> = begun.iter().map(|b| (b.contact.id.0, b.attempt.trunk.0)).collect();
     assert_eq!(pairs, [(1, 7), (2, 8), (3, 4), (4, 5)]);
 }
@@ -141,7 +144,7 @@ async fn contact_is_taken_once_whoever_takes_at_the_same_time() {
         let store = home.store.clone();
         takers.spawn(async move {
             let shares = vec![Share { campaign, trunks: vec![TrunkId(1); 7] }];
-            ids(&store.begin_attempts(at(2), shares).await.unwrap())
+            ids(&store.begin_attempts(at(2), shares, Arc::new(Freely)).await.unwrap().begun)
         });
     }
     let mut taken: Vec<i64> = takers.join_all().await.concat();

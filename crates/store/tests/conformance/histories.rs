@@ -3,17 +3,24 @@
 
 mod endpoints;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::campaign::CampaignState;
+use domain::caps::Limit;
 use domain::contact::ContactRule;
 use domain::dial_queue::{Demand, Room, Sharing, Turns, deal};
 use domain::event::EventKind;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId, WebhookId};
+use domain::number::canonical::Canonical;
 use domain::outcome::Outcome;
+use domain::permit::{Bench, Ground, Question};
+use domain::policy::{CampaignPolicy, DO_NOT_CALL};
+use domain::region::Country;
 use domain::terms::Priority;
 use domain::time::{DialWindow, Timestamp};
 use domain::webhook::DeliveryVerdict;
+use domain::zones::Home as PlaceOfHome;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sim::ledger::Ledger;
@@ -59,7 +66,11 @@ enum Step {
     Purge { limit: u32 },
     Record { pick: usize, verdict: usize },
     RedialInDoubt { campaign: i64, redial: bool },
+    List { number: usize, named: bool, on: bool },
+    OptOut { number: usize },
+    Policy { campaign: i64, policy: usize, stale: bool },
     Release { pick: usize },
+    Suspend { all: bool, suspended: bool },
     Run { campaign: i64, state: CampaignState },
 }
 
@@ -91,8 +102,36 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (campaign.clone(), any::<bool>())
             .prop_map(|(campaign, redial)| Step::RedialInDoubt { campaign, redial }),
         2 => any::<usize>().prop_map(|pick| Step::Release { pick }),
+        2 => (0_usize..4, any::<bool>(), prop::bool::weighted(0.4))
+            .prop_map(|(number, named, on)| Step::List { number, named, on }),
+        1 => (1_usize..4).prop_map(|number| Step::OptOut { number }),
+        4 => (campaign.clone(), 0_usize..7, prop::bool::weighted(0.1))
+            .prop_map(|(campaign, policy, stale)| Step::Policy { campaign, policy, stale }),
+        1 => (any::<bool>(), prop::bool::weighted(0.3))
+            .prop_map(|(all, suspended)| Step::Suspend { all, suspended }),
         2 => (campaign, state).prop_map(|(campaign, state)| Step::Run { campaign, state }),
     ]
+}
+
+/// Policies that differ in what makes contacts wait or end.
+fn policy(nth: usize) -> CampaignPolicy {
+    let mut policy = CampaignPolicy::default();
+    match nth {
+        1 => policy.caps = vec![Limit::parse("gap 50s").unwrap()],
+        2 => policy.caps = vec![Limit::parse("calls 2 in 5m").unwrap()],
+        3 => policy.lists = vec!["named".into()],
+        4 => {
+            let from = Timestamp::from_seconds(1_500);
+            policy.window.opens_at = Some(from);
+            policy.window.closes_at = Some(from + Duration::from_secs(900));
+        }
+        5 => {
+            policy.caller_ids.numbers = vec!["+12122530001".into(), "+16172530001".into()];
+            policy.caller_ids.calls_a_day_max = Some(2);
+        }
+        _ => {}
+    }
+    policy
 }
 
 /// A database and the ledger, going through the same history.
@@ -104,6 +143,7 @@ struct Pair {
     upload: Option<(UploadId, i64)>,
     leased: Vec<WebhookId>,
     turns: Turns,
+    judge: Bench,
     now: Timestamp,
     dir: TempDir,
 }
@@ -120,6 +160,10 @@ impl Pair {
             upload: None,
             leased: Vec::new(),
             turns: Turns::default(),
+            judge: Bench::new(
+                Ground::at(PlaceOfHome { country: Country::US, zone: None }),
+                policy(0),
+            ),
             now: Timestamp::from_seconds(1_000),
             dir,
         }
@@ -233,6 +277,10 @@ impl Pair {
                 let expected = self.ledger.set_campaign_state(account, campaign, state);
                 assert_eq!(found.unwrap(), expected);
             }
+            Step::List { .. }
+            | Step::OptOut { .. }
+            | Step::Policy { .. }
+            | Step::Suspend { .. } => self.say(step).await,
             Step::Lease { limit } => self.lease(limit).await,
             Step::Purge { limit } => self.purge(limit).await,
             Step::Record { pick, verdict } => self.record(pick, verdict).await,
@@ -277,15 +325,74 @@ impl Pair {
         let mut shares = deal(&mut self.turns, &demands, Sharing::BY_WEIGHT, room);
         // Ask for more than there is, too.
         shares.iter_mut().for_each(|share| share.trunks.push(TrunkId(9)));
-        let begun = store.begin_attempts(now, shares.clone()).await.unwrap();
-        let begun: Vec<_> = begun
+        let judge = Arc::new(self.judge.clone());
+        let claimed = store.begin_attempts(now, shares.clone(), judge).await.unwrap();
+        let begun: Vec<_> = claimed
+            .begun
             .into_iter()
             .map(|begun| {
                 assert_eq!(begun.application.id, begun.contact.application);
-                (begun.contact, begun.attempt)
+                (begun.contact, begun.attempt, begun.caller_id)
             })
             .collect();
-        assert_eq!(begun, self.ledger.begin_attempts(now, &shares));
+        let expected = self.ledger.begin_attempts(now, &shares, &self.judge);
+        assert_eq!(begun, expected.begun);
+        let others = (claimed.held, claimed.ended, claimed.unknown);
+        assert_eq!(others, (expected.held, expected.ended, expected.unknown));
+    }
+
+    /// What is said about dialing: lists, policies, and that nothing be dialed.
+    async fn say(&mut self, step: &Step) {
+        let (store, now, account) = (self.store(), self.now, self.account);
+        // As its client writes it: without the country.
+        let number = |nth: usize| format!("555{nth:07}");
+        match *step {
+            Step::List { number: nth, named, on } => {
+                let list = if named { "named" } else { DO_NOT_CALL };
+                if on {
+                    let numbers = vec![number(nth), number(nth + 1)];
+                    let added = store.list_add(now, account, list, numbers.clone(), "").await;
+                    let expected = self.ledger.list_add(now, account, list, &numbers);
+                    assert_eq!(added.unwrap(), expected);
+                } else {
+                    let removed = store.list_remove(account, list, &number(nth)).await;
+                    let expected = self.ledger.list_remove(account, list, &number(nth));
+                    assert_eq!(removed.unwrap(), expected);
+                }
+            }
+            Step::OptOut { number: nth } => {
+                let ended = store.opt_out(now, account, &number(nth), "asked").await;
+                assert_eq!(ended.unwrap(), self.ledger.opt_out(now, account, &number(nth)));
+            }
+            Step::Policy { campaign, policy: nth, stale } => {
+                let (campaign, text) = (CampaignId(campaign), nth.to_string());
+                let expected = stale.then_some(9);
+                let version = store.set_policy(account, campaign, &text, expected).await;
+                let said = self.ledger.set_policy(account, campaign, &text, expected);
+                assert_eq!(version.unwrap(), said);
+                // Now and then the judge learns of it only with the next word about a policy.
+                if nth != 6 {
+                    let known = self.ledger.policies.iter();
+                    self.judge.policies = known
+                        .map(|(id, (version, text))| {
+                            (*id, (*version, policy(text.parse().unwrap())))
+                        })
+                        .collect();
+                }
+            }
+            Step::Suspend { all: true, suspended } => {
+                store.suspend(suspended).await.unwrap();
+                self.ledger.is_suspended = suspended;
+            }
+            Step::Suspend { all: false, suspended } => {
+                store.suspend_account(account, suspended).await.unwrap();
+                match suspended {
+                    true => drop(self.ledger.suspended.insert(account)),
+                    false => drop(self.ledger.suspended.remove(&account)),
+                }
+            }
+            _ => {}
+        }
     }
 
     async fn finish(&mut self, pick: usize, outcome: Outcome) {
@@ -418,6 +525,7 @@ impl Pair {
             self.compare_contact(*id).await;
         }
         self.compare_endpoints().await;
+        self.compare_lists().await;
         self.compare_totals().await;
     }
 
@@ -460,6 +568,27 @@ impl Pair {
             .map(|delivery| (delivery.at, delivery.accepted, delivery.status))
             .collect();
         assert_eq!(deliveries, hook.log);
+    }
+
+    async fn compare_lists(&self) {
+        for nth in 1..6 {
+            let contact = contacts(nth).pop().unwrap();
+            let number = Canonical::of(contact.destination.dialed(), Country::US);
+            let question = Question {
+                number: number.key().to_owned(),
+                looks_back: Duration::from_secs(86_400),
+                of_all_accounts: false,
+                caller_ids: vec!["+12122530001".into()],
+            };
+            let past = self.reader.past(self.now, self.account, question.clone()).await.unwrap();
+            assert_eq!(past, self.ledger.past(self.now, self.account, &question));
+            let on: Vec<_> = self.reader.on_lists(self.account, &number).await.unwrap();
+            let on: Vec<_> = on.into_iter().map(|on| (on.list, on.added_at)).collect();
+            assert_eq!(on, past.listed);
+        }
+        for row in self.reader.policies().await.unwrap() {
+            assert_eq!((row.version, row.text), self.ledger.policies[&row.campaign]);
+        }
     }
 
     async fn compare_totals(&self) {

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::contact::ContactState;
 use domain::dial_queue::Share;
 use domain::ids::{AccountId, CampaignId, ContactId, TrunkId};
 use domain::outcome::{CalleeType, Outcome};
+use domain::permit::Freely;
 use domain::webhook::DeliveryVerdict;
 use store::{ContactFilter, Reader, Store, Tried};
 
@@ -116,7 +118,7 @@ async fn upload(store: Store, account: AccountId) {
 async fn dial(store: Store, campaign: CampaignId) {
     loop {
         let shares = vec![Share { campaign, trunks: vec![TrunkId(1); 5] }];
-        let begun = store.begin_attempts(at(10), shares).await.unwrap();
+        let begun = store.begin_attempts(at(10), shares, Arc::new(Freely)).await.unwrap().begun;
         for begun in begun {
             say(format_args!("begun {}", begun.contact.id));
             let outcome = match begun.attempt.id.0 % 3 {

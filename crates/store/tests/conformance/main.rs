@@ -10,6 +10,7 @@ mod endpoints;
 mod histories;
 mod imports;
 mod kill;
+mod rules;
 mod server;
 mod sqlite_file;
 mod support;

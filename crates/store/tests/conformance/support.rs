@@ -1,6 +1,7 @@
 //! What the store's tests share: a store in a directory of its own, and things to put into it.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::Account;
@@ -11,6 +12,7 @@ use domain::contact::{ContactRule, NewContact};
 use domain::dial_queue::Share;
 use domain::ids::{AccountId, CampaignId, TrunkId};
 use domain::outcome::Outcome;
+use domain::permit::Freely;
 use domain::retry::RetryRule;
 use domain::terms::Terms;
 use domain::time::{DialWindow, Timestamp};
@@ -58,7 +60,7 @@ impl Home {
     ) -> Vec<Begun> {
         let trunks = vec![TrunkId(1); contacts as usize];
         let shares = vec![Share { campaign, trunks }];
-        self.store.begin_attempts(now, shares).await.unwrap()
+        self.store.begin_attempts(now, shares, Arc::new(Freely)).await.unwrap().begun
     }
 
     /// Begins the one attempt that is ready.
