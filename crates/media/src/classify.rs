@@ -58,7 +58,7 @@ const PERSON_PAUSES: [(f32, f32); 2] = [(0.34, 0.5), (0.8, 0.65)];
 /// Voice that a call must have brought before speech decides anything, in hops.
 const SPEECH_HOPS_MIN: u32 = 12;
 /// Voice before a ring or a busy tone that makes it something else: somebody who hung up, in hops.
-const VOICE_BEFORE_CADENCE_HOPS: u32 = 60;
+const VOICE_BEFORE_CADENCE_HOPS: u32 = 100;
 /// Chance of what a tone says.
 const TONE_CHANCE: f32 = 0.99;
 /// Chance of a machine after a beep.
@@ -71,6 +71,8 @@ const LEFT_OVER_CHANCE: f32 = 0.9;
 const FRAMES_LATE_MAX: Duration = Duration::from_millis(300);
 /// How long the end of a phrase is awaited when the time for revising is over.
 const PHRASE_AWAITED_MAX: Duration = Duration::from_millis(2_000);
+/// Longest pause between two rings (ITU-T E.180 Supp. 2: 5 s, and most have 4 s).
+const RING_PAUSE_MAX: Duration = Duration::from_millis(5_000);
 /// A pause up to this length lies within a phrase, in hops.
 const SAME_SPEECH_HOPS: u32 = 30;
 
@@ -334,10 +336,7 @@ impl Classifier {
     pub fn deadline(&self) -> Option<(Instant, Timer)> {
         let within = match self.phase {
             Phase::Early | Phase::Finished => return None,
-            Phase::Deciding => match self.standing {
-                Some(_) => self.since_clock(self.standing_hop) + self.settings.revise_within,
-                None => self.settings.decide_within,
-            },
+            Phase::Deciding => self.decided_within() + PHRASE_AWAITED_MAX,
             Phase::Greeting => self.settings.greeting_within,
         };
         self.clock_at.map(|at| (at + within + FRAMES_LATE_MAX, Timer::Listen))
@@ -428,7 +427,7 @@ impl Classifier {
         match self.settings.mode {
             Mode::AnswerDetect if is_over => self.finish(),
             Mode::AnswerDetect => self.restart(now, false),
-            Mode::NetworkConnect => {}
+            Mode::NetworkConnect => self.timing = Timing::default(),
         }
     }
 
@@ -473,12 +472,7 @@ impl Classifier {
     fn judge(&mut self) {
         let clock = self.since_clock(self.ear.hops);
         let standing = self.standing.map(|verdict| verdict.callee);
-        let end = match standing {
-            Some(Callee::Human) => {
-                self.since_clock(self.standing_hop) + self.settings.revise_within
-            }
-            _ => self.settings.decide_within,
-        };
+        let end = self.decided_within();
         self.judge_speech(standing);
         // Nobody is judged in the middle of a phrase that may tell.
         let is_speaking = standing == Some(Callee::Human)
@@ -491,14 +485,14 @@ impl Classifier {
 
     fn judge_speech(&mut self, standing: Option<Callee>) {
         if self.music.is_likely() {
-            let may_be = matches!(standing, None | Some(Callee::Ringback));
+            let may_be = matches!(standing, None | Some(Callee::Human | Callee::Ringback));
             if may_be && self.music.is_believed() {
                 self.decide(Callee::Music, LEFT_OVER_CHANCE, false);
             }
             return;
         }
         let Some(features) = self.timing.features() else { return };
-        if self.timing.speech_hops() < SPEECH_HOPS_MIN {
+        if self.timing.speech_hops() < SPEECH_HOPS_MIN || self.ear.awaits_tone() {
             return;
         }
         let machine = self.model.machine(&features);
@@ -578,6 +572,21 @@ impl Classifier {
             self.phase = Phase::Finished;
             let verdict = Verdict { is_firm: true, ..self.verdict() };
             self.effects.push_back(Effect::Finished(verdict));
+        }
+    }
+
+    /// When what stands becomes firm, on the clock: a person when nothing revised it, and what
+    /// follows a ring when the next ring would have come and somebody had time to speak.
+    fn decided_within(&self) -> Duration {
+        let Settings { mode, decide_within, revise_within, .. } = self.settings;
+        match self.standing {
+            Some(Verdict { callee: Callee::Human, .. }) => {
+                self.since_clock(self.standing_hop) + revise_within
+            }
+            _ if self.rang_at.is_some() && mode == Mode::AnswerDetect => {
+                decide_within + RING_PAUSE_MAX
+            }
+            _ => decide_within,
         }
     }
 

@@ -37,7 +37,7 @@ const SHARE_MIN: f32 = 0.86;
 /// Longest beep, in hops: what lasts longer is a tone of the network.
 const HOPS_MAX: u32 = 220;
 /// A tone that could be the network's is held back so long after its end, in hops.
-const HELD_HOPS: u32 = 70;
+const HELD_HOPS: u32 = 92;
 /// No beep follows a beep so soon, in hops: echoes do.
 const DEAF_HOPS: u32 = 60;
 

@@ -23,7 +23,7 @@ const FALL_DB: f32 = 9.0;
 const STEADY_HOPS: u32 = 4;
 /// How far the strongest frequency may wander while a tone sounds, in Hz; where two frequencies
 /// cannot be told apart it swings from one to the other.
-const WANDER_HZ: f32 = 48.0;
+const WANDER_HZ: f32 = 58.0;
 /// Longest tone and longest pause of any cadence, in hops.
 const SPAN_HOPS_MAX: u32 = 650;
 /// A tone that must be a ring: no busy tone and hardly a beep is so long.
@@ -44,6 +44,17 @@ const UNEVEN_REORDER: [u32; 3] = [40, 35, 22];
 /// How far a part may be from its length, in hops.
 const TOLERANCE_HOPS: u32 = 6;
 
+/// A tone is less loud in few of its hops, by at most this, in dB.
+const FADES_DB: f32 = 5.0;
+/// Length from which on an even tone is no voice, in hops, and from which on the pause after one
+/// may be the network's; how long that is awaited.
+const TONE_HOPS_MIN: u32 = 25;
+const EVEN_HOPS_MIN: u32 = 15;
+const AWAITED_HOPS: u32 = 85;
+
+/// Least part of the power at the ring's frequency when the ring is known.
+const RING_SHARE_MIN: f32 = 0.7;
+
 /// Listens for repeating tones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CadenceDetector {
@@ -53,8 +64,11 @@ pub(crate) struct CadenceDetector {
     opposite: u32,
     dbov: f32,
     hz: f32,
-    /// Hops of this tone in which it wandered.
+    /// Hops of this tone in which it wandered, and in which it was less loud.
     strayed: u32,
+    faded: u32,
+    /// Whether the last tone was even, as those of the network are and voices are not.
+    was_even: bool,
     /// Lengths of the tones and pauses that preceded, oldest first: on, off, on.
     spans: [u32; 3],
     /// Whether this ring has been told.
@@ -62,11 +76,30 @@ pub(crate) struct CadenceDetector {
     /// Level of the last tone that was whole.
     last_dbov: f32,
     last_hz: f32,
+    /// Frequency and level of a ring that was told.
+    ring: Option<(f32, f32)>,
 }
 
 impl CadenceDetector {
     /// The next hop; the cadence that it completes.
     pub(crate) fn next(&mut self, at: u32, hop: &Hop) -> Option<Cadence> {
+        let found = self.follow(at, hop);
+        if found == Some(Cadence::Ringback) {
+            self.ring = Some((self.last_hz, self.last_dbov));
+        }
+        found
+    }
+
+    /// Whether a hop sounds like the ring that was heard before, however noisy it is.
+    pub(crate) fn is_ring(&self, hop: &Hop) -> bool {
+        self.ring.is_some_and(|(hz, dbov)| {
+            let [first, _] = hop.peaks;
+            let is_near = (first.hz - hz).abs() < WANDER_HZ && first.share > RING_SHARE_MIN;
+            is_near && (hop.band_dbov - dbov).abs() < FADES_DB
+        })
+    }
+
+    fn follow(&mut self, at: u32, hop: &Hop) -> Option<Cadence> {
         let is_tone = hop.low_share >= LOW_SHARE_MIN && hop.band_dbov > LEVEL_MIN_DBOV;
         if self.is_on { self.sounding(at, hop, is_tone) } else { self.pausing(at, hop, is_tone) }
     }
@@ -76,6 +109,19 @@ impl CadenceDetector {
         (340.0..660.0).contains(&hz)
     }
 
+    /// Whether a tone has been sounding so long and so evenly that it is no voice.
+    pub(crate) fn is_tone(&self, at: u32) -> bool {
+        let length = (at + 1).saturating_sub(self.since);
+        let is_clean = self.strayed * 8 <= length && self.faded * 8 <= length;
+        self.is_on && length >= TONE_HOPS_MIN && is_clean
+    }
+
+    /// Whether a tone sounds, or the pause of one may go on: nobody is to be judged by it.
+    pub(crate) fn is_awaited(&self, at: u32) -> bool {
+        let is_pause = !self.is_on && self.was_even && self.spans[2] > 0;
+        self.is_tone(at) || (is_pause && at.saturating_sub(self.since) < AWAITED_HOPS)
+    }
+
     fn sounding(&mut self, at: u32, hop: &Hop, is_tone: bool) -> Option<Cadence> {
         let is_loud = hop.band_dbov > self.dbov - FALL_DB;
         if is_tone && is_loud {
@@ -83,6 +129,7 @@ impl CadenceDetector {
             self.dbov = self.dbov.max(hop.band_dbov);
             let near = hop.peaks.iter().any(|peak| (peak.hz - self.hz).abs() < WANDER_HZ);
             self.strayed += u32::from(!near);
+            self.faded += u32::from(hop.band_dbov < self.dbov - FADES_DB);
             if at - self.since > SPAN_HOPS_MAX {
                 self.forget(at);
             }
@@ -104,6 +151,7 @@ impl CadenceDetector {
         self.since = at + 1 - self.opposite;
         self.opposite = 0;
         (self.last_dbov, self.last_hz) = (self.dbov, self.hz);
+        self.was_even = length >= EVEN_HOPS_MIN && self.faded * 8 <= length;
         self.push(length);
         self.is_told = false;
         self.completed()
@@ -115,7 +163,8 @@ impl CadenceDetector {
         if is_tone && is_alike {
             self.opposite += 1;
             if self.opposite == 1 {
-                (self.hz, self.dbov, self.strayed) = (hop.peaks[0].hz, hop.band_dbov, 0);
+                (self.hz, self.dbov) = (hop.peaks[0].hz, hop.band_dbov);
+                (self.strayed, self.faded) = (0, 0);
             }
             self.dbov = self.dbov.max(hop.band_dbov);
             if self.opposite >= STEADY_HOPS {
@@ -154,7 +203,7 @@ impl CadenceDetector {
     }
 
     fn forget(&mut self, at: u32) {
-        *self = Self { since: at + 1, ..Self::default() };
+        *self = Self { since: at + 1, ring: self.ring, ..Self::default() };
     }
 
     /// What the last tone, pause and tone make.

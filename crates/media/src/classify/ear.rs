@@ -88,6 +88,11 @@ impl Ear {
         self.beep.is_active()
     }
 
+    /// Whether a tone that comes and goes sounds, or may be in its pause.
+    pub(crate) fn awaits_tone(&self) -> bool {
+        self.cadence.is_awaited(self.hops)
+    }
+
     /// The next 20 ms.
     pub(crate) fn hear(&mut self, frame: &[i16]) -> (Findings, [Moment; HOPS_A_FRAME]) {
         let mut findings = Findings::default();
@@ -129,6 +134,7 @@ impl Ear {
         if is_voice && sounding.is_none() {
             self.voice_hops += 1;
         }
+        let is_tone = is_tone || self.cadence.is_tone(at) || self.cadence.is_ring(&hop);
         Moment { hop, is_voice, is_tone }
     }
 }

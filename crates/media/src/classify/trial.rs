@@ -153,37 +153,51 @@ pub fn settings() -> Settings {
     }
 }
 
+/// Plays a recording to a classifier as a call that is answered when it begins and ends with it;
+/// what it said, and when, from the start of the recording. `start` is any moment.
+pub fn effects(
+    samples: &[i16],
+    settings: Settings,
+    model: &'static Model,
+    start: Instant,
+) -> Vec<(Duration, Effect)> {
+    let mut classifier = Classifier::with_model(settings, model);
+    let mut said = Vec::new();
+    let mut at = Duration::ZERO;
+    classifier.handle(start, Input::Answered);
+    for frame in samples.chunks(FRAME_SAMPLES) {
+        at += Duration::from_millis(u64::from(FRAME_MS));
+        classifier.handle(start + at, Input::Frame(frame));
+        while let Some(effect) = classifier.poll() {
+            said.push((at, effect));
+        }
+    }
+    classifier.handle(start + at, Input::Stop);
+    while let Some(effect) = classifier.poll() {
+        said.push((at, effect));
+    }
+    said
+}
+
 /// Plays a recording to a classifier, and once more to the detector of beeps, which is asked for
 /// all of it whatever the verdict. `start` is any moment.
 pub fn listen(samples: &[i16], settings: Settings, model: &'static Model, start: Instant) -> Heard {
-    let mut classifier = Classifier::with_model(settings, model);
-    classifier.handle(start, Input::Answered);
     let (mut decided, mut firm, mut first, mut last) = (None, None, None, None);
-    let mut note = |classifier: &mut Classifier| {
-        while let Some(effect) = classifier.poll() {
-            match effect {
-                Effect::Decided(verdict) | Effect::Revised { verdict, .. } => {
-                    first = first.or(Some(verdict.callee));
-                    decided = Some(verdict.at);
-                    firm = verdict.is_firm.then_some(verdict.at);
-                }
-                Effect::Confirmed(verdict) => firm = Some(verdict.at),
-                Effect::Finished(verdict) => last = Some(verdict),
-                Effect::BeepStarted { .. }
-                | Effect::BeepEnded { .. }
-                | Effect::GreetingEnded { .. } => {}
+    for (_, effect) in effects(samples, settings, model, start) {
+        match effect {
+            Effect::Decided(verdict) | Effect::Revised { verdict, .. } => {
+                first = first.or(Some(verdict.callee));
+                decided = Some(verdict.at);
+                firm = verdict.is_firm.then_some(verdict.at);
             }
+            Effect::Confirmed(verdict) => firm = Some(verdict.at),
+            Effect::Finished(verdict) => last = Some(verdict),
+            Effect::BeepStarted { .. }
+            | Effect::BeepEnded { .. }
+            | Effect::GreetingEnded { .. } => {}
         }
-    };
-    let mut now = start;
-    for frame in samples.chunks(FRAME_SAMPLES) {
-        now += Duration::from_millis(u64::from(FRAME_MS));
-        classifier.handle(now, Input::Frame(frame));
-        note(&mut classifier);
     }
-    classifier.handle(now, Input::Stop);
-    note(&mut classifier);
-    let verdict = last.unwrap_or_else(|| classifier.verdict());
+    let verdict = last.expect("a call that was stopped has a last word");
     let first = first.filter(|callee| *callee != verdict.callee);
     let decided = decided.unwrap_or(verdict.at);
     Heard { verdict, decided, firm: firm.unwrap_or(verdict.at), first, beeps: beeps(samples) }
@@ -245,13 +259,13 @@ pub struct Score {
     pub tiers: BTreeMap<String, Tally>,
     /// Per label, how often which callee was said.
     pub confusion: BTreeMap<String, BTreeMap<&'static str, usize>>,
-    /// Beeps that there were, and that were found.
+    /// Beeps that there were.
     pub beeps_total: usize,
     /// Beeps found.
     pub beeps_found: usize,
     /// How long after its start a beep was told, in seconds, sorted.
     pub beep_delay_s: Vec<f32>,
-    /// How long after its end that was told, in seconds, sorted.
+    /// Beeps told where there were none.
     pub beeps_false: usize,
     /// Hours of sound in which no beep but the known ones was expected: speech, music, silence.
     pub beep_hours: f32,
@@ -261,6 +275,10 @@ pub struct Score {
     pub sit_found: usize,
     /// How many were told with the right code.
     pub sit_code_right: usize,
+    /// How many other recordings were told to be such.
+    pub sit_false: usize,
+    /// How many recordings that are none were told to be fax machines.
+    pub fax_false: usize,
 }
 
 impl Score {
@@ -278,6 +296,9 @@ impl Score {
         let said = self.confusion.entry(label.clone()).or_default();
         *said.entry(heard.verdict.callee.name()).or_default() += 1;
         self.add_beeps(recording, heard, duration);
+        let is_sit = matches!(heard.verdict.callee, Callee::Sit(_));
+        self.sit_false += usize::from(is_sit && label != "sit");
+        self.fax_false += usize::from(heard.verdict.callee == Callee::Fax && label != "fax");
         if label == "sit" {
             self.sit_total += 1;
             if let Callee::Sit(code) = heard.verdict.callee {
