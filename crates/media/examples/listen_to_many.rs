@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use media::FRAME_SAMPLES;
-use media::classify::{Classifier, Effect, Greeting, Input, Settings};
+use media::classify::{Classifier, Effect, Input, Settings};
 use media::tone::{Generator, Tone};
 
 #[expect(clippy::disallowed_methods, reason = "this is a measurement")]
@@ -14,12 +14,15 @@ fn main() {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<usize>().unwrap_or(1));
     let calls = numbers.next().unwrap_or(1_000).max(1);
     let seconds = numbers.next().unwrap_or(10).max(1);
-    // Nobody decides on noise, so that every call is listened to until the end.
+    // A short word now and then, which may be revised for ever: all detectors, and the model in
+    // every frame, until the end.
     let mut noise = vec![0; seconds * 8_000];
-    Generator::new(Tone::comfort_noise(-40.0, 1)).fill(&mut noise);
+    Generator::new(Tone::comfort_noise(-20.0, 1)).fill(&mut noise);
+    for (at, sample) in noise.iter_mut().enumerate() {
+        *sample = if at % 32_000 < 2_400 { *sample } else { *sample / 64 };
+    }
     let long = Duration::from_secs(3_600);
-    let settings =
-        Settings { decide_within: long, greeting: Greeting::Await, ..Settings::default() };
+    let settings = Settings { revise_within: long, humans_taken_max: 0.0, ..Settings::default() };
     let start = Instant::now();
     let mut listening: Vec<Classifier> = (0..calls).map(|_| Classifier::new(settings)).collect();
     listening.iter_mut().for_each(|classifier| classifier.handle(start, Input::Answered));

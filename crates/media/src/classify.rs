@@ -22,6 +22,7 @@ mod ear;
 mod fax;
 mod model;
 mod music;
+mod settings;
 mod sit;
 mod spectrum;
 mod steady;
@@ -29,6 +30,7 @@ mod steady;
 mod tests;
 mod timing;
 pub mod trial;
+mod verdict;
 mod voice_activity;
 mod weights;
 mod words;
@@ -44,8 +46,10 @@ use self::timing::{PAUSE, Timing};
 use self::words::Speaker;
 
 pub use self::model::{DEPTH, Firm, LEAVES, Model, Tree};
+pub use self::settings::{Greeting, Mode, Settings};
 pub use self::sit::SitCode;
 pub use self::timing::{FEATURE_DIRECTIONS, FEATURE_NAMES, FEATURES, Features};
+pub use self::verdict::{Callee, Verdict};
 pub use self::weights::MODEL;
 
 /// Milliseconds of a hop.
@@ -75,121 +79,6 @@ const PHRASE_AWAITED_MAX: Duration = Duration::from_millis(2_000);
 const RING_PAUSE_MAX: Duration = Duration::from_millis(5_000);
 /// A pause up to this length lies within a phrase, in hops.
 const SAME_SPEECH_HOPS: u32 = 30;
-
-/// Who or what answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Callee {
-    /// The far end is in a call: a busy tone.
-    Busy,
-    /// A machine that asks who calls and why, on behalf of a person.
-    CallScreener,
-    /// A fax machine or a modem.
-    Fax,
-    /// A person.
-    Human,
-    /// An answering machine, a voicemail, an announcement.
-    Machine,
-    /// Music, of somebody who holds or in place of a ring.
-    Music,
-    /// The network has no way: a fast busy tone.
-    Reorder,
-    /// It still rings, although the network says that the call is answered.
-    Ringback,
-    /// Nobody spoke.
-    Silence,
-    /// Special information tones: the call failed, and these say why.
-    Sit(SitCode),
-    /// Nobody can tell.
-    Unknown,
-}
-
-impl Callee {
-    /// A word for tables and logs; stable.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::CallScreener => "call_screener",
-            Self::Fax => "fax",
-            Self::Human => "human",
-            Self::Machine => "machine",
-            Self::Music => "music",
-            Self::Reorder => "reorder",
-            Self::Ringback => "ringback",
-            Self::Silence => "silence",
-            Self::Sit(_) => "sit",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// What is known about a callee.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Verdict {
-    /// Who or what it is.
-    pub callee: Callee,
-    /// Chance that this is right, 0 to 1; for people and machines it is calibrated.
-    pub probability: f32,
-    /// When this came to be known, counted in frames heard since the answer.
-    pub at: Duration,
-    /// Whether it stays: the share of people among firm machines is below the setting.
-    pub is_firm: bool,
-}
-
-/// What "answered" means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// A ring after the answer means that nobody has answered yet: the clock starts again.
-    #[default]
-    AnswerDetect,
-    /// The network's word counts: the clock runs from its answer, and a ring is a verdict.
-    NetworkConnect,
-}
-
-/// Whether to go on after the verdict that it is a machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Greeting {
-    /// Listen until its greeting has ended, by a beep or by silence, so that a message can start.
-    Await,
-    /// The verdict is enough.
-    #[default]
-    Ignore,
-}
-
-/// How to decide.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// What "answered" means.
-    pub mode: Mode,
-    /// Longest time from the answer to a verdict; then it is what is likeliest, or unknown.
-    pub decide_within: Duration,
-    /// Largest share of people who may be taken for machines, 0 to 1. All thresholds follow.
-    pub humans_taken_max: f32,
-    /// How long a person's verdict may be revised, from when it was decided.
-    pub revise_within: Duration,
-    /// Whether to wait for the end of a machine's greeting.
-    pub greeting: Greeting,
-    /// Silence that ends a greeting without a beep; people pause for up to 2 s in theirs.
-    pub greeting_pause: Duration,
-    /// Longest greeting, from the answer.
-    pub greeting_within: Duration,
-    /// Longest ringing after the answer.
-    pub ringing_within: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            mode: Mode::default(),
-            decide_within: Duration::from_millis(5_000),
-            humans_taken_max: 0.05,
-            revise_within: Duration::from_millis(4_000),
-            greeting: Greeting::default(),
-            greeting_pause: Duration::from_millis(2_500),
-            greeting_within: Duration::from_secs(60),
-            ringing_within: Duration::from_secs(60),
-        }
-    }
-}
 
 /// What happens to a call that is listened to.
 #[derive(Clone, Copy, Debug, PartialEq)]

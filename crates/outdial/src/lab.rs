@@ -1,5 +1,6 @@
 //! Far ends to try things with.
 
+mod callee_type;
 pub(crate) mod carrier;
 pub(crate) mod chaos;
 pub(crate) mod receiver;
@@ -12,6 +13,8 @@ use clap::Subcommand;
 /// The laboratory's commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Who or what is heard in recordings: scores lists of them, or explains one.
+    CalleeType(callee_type::Options),
     /// A simulated carrier: real SIP and RTP, with callees that behave as their habits say.
     Carrier(carrier::Options),
     /// Faults on the real program, judged by carrier and customer.
@@ -23,6 +26,7 @@ pub(crate) enum Command {
 /// Runs a command of the laboratory.
 pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     match command {
+        Command::CalleeType(options) => callee_type::run(options),
         Command::Carrier(options) => carrier::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Receiver(options) => receiver::run(options).await,

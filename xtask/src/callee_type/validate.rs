@@ -199,7 +199,8 @@ fn print(score: &Score) {
         let at = |share| percentile(&tally.decided_s, share).unwrap_or(f32::NAN);
         let firm = |share| percentile(&tally.firm_s, share).unwrap_or(f32::NAN);
         println!(
-            "{name:32} {:3}/{:3} {:5.1} % (at first {:3}) decided {:.2} / {:.2} s, firm {:.2} / {:.2}",
+            "{name:32} {:3}/{:3} {:5.1} % (at first {:3}) \
+             decided {:.2} / {:.2} s, firm {:.2} / {:.2}",
             tally.right,
             tally.total,
             tally.right as f32 * 100.0 / tally.total as f32,
