@@ -3,7 +3,8 @@
 //! In reading order: [`g711`] are the two laws of the telephone, [`sound`] is a recording in
 //! memory however it came ([`wav`] and [`au`] files, raw bytes, any rate through [`resample`]),
 //! [`tone`] makes and recognises tones, [`playlist`] is the machine that plays one thing after
-//! another in frames of 20 ms, and [`align`] tells whether a recording holds what was played.
+//! another in frames of 20 ms, [`classify`] is the machine that tells who or what answered, and
+//! [`align`] tells whether a recording holds what was played.
 //!
 //! Everything that leaves or enters a call is 8 kHz, one channel.
 
