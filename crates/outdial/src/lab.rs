@@ -4,6 +4,7 @@ mod callee_type;
 pub(crate) mod carrier;
 pub(crate) mod chaos;
 pub(crate) mod receiver;
+mod srgs;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Chaos(chaos::Options),
     /// A customer's application, with a record of what it is told and troubles on demand.
     Receiver(receiver::Options),
+    /// Conformance tests of SRGS: folders with lists of grammars, inputs and what they come to.
+    Srgs(srgs::Options),
 }
 
 /// Runs a command of the laboratory.
@@ -30,5 +33,6 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
         Command::Carrier(options) => carrier::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Receiver(options) => receiver::run(options).await,
+        Command::Srgs(options) => srgs::run(options),
     }
 }
