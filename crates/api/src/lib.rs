@@ -14,6 +14,7 @@ mod native;
 mod openapi;
 mod plum;
 mod router;
+mod rules;
 mod server;
 mod speak;
 mod status;

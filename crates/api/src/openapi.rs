@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::{deployments, imports, native, status};
+use crate::{deployments, imports, native, rules, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,18 @@ use crate::{deployments, imports, native, status};
         native::read_campaign,
         native::start_campaign,
         native::stop_campaign,
+        rules::why,
+        rules::why_not_now,
+        rules::read_policy,
+        rules::change_policy,
+        rules::cancel_waiting,
+        rules::lists,
+        rules::create_list,
+        rules::list_numbers,
+        rules::add_numbers,
+        rules::check_number,
+        rules::remove_number,
+        rules::opt_out,
         deployments::create,
         deployments::list,
         deployments::read,
@@ -60,6 +72,7 @@ use crate::{deployments, imports, native, status};
         (name = "campaigns", description = "Calls dialed under one rule."),
         (name = "deployments", description = "Scripts under numbers, for clients of Plum Fuse."),
         (name = "imports", description = "Files of contacts: sent, looked at, then committed."),
+        (name = "rules", description = "What may be dialed when, and why a call was or is not."),
         (name = "operation", description = "How the server is doing; no key is needed."),
     ),
     modifiers(&Common),
@@ -80,7 +93,8 @@ impl Modify for Common {
         }
         delete_is_cancel(document);
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 add_problems(path, operation);
             }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
-use crate::{Shared, deployments, error, fuse, imports, native, plum, speak, status};
+use crate::{Shared, deployments, error, fuse, imports, native, plum, rules, speak, status};
 
 /// The whole API.
 pub(crate) fn router(shared: Shared) -> Router {
@@ -34,6 +34,17 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/calls/{id}/cancel", post(native::cancel_call))
         .route("/v1/campaigns", get(native::list_campaigns).post(native::create_campaign))
         .route("/v1/campaigns/{id}", get(native::read_campaign))
+        .route("/v1/calls/{id}/why", get(rules::why))
+        .route("/v1/campaigns/{id}/calls", delete(rules::cancel_waiting))
+        .route("/v1/campaigns/{id}/policy", get(rules::read_policy).patch(rules::change_policy))
+        .route("/v1/contacts/{id}/why-not-now", get(rules::why_not_now))
+        .route("/v1/lists", get(rules::lists).post(rules::create_list))
+        .route("/v1/lists/{list}/numbers", get(rules::list_numbers).post(rules::add_numbers))
+        .route(
+            "/v1/lists/{list}/numbers/{number}",
+            get(rules::check_number).delete(rules::remove_number),
+        )
+        .route("/v1/opt-outs", post(rules::opt_out))
         .route("/v1/campaigns/{id}/start", post(native::start_campaign))
         .route("/v1/campaigns/{id}/stop", post(native::stop_campaign))
         .route("/v1/deployments", get(deployments::list).post(deployments::create))

@@ -177,13 +177,20 @@ impl NumbersQuery {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
                 "after" => found.after = value.into_owned(),
-                "limit" => match value.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)) {
-                    Some(limit) => found.limit = limit,
-                    None => {
-                        let expected = format!("a whole number from 1 to {PAGE_MAX}");
-                        refusals.push(Refusal::new(name, Mistake::OutOfRange, &value, expected));
+                "limit" => {
+                    match value.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)) {
+                        Some(limit) => found.limit = limit,
+                        None => {
+                            let expected = format!("a whole number from 1 to {PAGE_MAX}");
+                            refusals.push(Refusal::new(
+                                name,
+                                Mistake::OutOfRange,
+                                &value,
+                                expected,
+                            ));
+                        }
                     }
-                },
+                }
                 _ => {
                     let expected = "one of after, limit";
                     refusals.push(Refusal::new(name.clone(), Mistake::Unknown, &name, expected));
