@@ -20,7 +20,7 @@ use self::cache::{Cache, Kept, Look};
 use self::form::Form;
 use self::freshness::{Freshness, Wanted};
 use crate::clock::Clock;
-use crate::files::AudioFile;
+use crate::files::{AudioFile, AudioWish};
 use crate::http::{
     Answer, CookieJar, HttpClient, HttpError, Method as HttpMethod, Purpose, Request,
 };
@@ -73,11 +73,11 @@ impl Fetcher {
     /// A recording, as it is; who plays it decodes it.
     pub async fn audio(
         &self,
-        url: &Url,
-        timeout: Option<Duration>,
+        wish: &AudioWish,
         cookies: &CookieJar,
     ) -> Result<AudioFile, FetchError> {
-        let wanted = Wanted::default();
+        let wanted = Wanted { maxage_s: wish.maxage_s, maxstale_s: wish.maxstale_s };
+        let (url, timeout) = (&wish.url, wish.timeout);
         let wish = Wish { url, purpose: Purpose::Audio, wanted, timeout, cookies };
         let kept = self.get(&wish).await?;
         let media_type = kept.media_type();

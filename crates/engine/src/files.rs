@@ -13,7 +13,7 @@ use proto::rtp::Codec;
 use script::step::PlayError;
 
 pub use self::cache::{CacheConfig, Key, SoundCache};
-pub use self::prompts::prepare;
+pub use self::prompts::{AudioWish, prepare};
 use crate::rtp_io::law;
 
 /// An audio file as it was fetched.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Mistakes};
-use crate::{account, bench, call, demo, deployment, doctor, import, lab, serve, terminal};
+use crate::{account, bench, call, demo, deployment, doctor, import, lab, script, serve, terminal};
 
 /// The command did not do what it was asked for.
 pub(crate) const EXIT_FAILED: u8 = 1;
@@ -51,6 +51,9 @@ enum Command {
     /// Far ends to try things with.
     #[command(subcommand)]
     Lab(lab::Command),
+    /// Check VoiceXML documents, and talk to them.
+    #[command(subcommand)]
+    Script(script::Command),
     /// Run the server.
     Serve(serve::Options),
 }
@@ -99,6 +102,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
             terminal::log("info", false);
             return block_on(lab::run(command));
         }
+        Command::Script(command) => {
+            terminal::log("error", false);
+            return block_on(script::run(command));
+        }
         _ => {}
     }
     let config = match load() {
@@ -115,7 +122,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
             terminal::log(&config.log_filter, config.log_json);
             block_on(serve::run(config, options))
         }
-        Command::Bench(_) | Command::Config | Command::Demo(_) | Command::Lab(_) => {
+        Command::Bench(_)
+        | Command::Config
+        | Command::Demo(_)
+        | Command::Lab(_)
+        | Command::Script(_) => {
             unreachable!("handled above, without a configuration")
         }
     }

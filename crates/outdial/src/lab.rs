@@ -5,6 +5,7 @@ pub(crate) mod carrier;
 pub(crate) mod chaos;
 pub(crate) mod receiver;
 mod srgs;
+mod voicexml;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Receiver(receiver::Options),
     /// Conformance tests of SRGS: folders with lists of grammars, inputs and what they come to.
     Srgs(srgs::Options),
+    /// Conformance tests of VoiceXML: a folder with a manifest and its pages.
+    Voicexml(voicexml::Options),
 }
 
 /// Runs a command of the laboratory.
@@ -34,5 +37,6 @@ pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
         Command::Chaos(options) => chaos::run(options).await,
         Command::Receiver(options) => receiver::run(options).await,
         Command::Srgs(options) => srgs::run(options),
+        Command::Voicexml(options) => voicexml::run(options).await,
     }
 }

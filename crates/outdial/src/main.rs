@@ -11,6 +11,7 @@ mod deployment;
 mod doctor;
 mod import;
 mod lab;
+mod script;
 mod serve;
 mod stage;
 mod terminal;

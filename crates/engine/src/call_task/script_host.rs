@@ -20,7 +20,7 @@ use store::Begun;
 use url::Url;
 
 use super::CallParts;
-use crate::files;
+use crate::files::{self, AudioWish};
 use crate::http::CookieJar;
 use crate::rtp_io::PlayItem;
 
@@ -211,9 +211,9 @@ impl ScriptHost {
         let (parts, cookies, codec) = (Arc::clone(&self.parts), self.cookies.clone(), self.codec);
         self.preparing = Some(
             async move {
-                let fetch = |url: Url, timeout| {
+                let fetch = |wish: AudioWish| {
                     let (parts, cookies) = (&parts, &cookies);
-                    async move { parts.fetcher.audio(&url, timeout, cookies).await }
+                    async move { parts.fetcher.audio(&wish, cookies).await }
                 };
                 let (speech, files) = (&parts.speech, &parts.files);
                 (play, files::prepare(speech, files, &prompts, codec, fetch).await)

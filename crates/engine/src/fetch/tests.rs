@@ -8,6 +8,8 @@ use tokio::task::JoinSet;
 
 use script::step::{FetchId, Part};
 
+use crate::files::AudioWish;
+
 use super::*;
 use crate::http::HttpPolicy;
 use crate::http::test_server::{Heard, Reply, Server, answer, ok, status};
@@ -333,7 +335,8 @@ async fn recording_comes_as_bytes_with_its_type_and_is_kept() {
     let fetcher = fetcher();
     let audio = |path| {
         let (fetcher, url) = (fetcher.clone(), server.url(path));
-        async move { fetcher.audio(&url, None, &CookieJar::default()).await }
+        let wish = AudioWish { url, timeout: None, maxage_s: None, maxstale_s: None };
+        async move { fetcher.audio(&wish, &CookieJar::default()).await }
     };
     for _ in 0..2 {
         let file = audio("/hello.wav").await.unwrap();

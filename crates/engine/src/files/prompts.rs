@@ -20,8 +20,20 @@ const PROMPTS_TOGETHER: usize = 4;
 /// Longest silence that a script may ask for at once.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(600);
 
-/// Makes prompts ready, in order; `fetch` gets an audio file, with the prompt's own limit on how
-/// long that may take.
+/// An audio file that a prompt asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioWish {
+    /// Where it is.
+    pub url: Url,
+    /// How long its fetch may take; `None` for the fetcher's default.
+    pub timeout: Option<Duration>,
+    /// Oldest copy that will do, in seconds.
+    pub maxage_s: Option<u32>,
+    /// How much staler than fresh a copy may be, in seconds.
+    pub maxstale_s: Option<u32>,
+}
+
+/// Makes prompts ready, in order; `fetch` gets an audio file.
 ///
 /// A file that cannot be had is replaced by its fallback, and left out with a warning where it has
 /// none (VoiceXML 2.0 §4.1.3: "no audio is played and no error event is thrown"). A text that
@@ -34,7 +46,7 @@ pub async fn prepare<F, Fut, E>(
     fetch: F,
 ) -> Result<Vec<PlayItem>, PlayError>
 where
-    F: Fn(Url, Option<Duration>) -> Fut + Sync,
+    F: Fn(AudioWish) -> Fut + Sync,
     Fut: Future<Output = Result<AudioFile, E>> + Send,
     E: fmt::Display + Send,
 {
@@ -54,7 +66,7 @@ struct Maker<'a, F> {
 
 impl<F, Fut, E> Maker<'_, F>
 where
-    F: Fn(Url, Option<Duration>) -> Fut + Sync,
+    F: Fn(AudioWish) -> Fut + Sync,
     Fut: Future<Output = Result<AudioFile, E>> + Send,
     E: fmt::Display + Send,
 {
@@ -72,8 +84,10 @@ where
 
     async fn one(&self, prompt: &Prompt) -> Result<Vec<PlayItem>, PlayError> {
         match prompt {
-            Prompt::Audio { url, timeout, fallback, .. } => {
-                self.audio(url, *timeout, fallback).await
+            Prompt::Audio { url, timeout, maxage_s, maxstale_s, fallback } => {
+                let (url, timeout) = (url.clone(), *timeout);
+                let (maxage_s, maxstale_s) = (*maxage_s, *maxstale_s);
+                self.audio(AudioWish { url, timeout, maxage_s, maxstale_s }, fallback).await
             }
             Prompt::Mark(_) => Ok(Vec::new()),
             // Nothing is recorded, so whatever was is gone.
@@ -90,11 +104,11 @@ where
 
     async fn audio(
         &self,
-        url: &Url,
-        timeout: Option<Duration>,
+        wish: AudioWish,
         fallback: &[Prompt],
     ) -> Result<Vec<PlayItem>, PlayError> {
-        let made = match (self.fetch)(url.clone(), timeout).await {
+        let url = wish.url.clone();
+        let made = match (self.fetch)(wish).await {
             Ok(file) => self.files.encode(file, self.codec).await,
             Err(error) => Err(PlayError::BadFetch(error.to_string())),
         };
@@ -139,7 +153,7 @@ mod tests {
         Prompt::Audio {
             url,
             timeout: Some(Duration::from_secs(3)),
-            maxage_s: None,
+            maxage_s: Some(60),
             maxstale_s: None,
             fallback,
         }
@@ -154,9 +168,9 @@ mod tests {
     }
 
     /// Files named by a number are there and full of it; `noise` is there and no sound.
-    async fn fetch(url: Url, timeout: Option<Duration>) -> Result<AudioFile, &'static str> {
-        assert_eq!(timeout, Some(Duration::from_secs(3)));
-        let path = url.path().trim_start_matches('/');
+    async fn fetch(wish: AudioWish) -> Result<AudioFile, &'static str> {
+        assert_eq!((wish.timeout, wish.maxage_s), (Some(Duration::from_secs(3)), Some(60)));
+        let path = wish.url.path().trim_start_matches('/');
         let (content_type, bytes) = match path.parse::<u8>() {
             Ok(number) => ("audio/x-alaw-basic", vec![number; 10]),
             Err(_) if path == "noise" => ("audio/mpeg", b"ID3".to_vec()),

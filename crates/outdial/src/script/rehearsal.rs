@@ -1,0 +1,448 @@
+//! A call without a telephone: runs a script with a callee who acts, in time that does not pass.
+//!
+//! Pages and sounds are really fetched; prompts take a second, and silence no time at all.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use domain::time::Timestamp;
+use engine::clock::Clock;
+use engine::fetch::Fetcher;
+use engine::files::AudioWish;
+use engine::http::CookieJar;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use script::step::{
+    Fetch, Heard, Hypothesis, Input, ListenId, PlayId, Prompt, Record, RecordEnd, Recorded,
+    Session, StartPage, Step, Timer, Transfer, TransferEnd,
+};
+use script::vxml::{Limits, Vxml};
+
+/// Who takes part in a rehearsal.
+pub(crate) trait Callee: Send {
+    /// What happens, to be seen.
+    fn sees(&mut self, event: Event<'_>);
+    /// What the callee does, now that it is his turn.
+    fn acts(&mut self, turn: Turn) -> Act;
+    /// What the far end of a transfer does.
+    fn far_end(&mut self, transfer: &Transfer) -> FarEnd;
+}
+
+/// Something that happens in a rehearsal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event<'e> {
+    /// A sound is played.
+    Audio(&'e str),
+    /// The script has ended, with these values.
+    Ended(&'e BTreeMap<String, String>),
+    /// The script wants the call to end.
+    HangsUp,
+    Log {
+        label: &'e str,
+        text: &'e str,
+    },
+    Problem {
+        event: &'e str,
+        message: &'e str,
+    },
+    /// The script records; a beep comes first where it asks for one.
+    Records(&'e Record),
+    /// A text is spoken.
+    Says(&'e str),
+    /// What waits for something else has its time.
+    TimeRuns(Timer),
+    Transfers(&'e Transfer),
+}
+
+/// Whose turn it is for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Listening {
+        speech: bool,
+    },
+    Recording,
+    /// The two talk, and keys may end it.
+    Talking,
+}
+
+/// What a callee does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Act {
+    HangUp,
+    /// Presses these keys.
+    Keys(String),
+    /// Does or says something that means nothing.
+    Noise,
+    /// Nothing.
+    Silence,
+    /// Speaks for a while, into a recording.
+    Speech(Duration),
+    /// Says these words.
+    Words(String),
+}
+
+/// What a far end does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FarEnd {
+    /// Answers, and hangs up after a while where that is said.
+    Answers(Option<Duration>),
+    /// Does not get so far.
+    Ends(TransferEnd),
+    /// Rings and does not answer.
+    Rings,
+}
+
+/// Most things that happen in a rehearsal: a script that goes on for ever ends here.
+const TURNS_MAX: u32 = 20_000;
+/// How long a prompt sounds.
+const PROMPT_TIME: Duration = Duration::from_secs(1);
+/// Words that no grammar has.
+const NOISE: &str = "unrecognizable";
+/// A key that hardly any grammar has.
+const NOISE_KEY: &str = "D";
+/// How long it takes to press a key.
+const KEY_TIME: Duration = Duration::from_millis(200);
+/// How long a far end rings before it answers.
+const RING_TIME: Duration = Duration::from_secs(3);
+/// Bytes of a second of recorded sound.
+const SOUND_BYTES_PER_SECOND: u64 = 8_000;
+
+/// A call without a telephone.
+pub(crate) struct Rehearsal<C> {
+    vxml: Vxml,
+    fetcher: Fetcher,
+    cookies: CookieJar,
+    clock: Clock,
+    pub(crate) callee: C,
+    now: Timestamp,
+    plays: VecDeque<(PlayId, Vec<Prompt>)>,
+    fetch: Option<Fetch>,
+    ear: Option<ListenId>,
+    record: Option<Record>,
+    transfer: Option<(Transfer, FarEnd, Connected)>,
+    /// What is to be told to the script before anything else.
+    owed: VecDeque<Input>,
+    gone: bool,
+    ended: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connected {
+    No,
+    Yes,
+}
+
+impl<C: Callee> Rehearsal<C> {
+    pub(crate) fn new(fetcher: Fetcher, callee: C) -> Self {
+        let clock = Clock::new();
+        Self {
+            vxml: Vxml::new(Limits::default(), 1),
+            fetcher,
+            cookies: CookieJar::default(),
+            now: clock.now(),
+            clock,
+            callee,
+            plays: VecDeque::new(),
+            fetch: None,
+            ear: None,
+            record: None,
+            transfer: None,
+            owed: VecDeque::new(),
+            gone: false,
+            ended: None,
+        }
+    }
+
+    /// Runs to the end; the values that the script gave back, `None` where it does not end.
+    pub(crate) async fn run(&mut self, page: StartPage) -> Option<BTreeMap<String, String>> {
+        let session = Session {
+            local_uri: "tel:+15550100".into(),
+            remote_uri: "tel:+15550199".into(),
+            protocol_name: "sip".into(),
+            protocol_version: "2.0".into(),
+            callee_type: "unknown".into(),
+            ..Session::default()
+        };
+        self.feed(Input::Start { session, page });
+        for _ in 0..TURNS_MAX {
+            if self.ended.is_some() {
+                break;
+            }
+            self.turn().await;
+        }
+        self.ended.take()
+    }
+
+    /// The next thing that happens.
+    async fn turn(&mut self) {
+        if let Some(input) = self.owed.pop_front() {
+            self.feed(input);
+        } else if let Some((play, prompts)) = self.plays.pop_front() {
+            self.play(play, &prompts).await;
+        } else if let Some(fetch) = self.fetch.take() {
+            self.get(&fetch).await;
+        } else if let Some(record) = self.record.take() {
+            self.record(record);
+        } else if let Some(transfer) = self.transfer.take() {
+            self.transfer(transfer);
+        } else if self.is_turn_of_callee() {
+            self.take_turn();
+        } else if let Some((at, timer)) = self.vxml.deadline() {
+            self.expire(at, timer);
+        } else {
+            // Nothing more can happen but this.
+            self.hang_up();
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.vxml.handle(self.now, input);
+        while let Some(step) = self.vxml.poll() {
+            self.take(step);
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::End { values } => {
+                self.callee.sees(Event::Ended(&values));
+                self.ended = Some(values);
+            }
+            Step::EndTransfer => {
+                if let Some((transfer, ..)) = self.transfer.take() {
+                    let end = TransferEnd::Ended;
+                    self.owed.push_back(Input::TransferEnded { transfer: transfer.transfer, end });
+                }
+            }
+            Step::Fetch(fetch) => self.fetch = Some(fetch),
+            Step::HangUp => {
+                self.callee.sees(Event::HangsUp);
+                self.gone = true;
+            }
+            Step::Listen(listen) => self.ear = Some(listen.listen),
+            Step::Log { label, text } => {
+                self.callee.sees(Event::Log { label: &label, text: &text })
+            }
+            Step::Play { play, prompts } => self.plays.push_back((play, prompts)),
+            Step::Problem { event, message } => {
+                self.callee.sees(Event::Problem { event: &event, message: &message });
+            }
+            Step::Record(record) => {
+                self.callee.sees(Event::Records(&record));
+                self.record = Some(record);
+            }
+            Step::StopListen => self.ear = None,
+            Step::StopPlay => self.plays.clear(),
+            Step::StopRecord => {
+                if let Some(record) = self.record.take() {
+                    self.end_record(&record, RecordEnd::Stopped, Duration::from_secs(1));
+                }
+            }
+            Step::Transfer(transfer) => {
+                self.callee.sees(Event::Transfers(&transfer));
+                let does = self.callee.far_end(&transfer);
+                self.transfer = Some((transfer, does, Connected::No));
+            }
+        }
+    }
+
+    // Output.
+
+    async fn play(&mut self, play: PlayId, prompts: &[Prompt]) {
+        let mut time = Duration::ZERO;
+        for prompt in prompts {
+            if let Prompt::Mark(name) = prompt {
+                self.feed(Input::MarkReached { play, name: name.clone() });
+            } else {
+                self.sound(prompt).await;
+                time += PROMPT_TIME;
+            }
+        }
+        self.now = self.now + time;
+        self.feed(Input::PlayEnded { play });
+    }
+
+    /// Lets a prompt be heard, or what stands for it. Boxed, since fallbacks have fallbacks.
+    fn sound<'a>(&'a mut self, prompt: &'a Prompt) -> BoxFuture<'a, ()> {
+        async move {
+            match prompt {
+                Prompt::Audio { url, timeout, maxage_s, maxstale_s, fallback } => {
+                    let wish = AudioWish {
+                        url: url.clone(),
+                        timeout: *timeout,
+                        maxage_s: *maxage_s,
+                        maxstale_s: *maxstale_s,
+                    };
+                    match self.fetcher.audio(&wish, &self.cookies).await {
+                        Ok(_) => self.callee.sees(Event::Audio(url.as_str())),
+                        Err(_) => {
+                            for prompt in fallback {
+                                self.sound(prompt).await;
+                            }
+                        }
+                    }
+                }
+                Prompt::Markup { text, .. } | Prompt::Speech { text, .. } => {
+                    self.callee.sees(Event::Says(text));
+                }
+                Prompt::Mark(_) | Prompt::Silence(_) => {}
+                Prompt::Recording { .. } => self.callee.sees(Event::Audio("recording")),
+            }
+        }
+        .boxed()
+    }
+
+    async fn get(&mut self, fetch: &Fetch) {
+        let begun = self.clock.instant();
+        let result = self.fetcher.page(fetch, &self.cookies).await;
+        let arrived = self.now + self.clock.instant().duration_since(begun);
+        // What the script does while it waits would have been done by now.
+        while let Some((at, timer)) = self.vxml.deadline().filter(|(at, _)| *at <= arrived) {
+            self.expire(at, timer);
+        }
+        self.now = arrived.max(self.now);
+        self.feed(Input::Fetched { fetch: fetch.fetch, result });
+    }
+
+    // Input.
+
+    fn is_turn_of_callee(&self) -> bool {
+        let silence = matches!(self.vxml.deadline(), Some((_, Timer::NoInput)));
+        !self.gone && (silence || self.ear.is_some())
+    }
+
+    fn take_turn(&mut self) {
+        match self.callee.acts(Turn::Listening { speech: self.ear.is_some() }) {
+            Act::HangUp => self.hang_up(),
+            Act::Keys(keys) => self.press(&keys),
+            Act::Noise => match self.ear.take() {
+                Some(listen) => self.say(listen, NOISE.to_owned()),
+                None => self.press(NOISE_KEY),
+            },
+            Act::Silence | Act::Speech(_) => self.stay_silent(),
+            Act::Words(words) => match self.ear.take() {
+                Some(listen) => self.say(listen, words),
+                None => self.stay_silent(),
+            },
+        }
+    }
+
+    fn stay_silent(&mut self) {
+        match self.vxml.deadline() {
+            Some((at, timer)) => self.expire(at, timer),
+            None => self.hang_up(),
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        for key in keys.chars() {
+            self.now = self.now + KEY_TIME;
+            self.feed(Input::Key(key));
+        }
+    }
+
+    fn say(&mut self, listen: ListenId, words: String) {
+        self.feed(Input::SpeechStarted { listen });
+        let hypotheses = vec![Hypothesis { words, confidence: 0.9 }];
+        self.feed(Input::Heard { listen, heard: Heard { hypotheses, recording: None } });
+    }
+
+    fn expire(&mut self, at: Timestamp, timer: Timer) {
+        self.now = at.max(self.now);
+        self.callee.sees(Event::TimeRuns(timer));
+        self.feed(Input::Expired(timer));
+    }
+
+    fn hang_up(&mut self) {
+        self.gone = true;
+        self.ear = None;
+        self.plays.clear();
+        self.feed(Input::HungUp);
+    }
+
+    // Recordings and transfers.
+
+    fn record(&mut self, record: Record) {
+        match self.callee.acts(Turn::Recording) {
+            Act::HangUp => {
+                self.record = Some(record);
+                self.hang_up();
+            }
+            Act::Keys(keys) => {
+                self.record = Some(record);
+                self.now = self.now + Duration::from_secs(1);
+                self.press(&keys);
+            }
+            Act::Noise => self.speak_into(&record, Duration::from_secs(2)),
+            Act::Silence => {
+                self.now = self.now + record.timeout;
+                self.end_record(&record, RecordEnd::NoInput, Duration::ZERO);
+            }
+            Act::Speech(time) => self.speak_into(&record, time),
+            Act::Words(_) => self.speak_into(&record, Duration::from_secs(5)),
+        }
+    }
+
+    fn speak_into(&mut self, record: &Record, time: Duration) {
+        let full = time >= record.time_max;
+        let end = if full { RecordEnd::Full } else { RecordEnd::Silence };
+        let time = time.min(record.time_max);
+        self.now = self.now + time;
+        self.end_record(record, end, time);
+    }
+
+    fn end_record(&mut self, record: &Record, end: RecordEnd, duration: Duration) {
+        let bytes = duration.as_secs() * SOUND_BYTES_PER_SECOND;
+        let recorded = Recorded { end, duration, bytes };
+        self.owed.push_back(Input::Recorded { recording: record.recording, recorded });
+    }
+
+    fn transfer(&mut self, (transfer, does, connected): (Transfer, FarEnd, Connected)) {
+        let id = transfer.transfer;
+        match (does, connected) {
+            (FarEnd::Ends(end), _) => self.feed(Input::TransferEnded { transfer: id, end }),
+            (FarEnd::Answers(_), Connected::No) => {
+                let at = self.now + RING_TIME;
+                self.transfer = Some((transfer, does, Connected::No));
+                if let Some((due, timer)) = self.vxml.deadline().filter(|(due, _)| *due < at) {
+                    self.expire(due, timer);
+                    return;
+                }
+                self.now = at;
+                self.transfer =
+                    self.transfer.take().map(|(it, does, _)| (it, does, Connected::Yes));
+                self.feed(Input::TransferConnected { transfer: id });
+            }
+            (FarEnd::Answers(time), Connected::Yes) => {
+                self.transfer = Some((transfer, does, connected));
+                match self.callee.acts(Turn::Talking) {
+                    Act::HangUp => self.hang_up(),
+                    Act::Keys(keys) => self.press(&keys),
+                    Act::Noise | Act::Silence | Act::Speech(_) | Act::Words(_) => {
+                        self.talk(id, time);
+                    }
+                }
+            }
+            (FarEnd::Rings, _) => {
+                self.transfer = Some((transfer, does, connected));
+                self.stay_silent();
+            }
+        }
+    }
+
+    /// The two talk until the script or the far end has had enough.
+    fn talk(&mut self, id: script::step::TransferId, time: Option<Duration>) {
+        let hangs_up_at = time.map(|time| self.now + time);
+        match (self.vxml.deadline(), hangs_up_at) {
+            (Some((due, timer)), at) if at.is_none_or(|at| due <= at) => self.expire(due, timer),
+            (_, Some(at)) => {
+                self.now = at;
+                self.transfer = None;
+                let end = TransferEnd::FarEnd;
+                self.feed(Input::TransferEnded { transfer: id, end });
+            }
+            // Nobody ends it: the callee does.
+            (_, None) => self.hang_up(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The callee at the terminal: reads what happens, types what he does.
+
+use std::io::{BufRead as _, Write as _};
+use std::time::Duration;
+
+use script::step::{Timer, Transfer, TransferEnd};
+
+use super::rehearsal::{Act, Callee, Event, FarEnd, Turn};
+
+/// Somebody at the terminal.
+#[derive(Debug, Default)]
+pub(crate) struct TerminalCallee {
+    /// Whether he has been told what to type.
+    told: bool,
+}
+
+const HELP: &str = "  (keys as 12#, words as you would say them, nothing for silence, \
+                    /hangup to hang up)";
+
+impl Callee for TerminalCallee {
+    fn sees(&mut self, event: Event<'_>) {
+        println!("{}", shown(event));
+    }
+
+    fn acts(&mut self, turn: Turn) -> Act {
+        if !std::mem::replace(&mut self.told, true) {
+            println!("{HELP}");
+        }
+        match turn {
+            Turn::Listening { .. } => typed("you> "),
+            Turn::Recording => match typed("you speak for how many seconds? > ") {
+                Act::Keys(keys) => match keys.parse() {
+                    Ok(seconds) => Act::Speech(Duration::from_secs(seconds)),
+                    Err(_) => Act::Keys(keys),
+                },
+                other => other,
+            },
+            Turn::Talking => typed("you and the far end talk; nothing lets it go on> "),
+        }
+    }
+
+    fn far_end(&mut self, _: &Transfer) -> FarEnd {
+        match line("the far end (answer, busy, noanswer, take over)> ").as_deref() {
+            Some("busy") => FarEnd::Ends(TransferEnd::Busy),
+            Some("noanswer") => FarEnd::Rings,
+            Some("take over") => FarEnd::Ends(TransferEnd::Transferred),
+            _ => FarEnd::Answers(Some(Duration::from_secs(10))),
+        }
+    }
+}
+
+fn shown(event: Event<'_>) -> String {
+    match event {
+        Event::Audio(address) => format!("sound:   {address}"),
+        Event::Ended(values) if values.is_empty() => "the script has ended".to_owned(),
+        Event::Ended(values) => {
+            let values: Vec<_> =
+                values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+            format!("the script has ended with {}", values.join(", "))
+        }
+        Event::HangsUp => "the script hangs up".to_owned(),
+        Event::Log { label: "", text } => format!("log:     {text}"),
+        Event::Log { label, text } => format!("log:     {label}: {text}"),
+        Event::Problem { event, message } => format!("problem: {event}: {message}"),
+        Event::Records(record) => {
+            let beep = if record.beep { "beep, then " } else { "" };
+            format!("{beep}recording for at most {:?}", record.time_max)
+        }
+        Event::Says(text) => format!("says:    {text}"),
+        Event::TimeRuns(timer) => match timer {
+            Timer::FetchAudio => "event:   the fetch takes its time".to_owned(),
+            Timer::InterDigit | Timer::Term => "event:   no more keys".to_owned(),
+            Timer::NoInput => "event:   noinput".to_owned(),
+            Timer::Reply => "event:   no reply".to_owned(),
+            Timer::TransferConnect => "event:   the far end does not answer".to_owned(),
+            Timer::TransferMax => "event:   the two have talked long enough".to_owned(),
+        },
+        Event::Transfers(transfer) => {
+            format!("transfers to {} ({:?})", transfer.destination, transfer.kind)
+        }
+    }
+}
+
+fn typed(prompt: &str) -> Act {
+    match line(prompt) {
+        Some(line) => act(&line),
+        // The end of the input is the end of the call.
+        None => Act::HangUp,
+    }
+}
+
+fn act(line: &str) -> Act {
+    let key = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#' | 'A'..='D');
+    match line.trim() {
+        "" => Act::Silence,
+        "/hangup" => Act::HangUp,
+        keys if keys.chars().all(key) => Act::Keys(keys.to_owned()),
+        words => Act::Words(words.to_owned()),
+    }
+}
+
+fn line(prompt: &str) -> Option<String> {
+    print!("{prompt}");
+    // A prompt that cannot be written is not worth ending the call for.
+    let _ = std::io::stdout().flush();
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(1..) => Some(line.trim().to_owned()),
+        Ok(0) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_keys_words_or_a_command() {
+        let acts = ["12#", "new york", "", " /hangup ", "7 up"].map(act);
+        let expected = [
+            Act::Keys("12#".into()),
+            Act::Words("new york".into()),
+            Act::Silence,
+            Act::HangUp,
+            Act::Words("7 up".into()),
+        ];
+        assert_eq!(acts, expected);
+    }
+}
