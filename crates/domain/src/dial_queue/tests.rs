@@ -1,3 +1,5 @@
+//! Who goes when: examples, and random histories beside an ideal server.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What permits and forbids, rule by rule.
+
 use super::*;
 use crate::application::Dialect;
 use crate::contact::ContactState;
