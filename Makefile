@@ -4,10 +4,10 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: help demo test check golden bench deny setup
+.PHONY: help demo test check golden bench bench-queue deny setup
 
 help: ## This list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: setup ## Server, simulated carrier and a customer's application: 60 real calls over loopback
 	$(CARGO) build --locked -p outdial
@@ -27,6 +27,9 @@ golden: ## Rewrite golden files from what the code says now; read the diff
 bench: setup ## CPU per call beside sipp, and calls on one core; ARGS="--json FILE"
 	$(CARGO) build --locked --release -p outdial
 	./target/release/outdial bench $(ARGS)
+
+bench-queue: setup ## Cycles of the dial queue on SQLite, PostgreSQL and graphile-worker; ARGS="--json FILE"
+	@CARGO="$(CARGO)" scripts/bench-queue.sh $(ARGS)
 
 deny: ## Licences, advisories and sources of dependencies (needs cargo-deny)
 	cargo deny check

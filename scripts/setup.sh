@@ -16,6 +16,10 @@ need espeak-ng espeak-ng
 need sipp sip-tester
 need baresip baresip
 need curl curl
+# Debian keeps the server's programs out of the way of those who do not look for them.
+if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+    missing="$missing postgresql"
+fi
 [ -z "$missing" ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -10,8 +10,8 @@ use domain::ids::{AttemptId, TrunkId};
 use domain::outcome::Outcome;
 use domain::pacing::unattended::calls_to_start;
 use domain::time::Timestamp;
-use domain::trunk::TrunkGate;
-use store::{Begun, Claimed, Store, StoreError};
+use domain::trunk::{TrunkGate, TrunkLimits};
+use store::{Begun, Claimed, Store, StoreError, TrunkReport};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use crate::call_task::{self, CallParts, never_dialed};
 use crate::calls::LiveCalls;
 use crate::gates::{Gates, Given, Slot};
 use crate::health::HealthBoard;
+use crate::node::Membership;
 use crate::policies::Policies;
 use crate::wake::Wakes;
 
@@ -39,6 +40,9 @@ pub(crate) struct Dialer {
     calls: LiveCalls,
     gates: Gates,
     health: HealthBoard,
+    /// What this node may use, of what the settings say of the whole trunks.
+    membership: Membership,
+    whole: HashMap<TrunkId, TrunkLimits>,
     parts: Arc<CallParts>,
     wakes: Wakes,
     /// Attempts of the process before that may still be ringing hold their slots until then.
@@ -58,17 +62,21 @@ impl Dialer {
         calls: LiveCalls,
         gates: Vec<(String, TrunkGate)>,
         health: HealthBoard,
+        membership: Membership,
         parts: Arc<CallParts>,
         held: Vec<(Timestamp, TrunkId)>,
         (policies, sharing): (Policies, Sharing),
         wakes: Wakes,
     ) -> Self {
-        Self {
+        let whole = gates.iter().map(|(_, gate)| (gate.trunk, gate.limits())).collect();
+        let dialer = Self {
             calls,
             due_at: Timestamp::default(),
             gates: Gates::new(gates),
             health,
             held,
+            membership,
+            whole,
             turns: Turns::default(),
             live: JoinSet::new(),
             policies,
@@ -77,7 +85,9 @@ impl Dialer {
             parts,
             slots: HashMap::new(),
             wakes,
-        }
+        };
+        dialer.report(0);
+        dialer
     }
 
     /// Dials until `stop`, then waits for the live calls, at most `drain_time_max`.
@@ -137,6 +147,7 @@ impl Dialer {
     async fn dial(&mut self, now: Timestamp) -> Result<More, StoreError> {
         self.release_held(now);
         self.gates.tidy(now);
+        self.share();
         if now >= self.policies_at {
             self.policies.reload().await?;
             self.policies_at = now + POLICY_PERIOD;
@@ -145,6 +156,7 @@ impl Dialer {
         let demands = self.parts.store.demands(now, starts.saturating_add(1)).await?;
         let demands = self.policies.complete(now, demands);
         let ready = demands.iter().map(|demand| demand.ready).fold(0, u32::saturating_add);
+        self.report(demands.iter().map(|demand| demand.size).fold(ready, u32::max));
         let (bench, limits) = (self.policies.bench(), self.policies.limits());
         let mut given = Given::nothing(now, starts, &bench, &limits);
         let room = |demand: &Demand| self.gates.room(&mut given, demand);
@@ -153,6 +165,9 @@ impl Dialer {
         if shares.is_empty() {
             return Ok(waiting);
         }
+        let Some(epoch) = self.membership.epoch(self.parts.clock.instant()) else {
+            return Ok(More::Nothing);
+        };
         let judge = Arc::clone(&bench);
         let claimed = self.parts.store.begin_attempts(now, shares.clone(), judge).await?;
         self.give_back(&shares, &claimed);
@@ -167,10 +182,43 @@ impl Dialer {
         // A batch is no bound on what may be dialed, only on what is dialed at once.
         let is_full = u32::try_from(dealt).is_ok_and(|dealt| dealt == BATCH_MAX);
         let is_held = claimed.held > 0 || !claimed.unfinished.is_empty();
+        // The answer may have taken long: others may have taken this node for dead meanwhile.
+        let is_late = self.membership.epoch(self.parts.clock.instant()) != Some(epoch);
         for begun in claimed.begun {
-            self.begin(begun);
+            if is_late {
+                release(&self.parts.store, now, begun.attempt.id).await?;
+            } else {
+                self.begin(begun);
+            }
         }
         Ok(if is_held || is_full { More::AtOnce } else { waiting })
+    }
+
+    /// Goes by what this node may use of the trunks now.
+    fn share(&mut self) {
+        let now = self.parts.clock.instant();
+        for gate in self.gates.trunks_mut() {
+            let (limits, _) = self.membership.limits(gate.trunk, now);
+            gate.set_limits(limits);
+        }
+    }
+
+    /// Says how the trunks are used, and by which grants; called right after these are gone by.
+    fn report(&self, ready: u32) {
+        let now = self.parts.clock.instant();
+        let report = |(_, gate): &(String, TrunkGate)| {
+            let limits = self.whole.get(&gate.trunk).copied().unwrap_or_default();
+            let (granted, version) = self.membership.limits(gate.trunk, now);
+            TrunkReport {
+                trunk: gate.trunk,
+                limits,
+                busy: gate.busy(),
+                wanted: gate.busy().saturating_add(ready).min(limits.slots),
+                // Heard of since the gates were set: not gone by yet.
+                seen: if granted == gate.limits() { version } else { 0 },
+            }
+        };
+        self.membership.report(self.gates.trunks().iter().map(report).collect());
     }
 
     /// Turns of contacts that were not dialed after all.
@@ -277,6 +325,12 @@ enum More {
     Nothing,
     /// As soon as there is room.
     WithRoom,
+}
+
+/// Gives back an attempt of which nothing was sent.
+async fn release(store: &Store, now: Timestamp, attempt: AttemptId) -> Result<(), StoreError> {
+    tracing::warn!(call.id = %attempt, "this node's lease is over, giving a call back unsent");
+    store.release_attempt(now, attempt).await.map(drop)
 }
 
 /// Stores an attempt's end; a store that is away only delays it, for the result must not be lost.

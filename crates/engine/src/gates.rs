@@ -71,6 +71,11 @@ impl Gates {
         }
     }
 
+    /// The gates of the trunks, whose limits others may change.
+    pub(crate) fn trunks_mut(&mut self) -> impl Iterator<Item = &mut TrunkGate> {
+        self.trunks.iter_mut().map(|(_, gate)| gate)
+    }
+
     /// Calls for which all trunks together have room.
     pub(crate) fn free(&self, now: Timestamp) -> u32 {
         self.trunks.iter().map(|(_, gate)| gate.free(now)).fold(0, u32::saturating_add)

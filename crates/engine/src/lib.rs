@@ -16,6 +16,7 @@ pub mod health;
 pub mod http;
 pub mod imports;
 mod journal;
+mod node;
 mod policies;
 mod recovery;
 pub mod rtp_io;

@@ -80,7 +80,8 @@ pub(crate) async fn recover(
     Ok(Recovered { journal, in_doubt, held })
 }
 
-fn end_in_doubt(attempt: &Attempt, now: Timestamp) -> AttemptEnd {
+/// The end of an attempt of which nobody knows whether its phone rang.
+pub(crate) fn end_in_doubt(attempt: &Attempt, now: Timestamp) -> AttemptEnd {
     AttemptEnd {
         outcome: Outcome::InDoubt,
         cause: Cause::local("the server stopped during the attempt"),

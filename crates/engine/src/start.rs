@@ -33,6 +33,7 @@ use crate::files::{AudioFiles, CacheConfig, SoundCache};
 use crate::health::HealthBoard;
 use crate::http::{HttpClient, HttpPolicy, tls_config};
 use crate::journal::Journal;
+use crate::node::{Membership, Node};
 use crate::policies::Policies;
 use crate::recovery::{RecoveryError, recover};
 use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
@@ -145,8 +146,9 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let policies = Policies::new(&config.dialing, reader.clone());
     policies.reload().await?;
     let said = (policies.clone(), config.dialing.sharing);
-    let dialer =
-        Dialer::new(calls.clone(), gates, health.clone(), parts, past.held, said, wakes.clone());
+    let (node, membership) = node(&config, &clock, &store, &calls, &wakes);
+    let (dialed, woken, shown) = (calls.clone(), wakes.clone(), health.clone());
+    let dialer = Dialer::new(dialed, gates, shown, membership, parts, past.held, said, woken);
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
     let time = clock.clone();
@@ -159,7 +161,8 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         wake: wakes.webhooks.clone(),
         zone: zone(&config.time_zone)?,
     };
-    let loops = vec![sip_loop, runtime.spawn(webhooks.run(stop.clone()))];
+    let webhooks = runtime.spawn(webhooks.run(stop.clone()));
+    let loops = vec![sip_loop, runtime.spawn(node.run(stop.clone())), webhooks];
 
     let parts = Arc::new(Parts {
         calls,
@@ -294,6 +297,26 @@ fn switch(
     let switch = NativeSwitch::new(sip, media, journal, answered, trunks, identity_key, host);
     switch.take_down(&tokio::runtime::Handle::current(), in_doubt, kept);
     Ok(switch)
+}
+
+/// What keeps this node's lease, and what it may use by it.
+fn node(
+    config: &Config,
+    clock: &Clock,
+    store: &Store,
+    calls: &LiveCalls,
+    wakes: &Wakes,
+) -> (Node, Membership) {
+    let membership = Membership::default();
+    let node = Node {
+        calls: calls.clone(),
+        clock: clock.clone(),
+        limits: config.call_limits,
+        membership: membership.clone(),
+        store: store.clone(),
+        wakes: wakes.clone(),
+    };
+    (node, membership)
 }
 
 fn gates(config: &Config, held: &[(Timestamp, TrunkId)]) -> Vec<(String, TrunkGate)> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use serde_json::json;
-use store::{CreateError, Reader, Store, StoreConfig, StoreError};
+use store::{CreateError, Reader, Store, StoreError};
 
 use crate::config::Config;
 
@@ -60,7 +60,7 @@ pub(crate) async fn run(config: &Config, command: &Command) -> Result<ExitCode> 
 }
 
 async fn open(config: &Config) -> Result<(Store, Reader)> {
-    match Store::open(StoreConfig::new(&config.store_path)).await {
+    match Store::open(config.store()).await {
         Ok(opened) => Ok(opened),
         Err(StoreError::InUse(path)) => {
             bail!("{} is in use: stop the server first, its store has one writer", path.display())

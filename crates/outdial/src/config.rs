@@ -61,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) speech_processes: usize,
     /// Where everything is remembered.
     pub(crate) store_path: PathBuf,
+    pub(crate) store_url: Option<String>,
     /// Zone of times that clients write in words and of dates in results.
     pub(crate) time_zone: String,
     /// Routes to the network.
@@ -82,6 +83,12 @@ impl fmt::Display for Mistakes {
 impl std::error::Error for Mistakes {}
 
 impl Config {
+    /// Where the store is.
+    pub(crate) fn store(&self) -> store::StoreConfig {
+        let config = store::StoreConfig::new(&self.store_path).at_url(self.store_url.clone());
+        store::StoreConfig { home: self.dialing.home.country, ..config }
+    }
+
     /// Reads `file`, then the environment over it (`OUTDIAL_SIP__BIND` is `sip.bind`).
     ///
     /// A file that is named must exist; without a name `outdial.toml` is read where it is there.

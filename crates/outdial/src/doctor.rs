@@ -151,8 +151,8 @@ fn ports(config: &Config) -> Vec<Check> {
 
 /// Opens the store and makes it promise something.
 async fn store(config: &Config) -> Check {
-    let path = config.store_path.display().to_string();
-    match store::Store::open(store::StoreConfig::new(&config.store_path)).await {
+    let path = config.store().place();
+    match store::Store::open(config.store()).await {
         Ok((store, _)) => {
             let flushed = store.flush().await;
             let closed = store.close().await;

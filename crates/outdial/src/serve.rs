@@ -11,7 +11,7 @@ use domain::ids::TrunkId;
 use domain::trunk::TrunkLimits;
 use engine::config::{FetchConfig, RtpConfig, SipConfig, SpeechConfig, TrunkConfig};
 use proto::sip::flow::Transport;
-use store::{Store, StoreConfig};
+use store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -31,12 +31,9 @@ pub(crate) async fn run(config: Config, options: Options) -> Result<ExitCode> {
         .await
         .with_context(|| format!("api.listen: cannot listen at {}", config.api_listen))?;
     let api_address = listener.local_addr()?;
-    let (store, reader) = Store::open(StoreConfig {
-        home: config.dialing.home.country,
-        ..StoreConfig::new(&config.store_path)
-    })
-    .await
-    .with_context(|| format!("store.path: cannot open {}", config.store_path.display()))?;
+    let (store, reader) = Store::open(config.store())
+        .await
+        .with_context(|| format!("store: cannot open {}", config.store().place()))?;
     first_account(&store, &reader).await?;
 
     let engine_config = engine_config(&config, api_address)?;

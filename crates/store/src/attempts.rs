@@ -8,6 +8,7 @@ use domain::outcome::Disposition;
 use domain::retry::Verdict;
 use domain::time::Timestamp;
 
+use crate::ahead::Want;
 use crate::contacts::{Held, end_waiting, held, move_on, tell};
 use crate::driver::{Row, Sql};
 use crate::inbox::Manner;
@@ -26,7 +27,8 @@ queries! {
     ATTEMPTS = concat!(
         "SELECT ", attempt_columns!(), " FROM attempts WHERE contact = $1 ORDER BY number"
     );
-    END = "UPDATE attempts SET outcome = $1, ended_at = $2, ringing_at = $3, answered_at = $4, \
+    END = "UPDATE attempts SET outcome = $1, ended_at = $2, \
+        ringing_at = coalesce($3, ringing_at), answered_at = coalesce($4, answered_at), \
         sip_status = $5, q850 = $6, cause = $7 WHERE id = $8";
     FORGET = "DELETE FROM attempts WHERE id = $1";
     FORGET_EVENTS = "DELETE FROM events WHERE contact = $1 AND attempt = $2";
@@ -92,7 +94,8 @@ impl Store {
         end: &AttemptEnd,
     ) -> Result<Finished, StoreError> {
         let end = end.clone();
-        self.write_with(Manner::DIALED, 6, move |tx| finish(tx, attempt, &end)).await
+        let want = Want::Attempt(attempt);
+        self.write_wanting(Manner::DIALED, 6, want, move |tx| finish(tx, attempt, &end)).await
     }
 
     /// Undoes an attempt of which nothing was sent; `false` where it is not open.
@@ -188,9 +191,16 @@ impl Reader {
 }
 
 fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, StoreError> {
-    let attempt = tx.one(ATTEMPT, values![id], |row| row.attempt())?;
-    let attempt = attempt.ok_or_else(|| unknown(id))?;
-    let Held { mut contact, cancel_asked, .. } = holder(tx, &attempt)?;
+    let (attempt, held) = match tx.attempt_ahead(id) {
+        Some(ahead) => ahead,
+        None => {
+            let attempt = tx.one(ATTEMPT, values![id], |row| row.attempt())?;
+            let attempt = attempt.ok_or_else(|| unknown(id))?;
+            let held = holder(tx, &attempt)?;
+            (attempt, held)
+        }
+    };
+    let Held { mut contact, cancel_asked, .. } = held;
     if attempt.outcome.is_some() {
         return Ok(repeated(contact));
     }
@@ -200,8 +210,8 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
         values![
             end.outcome.name(),
             end.ended_at,
-            end.ringing_at.or(attempt.ringing_at),
-            end.answered_at.or(attempt.answered_at),
+            end.ringing_at,
+            end.answered_at,
             end.cause.sip_status.map(u32::from),
             end.cause.q850.map(u32::from),
             cut(&end.cause.text),

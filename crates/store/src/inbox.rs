@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
+use crate::ahead::Want;
 use crate::driver::Surety;
 use crate::tx::Tx;
 
@@ -59,6 +60,8 @@ pub(crate) struct Op {
     pub manner: Manner,
     /// Rows that it writes, roughly.
     pub rows: usize,
+    /// What it will read first.
+    pub want: Want,
     /// What it does.
     pub work: Box<dyn Work>,
     /// Its place among those that may wait; free again once it is answered.
@@ -136,6 +139,7 @@ impl Inbox {
         &self,
         manner: Manner,
         rows: usize,
+        want: Want,
         work: Box<dyn Work>,
     ) -> Result<(), StoreError> {
         let place = Arc::clone(&self.places).acquire_owned().await;
@@ -146,7 +150,7 @@ impl Inbox {
         }
         waiting.count(manner.haste, 1);
         waiting.rows += rows;
-        waiting.ops.push_back(Op { manner, rows, work, place });
+        waiting.ops.push_back(Op { manner, rows, want, work, place });
         let wake = waiting.sleeper.is_some_and(|sleeper| self.awake(&waiting, sleeper));
         drop(waiting);
         if wake {

@@ -25,6 +25,7 @@ mod policies;
 mod uploads;
 mod webhooks;
 
+mod ahead;
 mod dialect;
 mod driver;
 mod inbox;

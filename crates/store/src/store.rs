@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use domain::region::Country;
 
+use crate::ahead::Want;
 use crate::inbox::Manner;
 use crate::outbox::Outbox;
 use crate::postgres::Purpose;
@@ -100,7 +101,18 @@ impl Store {
         rows: usize,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.ask(manner, rows, work).await
+        self.writer.ask(manner, rows, Want::Nothing, work).await
+    }
+
+    /// The same for an operation of which it is known what it will read first.
+    pub(crate) async fn write_wanting<T: Send + 'static>(
+        &self,
+        manner: Manner,
+        rows: usize,
+        want: Want,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.ask(manner, rows, want, work).await
     }
 
     /// Hands over an operation that nobody waits for.

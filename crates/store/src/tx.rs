@@ -1,5 +1,6 @@
 //! A transaction as the verbs see it: SQL, the counts that go with it, and what recurs.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use domain::contact::ContactState;
 use domain::ids::{ApplicationId, CampaignId};
 use domain::outcome::{CalleeType, Disposition, Outcome};
 
+use crate::ahead::Ahead;
 use crate::driver::{Row, Sql, Value};
 use crate::outbox::Change;
 use crate::value::{SharedApplication, queries, values};
@@ -45,6 +47,8 @@ pub(crate) struct Tx<'w> {
     pub node: i64,
     done: Done,
     memory: &'w mut Memory,
+    /// Something was changed past [`Tx::put`]: what was read ahead may be so no more.
+    changed: Cell<bool>,
 }
 
 /// Whose transactions these are.
@@ -69,6 +73,8 @@ pub(crate) struct Done {
 /// What the writer need not read again.
 #[derive(Default)]
 pub(crate) struct Memory {
+    /// What the operations of a group will read first.
+    pub ahead: Ahead,
     /// The numbers it may give out.
     pub numbers: Numbers,
     /// The applications it has read.
@@ -127,7 +133,7 @@ impl<'w> Tx<'w> {
     /// A part of the transaction that is open on `sql`.
     pub(crate) fn new(sql: Sql<'w>, own: Own, memory: &'w mut Memory) -> Self {
         let Own { epoch, node } = own;
-        Self { sql, epoch, node, done: Done::default(), memory }
+        Self { sql, epoch, node, done: Done::default(), memory, changed: Cell::new(false) }
     }
 
     /// The connection, for statements that know it.
@@ -136,12 +142,29 @@ impl<'w> Tx<'w> {
     }
 
     /// What was done beside the SQL.
-    pub(crate) fn into_done(self) -> Done {
+    pub(crate) fn into_done(mut self) -> Done {
+        self.ahead_mut();
         self.done
+    }
+
+    /// What was read ahead and is so still.
+    pub(crate) fn ahead_mut(&mut self) -> &mut Ahead {
+        if self.changed.take() {
+            self.memory.ahead = Ahead::default();
+        }
+        &mut self.memory.ahead
+    }
+
+    /// Notes what a statement does to what was read ahead.
+    fn note(&self, sql: &str) {
+        if !sql.starts_with("SELECT") {
+            self.changed.set(true);
+        }
     }
 
     /// Runs a statement that gives no rows; how many it changed.
     pub(crate) fn run(&self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, StoreError> {
+        self.note(sql);
         self.sql.run(sql, values)
     }
 
@@ -157,6 +180,7 @@ impl<'w> Tx<'w> {
         values: &[Value<'_>],
         read: impl FnOnce(&mut Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        self.note(sql);
         self.sql.one(sql, values, read)
     }
 
@@ -167,6 +191,7 @@ impl<'w> Tx<'w> {
         values: &[Value<'_>],
         read: impl FnOnce(&mut Row<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.note(sql);
         let row = self.sql.one(sql, values, read)?;
         row.ok_or_else(|| StoreError::Damaged(format!("no row for {sql:?}")))
     }
@@ -178,6 +203,7 @@ impl<'w> Tx<'w> {
         values: &[Value<'_>],
         read: impl FnMut(&mut Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
+        self.note(sql);
         self.sql.all(sql, values, read)
     }
 

@@ -10,6 +10,7 @@ use domain::ids::{AccountId, AttemptId, ContactId, EndpointId, WebhookId};
 use domain::time::Timestamp;
 use domain::webhook::{DeliveryVerdict, DisableReason, Topic, Topics};
 
+use crate::ahead::{Want, WebhookAhead};
 use crate::driver::{Row, Sql};
 use crate::endpoints::note_reception;
 use crate::inbox::Manner;
@@ -60,6 +61,10 @@ queries! {
     SETTLE = "UPDATE webhooks SET state = $1, deliveries = deliveries + 1, \
         next_at = coalesce($2, next_at), ended_at = $3 \
         WHERE id = $4 AND state = 'owed' RETURNING lane";
+    // The same where it is known that it is owed, and in which lane.
+    SETTLE_KNOWN = "UPDATE webhooks SET state = $1, deliveries = deliveries + 1, \
+        next_at = coalesce($2, next_at), ended_at = $3 \
+        WHERE id = $4 AND state = 'owed'";
     STATE = "SELECT state FROM webhooks WHERE id = $1";
     UNDONE = "SELECT id, lane FROM webhooks WHERE attempt = $1 AND state = 'owed'";
     WEBHOOK = "SELECT id, contact, url, state, deliveries, owed_since, next_at FROM webhooks \
@@ -158,10 +163,16 @@ impl Store {
         tried: Tried,
         verdict: DeliveryVerdict,
     ) -> Result<Option<DisableReason>, StoreError> {
-        self.write_with(Manner::NOTED, 4, move |tx| {
-            let there = tx.one(IS_THERE, values![webhook], |row| row.maybe_int())?;
-            let endpoint = there.ok_or(StoreError::Unknown { what: "webhook", id: webhook.0 })?;
-            let endpoint = endpoint.map(EndpointId);
+        self.write_wanting(Manner::NOTED, 4, Want::Webhook(webhook), move |tx| {
+            let ahead = tx.webhook_ahead(webhook);
+            let endpoint = match &ahead {
+                Some(ahead) => ahead.endpoint,
+                None => {
+                    let there = tx.one(IS_THERE, values![webhook], |row| row.maybe_int())?;
+                    let unknown = StoreError::Unknown { what: "webhook", id: webhook.0 };
+                    there.ok_or(unknown)?.map(EndpointId)
+                }
+            };
             let id = tx.numbers(Number::Delivery, 1)?;
             let values = values![
                 webhook,
@@ -175,7 +186,7 @@ impl Store {
                 cut(&tried.detail),
             ];
             tx.put(RECORD, values)?;
-            settle(tx, webhook, tried.at, verdict)?;
+            settle(tx, webhook, ahead, tried.at, verdict)?;
             let gone = verdict == DeliveryVerdict::Gone;
             endpoint.map_or(Ok(None), |endpoint| {
                 note_reception(tx, endpoint, tried.at, tried.accepted, gone)
@@ -187,7 +198,7 @@ impl Store {
     /// Gives a webhook up that was not even tried: its endpoint is disabled or deleted.
     pub async fn drop_webhook(&self, webhook: WebhookId, at: Timestamp) -> Result<(), StoreError> {
         self.write_with(Manner::NOTED, 1, move |tx| {
-            settle(tx, webhook, at, DeliveryVerdict::GivenUp)
+            settle(tx, webhook, None, at, DeliveryVerdict::GivenUp)
         })
         .await
     }
@@ -480,6 +491,7 @@ fn deal(found: Vec<Found>, limit: usize) -> (Vec<WebhookId>, Vec<(Found, Vec<Web
 fn settle(
     tx: &mut Tx<'_>,
     webhook: WebhookId,
+    ahead: Option<WebhookAhead>,
     at: Timestamp,
     verdict: DeliveryVerdict,
 ) -> Result<(), StoreError> {
@@ -489,7 +501,15 @@ fn settle(
         DeliveryVerdict::RetryAt(next_at) => (WebhookState::Owed, Some(next_at), None),
     };
     let values = values![state.name(), next_at, ended_at, webhook];
-    let Some(lane) = tx.one(SETTLE, values, |row| row.text())? else {
+    let lane = match ahead {
+        Some(ahead) if ahead.state == WebhookState::Owed => {
+            tx.put(SETTLE_KNOWN, values)?;
+            Some(ahead.lane)
+        }
+        Some(_) => None,
+        None => tx.one(SETTLE, values, |row| row.text())?,
+    };
+    let Some(lane) = lane else {
         return Ok(());
     };
     if state != WebhookState::Owed {

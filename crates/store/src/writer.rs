@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use crate::ahead::{Ahead, Want};
 use crate::driver::{Surety, Unsettled, Writer, unavailable};
 use crate::inbox::{Inbox, Limits, Manner, Op, Work};
 use crate::nodes::Entry;
@@ -113,11 +114,12 @@ impl WriterThread {
         &self,
         manner: Manner,
         rows: usize,
+        want: Want,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let ask = Ask { work, done: None, reply };
-        self.inbox.put(manner, rows, Box::new(ask)).await?;
+        self.inbox.put(manner, rows, want, Box::new(ask)).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -126,7 +128,7 @@ impl WriterThread {
         &self,
         work: impl FnMut(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.inbox.put(Manner::NOTED, 1, Box::new(Tell(work))).await
+        self.inbox.put(Manner::NOTED, 1, Want::Nothing, Box::new(Tell(work))).await
     }
 
     /// Takes nothing in any more, and waits until all that was taken in is written.
@@ -356,8 +358,14 @@ impl Desk {
     }
 
     fn try_together(&mut self, group: &mut [Op]) -> Result<Vec<Option<StoreError>>, Unsettled> {
+        self.memory.ahead = Ahead::default();
         if let [op] = group {
             return self.alone(op).map(|()| vec![None]);
+        }
+        if let Writer::Postgres(_) = &self.writer {
+            let wants = group.iter().map(|op| op.want);
+            let ahead = self.writer.sql().and_then(|sql| Ahead::read(sql, wants));
+            self.memory.ahead = ahead.map_err(|error| self.failure(error))?;
         }
         let mut done = Done::default();
         let mut failures = Vec::with_capacity(group.len());

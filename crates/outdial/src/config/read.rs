@@ -88,6 +88,7 @@ impl Reader {
             speech_language: self.text("speech.language"),
             speech_processes: self.number("speech.processes"),
             store_path: PathBuf::from(self.text("store.path")),
+            store_url: self.parsed_if_set("store.url", "a URL such as postgres://host/database"),
             time_zone: self.text("calls.time_zone"),
             trunks: self.trunks(),
         };

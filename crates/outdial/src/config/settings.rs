@@ -177,6 +177,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "\"outdial.db\"",
         "File of the database; its directory also takes the journal and cached speech.",
     ),
+    unset(
+        "store.url",
+        Form::Text,
+        "\"postgres://outdial@db.example/outdial?sslmode=require\"",
+        "PostgreSQL instead of the file, for several servers on one database; see docs/database.md. A password is better in the environment: OUTDIAL_STORE__URL.",
+    ),
 ];
 
 /// Settings of one trunk, in the order of the example file.

@@ -10,6 +10,7 @@ mod endpoints;
 mod histories;
 mod imports;
 mod kill;
+mod nodes;
 mod rules;
 mod server;
 mod support;

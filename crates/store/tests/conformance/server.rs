@@ -49,17 +49,22 @@ pub(crate) fn url_of(dir: &Path) -> String {
     dir.hash(&mut hash);
     let schema = format!("test_{:x}", hash.finish());
     let base = format!("host={} user=outdial dbname=postgres", server.socket.display());
-    let create = format!("CREATE SCHEMA IF NOT EXISTS {schema}");
+    run(&base, &format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+    let socket = server.socket.display().to_string().replace('/', "%2F");
+    format!("postgres://outdial@{socket}/postgres?options=-csearch_path%3D{schema}")
+}
+
+/// Runs a script at a server, past any store.
+pub(crate) fn run(url: &str, script: &str) {
+    let (url, script) = (url.to_owned(), script.to_owned());
     on_a_thread(async move {
         let (client, connection) =
-            tokio_postgres::connect(&base, tokio_postgres::NoTls).await.unwrap();
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
         tokio::select! {
-            done = client.batch_execute(&create) => done.unwrap(),
+            done = client.batch_execute(&script) => done.unwrap(),
             ended = connection => panic!("the server hung up: {ended:?}"),
         }
     });
-    let socket = server.socket.display().to_string().replace('/', "%2F");
-    format!("postgres://outdial@{socket}/postgres?options=-csearch_path%3D{schema}")
 }
 
 /// What a child of the tests must find in its environment.
