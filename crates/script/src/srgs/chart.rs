@@ -98,7 +98,7 @@ pub(crate) enum Reached {
 /// Most items of one matching; grammars that people write need some hundred.
 const ITEMS_MAX: usize = 200_000;
 /// Most ways that are remembered; of what comes later the best reading may be missed.
-const LINKS_MAX: usize = 300_000;
+const LINKS_MAX: usize = 150_000;
 /// Most steps of one matching; a second of work or so.
 const STEPS_MAX: usize = 5_000_000;
 /// How many steps weigh as much as an item that is kept.
