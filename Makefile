@@ -4,7 +4,7 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: help demo test check golden bench bench-queue deny setup
+.PHONY: help demo test check golden bench bench-queue chaos deny setup sim
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,13 @@ golden: ## Rewrite golden files from what the code says now; read the diff
 bench: setup ## CPU per call beside sipp, and calls on one core; ARGS="--json FILE"
 	$(CARGO) build --locked --release -p outdial
 	./target/release/outdial bench $(ARGS)
+
+sim: ## 10,000 days of calls in virtual time, judged; ARGS="DAYS FIRST_SEED --json FILE"
+	$(CARGO) run --locked -q -p outdial-sim --example days -- $(ARGS)
+
+chaos: setup ## Faults on the real program, judged by carrier and customer; ARGS="--json FILE"
+	$(CARGO) build --locked -p outdial
+	./target/debug/outdial lab chaos $(ARGS)
 
 bench-queue: setup ## Cycles of the dial queue on SQLite, PostgreSQL and graphile-worker; ARGS="--json FILE"
 	@CARGO="$(CARGO)" scripts/bench-queue.sh $(ARGS)
