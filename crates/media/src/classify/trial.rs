@@ -373,6 +373,9 @@ pub fn sit_code(sublabel: &str) -> Option<SitCode> {
         "io" | "r1" | "#1" | "reserved1" | "ineffective" => Sit::IneffectiveOther,
         "r2" | "#2" | "reserved2" | "reserved" => Sit::Reserved,
         name if name.starts_with("itu") => return Some(SitCode::Uncoded),
+        // Tables name the second code of a pair in many ways.
+        name if name.starts_with("nc") => Sit::NoCircuitInterLata,
+        name if name.starts_with("ro") => Sit::ReorderInterLata,
         _ => return None,
     };
     Some(SitCode::Coded(code))
