@@ -75,8 +75,8 @@ fi
 awk -v RS='\n' '
     function field(name,   found) {
         found = $0
-        if (!sub(".*\"" name "\": *\"?", "", found)) return "-"
-        sub("[\",}].*", "", found)
+        if (!sub(".*\"" name "\": *", "", found)) return "-"
+        if (sub("^\"", "", found)) sub("\".*", "", found); else sub("[,}].*", "", found)
         return found
     }
     BEGIN { printf "\n%-28s %6s %10s %14s %12s\n", "", "nodes", "cycles/s", "most in 1 s", "cap" }

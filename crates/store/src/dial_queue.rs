@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::attempt::Attempt;
 use domain::cause::Cause;
-use domain::contact::Contact;
+use domain::contact::{Contact, ContactState};
 use domain::dial_queue::{Demand, Share};
 use domain::event::EventKind;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
@@ -17,17 +17,14 @@ use crate::contacts::{end_waiting, held, tell};
 use crate::driver::Sql;
 use crate::inbox::Manner;
 use crate::tx::{Number, Standing, Tx};
-use crate::value::{contact_columns, queries, values};
+use crate::value::{queries, values};
 use crate::{Begun, Claimed, Store, StoreError, numbers};
 
 queries! {
     BEGIN_ATTEMPT = "INSERT INTO attempts (id, contact, number, trunk, epoch, started_at, node, \
         weighed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    CALL = concat!(
-        "UPDATE contacts SET state = 'calling', attempts = attempts + 1, last_attempt_at = $1, \
-         held = '' WHERE id = $2 RETURNING ",
-        contact_columns!()
-    );
+    CALL = "UPDATE contacts SET state = 'calling', attempts = attempts + 1, \
+        last_attempt_at = $1, held = '' WHERE id = $2";
     CAMPAIGN_RUNS = "SELECT campaigns.policy_version FROM campaigns \
         JOIN accounts ON accounts.id = campaigns.account \
         WHERE campaigns.id = $1 AND campaigns.state = 'running' AND accounts.suspended = 0 \
@@ -264,7 +261,7 @@ impl Claim<'_> {
         if let Some(Permit::Dial(caller_id)) = permit {
             let weighed = weighing.map(|weighing| weighing.to_string()).unwrap_or_default();
             let begin = Begin { now: self.now, attempt, trunk, weighed: &weighed };
-            let begun = begin.write(tx, contact, &question.number, caller_id)?;
+            let begun = begin.write(tx, held.contact, &question.number, caller_id)?;
             self.claimed.begun.push(begun);
             return Ok(Turn::Begun);
         }
@@ -361,12 +358,15 @@ impl Begin<'_> {
     fn write(
         &self,
         tx: &mut Tx<'_>,
-        contact: ContactId,
+        mut contact: Contact,
         number: &str,
         caller_id: Option<String>,
     ) -> Result<Begun, StoreError> {
         let Self { now, attempt: id, trunk, weighed } = *self;
-        let contact = tx.the(CALL, values![now, contact], |row| row.contact())?;
+        tx.put(CALL, values![now, contact.id])?;
+        contact.state = ContactState::Calling;
+        contact.attempts += 1;
+        contact.last_attempt_at = Some(now);
         let nth = contact.attempts;
         let values = values![id, contact.id, nth, trunk, tx.epoch, now, tx.node, weighed];
         tx.put(BEGIN_ATTEMPT, values)?;

@@ -118,8 +118,8 @@ pub(crate) fn end(
 ) -> Result<(), StoreError> {
     let conversation =
         matches!(outcome, Outcome::Answered(CalleeType::Human | CalleeType::Unknown));
-    tx.run(END_CALL, values![at, conversation, attempt])?;
-    tx.run(FORGET_LIVE, values![attempt]).map(drop)
+    tx.put(END_CALL, values![at, conversation, attempt])?;
+    tx.put(FORGET_LIVE, values![attempt])
 }
 
 /// Lets a number go of which nothing was sent.

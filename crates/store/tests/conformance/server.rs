@@ -85,18 +85,29 @@ fn on_a_thread(work: impl Future<Output = ()> + Send + 'static) {
     thread.join().unwrap();
 }
 
+/// Where programs are; Debian keeps those of the server apart.
+fn programs() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    for version in std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
+        path.push(":");
+        path.push(version.path().join("bin"));
+    }
+    path
+}
+
 fn start() -> Option<Server> {
     if let Some(socket) = std::env::var_os(SOCKET) {
         return Some(Server { socket: socket.into(), _keeper: None });
     }
-    Command::new("initdb").arg("--version").stdout(Stdio::null()).status().ok()?;
+    let found = Command::new("initdb").env("PATH", programs()).arg("--version").output();
+    found.ok()?;
     let dir = tempfile::Builder::new().prefix("outdial-pg-").tempdir().unwrap().keep();
     let as_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if as_root {
         chown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
     }
     let as_nobody = |command: &mut Command| {
-        command.current_dir(&dir);
+        command.current_dir(&dir).env("PATH", programs());
         if as_root {
             command.uid(NOBODY).gid(NOBODY);
         }
