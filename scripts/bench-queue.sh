@@ -25,7 +25,7 @@ if [ -z "$example" ]; then
 fi
 
 # Beside the sources, not where temporary files may be in memory: commits must reach a disk.
-home=$(mktemp -d ./bench-queue.XXXXXX)
+home=$(mktemp -d -p .)
 home=$(cd "$home" && pwd)
 lines="$home/lines.json"
 server=""
@@ -42,7 +42,8 @@ if [ "$(id -u)" -eq 0 ]; then
     mkdir "$home/pg"
     chown nobody "$home/pg"
     as="setpriv --reuid=nobody --regid=nogroup --clear-groups"
-    socket=$(mktemp -d /tmp/bench-queue.XXXXXX)
+    socket=$(mktemp -d)
+    chmod 755 "$socket"
     chown nobody "$socket"
     trap 'finish; rm -rf "$socket"' EXIT INT TERM
 else
