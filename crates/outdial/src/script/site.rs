@@ -32,18 +32,13 @@ impl Site {
     }
 
     /// The same, with other pages before those of the folder.
-    pub(crate) async fn serve_with(
-        folder: PathBuf,
-        address: &str,
-        others: Router,
-    ) -> Result<Self> {
+    pub(crate) async fn serve_with(folder: PathBuf, address: &str, others: Router) -> Result<Self> {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot serve pages at {address}"))?;
         let address = listener.local_addr()?;
-        let router = others.fallback_service(
-            Router::new().fallback(page).with_state(Arc::new(folder)),
-        );
+        let router =
+            others.fallback_service(Router::new().fallback(page).with_state(Arc::new(folder)));
         let task = tokio::task::spawn(async move {
             // It ends when the site is dropped.
             let _ = axum::serve(listener, router).await;

@@ -89,7 +89,8 @@ impl Dynamic {
             }
             "sleep" => {
                 let (seconds, path) = rest.split_once('/').unwrap_or((rest, ""));
-                let seconds = seconds.parse().unwrap_or(0.0_f64).clamp(0.0, SLEEP_MAX.as_secs_f64());
+                let seconds =
+                    seconds.parse().unwrap_or(0.0_f64).clamp(0.0, SLEEP_MAX.as_secs_f64());
                 return Answer::Later(Duration::from_secs_f64(seconds), format!("/{path}"));
             }
             "status" => {
@@ -156,12 +157,13 @@ fn echo(asked: &Asked<'_>) -> Response {
 }
 
 fn echo_xml(asked: &Asked<'_>) -> Response {
-    let escaped = |text: &str| {
-        text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
-    };
+    let escaped =
+        |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
     let params: String = fields(asked)
         .iter()
-        .map(|(name, value)| format!("<param name=\"{}\">{}</param>", escaped(name), escaped(value)))
+        .map(|(name, value)| {
+            format!("<param name=\"{}\">{}</param>", escaped(name), escaped(value))
+        })
         .collect();
     let text = format!("<request method=\"{}\">{params}</request>", asked.method);
     let headers = [(header::CONTENT_TYPE, "text/xml"), (header::CACHE_CONTROL, "no-cache")];
