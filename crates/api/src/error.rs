@@ -176,6 +176,7 @@ fn pointer(field: &'static str) -> &'static str {
     match field {
         "start_url" => "/vxml_url",
         "result_url" => "/result_url",
+        "url" => "/url",
         other => other,
     }
 }

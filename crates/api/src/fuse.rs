@@ -164,7 +164,11 @@ async fn queue_list(
     let rule = order.rule(&deployment);
     let upload = shared.control.begin_upload(rule).await?;
     let list = FuseList::new(order.metadata, format);
-    Ok(upload::take_in(upload, list, file).await?)
+    let taken = upload::take_in(upload, list, file).await?;
+    if taken.queued > 0 {
+        taken.upload.commit().await?;
+    }
+    Ok(taken.answer)
 }
 
 async fn details(
@@ -361,6 +365,10 @@ impl From<Refused> for Stopped {
             FormFailure::Credentials => Failure::Credentials,
             FormFailure::Draining => Failure::Draining,
             FormFailure::Internal | FormFailure::ListRejected { .. } => Failure::Internal,
+            // Keys of requests are read in the words of the other system alone.
+            FormFailure::KeyInUse | FormFailure::KeyMalformed | FormFailure::KeyReused => {
+                Failure::Internal
+            }
             FormFailure::List(error) => Failure::List(error),
             FormFailure::ListEmpty => Failure::ListEmpty,
             FormFailure::MediaType { found, expected } => Failure::MediaType { found, expected },

@@ -8,6 +8,7 @@ mod body;
 mod deployments;
 mod error;
 mod fuse;
+mod idempotency;
 mod imports;
 pub mod metrics;
 mod native;
@@ -20,6 +21,7 @@ mod speak;
 mod status;
 mod throttle;
 mod upload;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) figures: metrics::Figures,
     pub(crate) gate: auth::Gate,
     pub(crate) imports: Semaphore,
+    pub(crate) in_flight: idempotency::InFlight,
     pub(crate) requests: Semaphore,
     pub(crate) strangers: Semaphore,
     pub(crate) uploads: Semaphore,
@@ -77,6 +80,7 @@ impl Parts {
             figures: api.metrics,
             gate: auth::Gate::new(derived(&api.secret, "gate")),
             imports: Semaphore::new(IMPORTS_MAX),
+            in_flight: idempotency::InFlight::default(),
             requests: Semaphore::new(REQUESTS_MAX),
             strangers: Semaphore::new(STRANGERS_MAX),
             uploads: Semaphore::new(UPLOADS_MAX),

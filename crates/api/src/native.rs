@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::{Extension, FromRequest, FromRequestParts, Path, RawQuery, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use domain::campaign::CampaignCounts;
+use domain::contact::Contact;
 use domain::ids::{AccountId, CampaignId, ContactId};
 use facade::native::answer::{
     Attempt, Call, CallDetail, CallList, Campaign, CampaignList, Delivery, Event, OwedResult, Part,
@@ -12,14 +14,15 @@ use facade::native::answer::{
 use facade::native::problem::ProblemCode;
 use facade::native::request::{ListOf, ListQuery, NewCall, NewCampaign};
 use facade::zone::rfc_3339;
-use http::StatusCode;
-use http::header::{AUTHORIZATION, LOCATION};
+use http::header::AUTHORIZATION;
 use http::request::Parts as Head;
+use http::{Method, StatusCode};
 use serde_json::Value;
-use store::{Cancel, ContactFilter, Cursor, WebhookState};
+use store::{Answer, Cancel, ContactFilter, Cursor, Met, WebhookState};
 
 use crate::body::{self, content_type, media_type};
 use crate::error::Fault;
+use crate::idempotency::{self, Begin, Fingerprint, Key, KeyFault};
 use crate::server::Peer;
 use crate::{Parts, Shared};
 
@@ -30,18 +33,38 @@ const JSON_BYTES_MAX: u64 = 1024 * 1024;
 /// Makes a call.
 #[utoipa::path(post, path = "/v1/calls", tag = "calls",
     request_body = facade::native::request::CallRequest,
-    responses((status = 201, description = "The call was taken in.", body = Call,
-        headers(("Location" = String, description = "Address of the call.")))))]
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Your name for the request, in quotes: it is done once.")),
+    responses(
+        (status = 201, description = "The call was taken in.", body = Call,
+            headers(("Location" = String, description = "Address of the call."))),
+        (status = 409, description = "A request with this key is under way.",
+            body = facade::native::answer::Problem)))]
 pub(crate) async fn create_call(
     State(shared): State<Shared>,
     Caller(account): Caller,
+    Key(key): Key,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Fault> {
+    let print = Fingerprint::new(&Method::POST, "/v1/calls").json(&body);
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let call = NewCall::parse(&body, shared.control.now()).map_err(in_body)?;
-    let id = shared.control.queue_contact(call.rule(account), call.contact).await?;
-    let call = call_of(&shared, account, id).await?;
-    let location = format!("/v1/calls/{id}");
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(call)).into_response())
+    let rule = call.rule(account);
+    let queued =
+        shared.control.queue_contact_once(rule, call.contact, claim.once(), created_call).await?;
+    match queued {
+        Met::Done(contact) => Ok(idempotency::respond(created_call(&contact))),
+        Met::KeyReused => Err(KeyFault::Reused.into()),
+        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
+    }
+}
+
+fn created_call(contact: &Contact) -> Answer {
+    let location = format!("/v1/calls/{}", contact.id);
+    idempotency::created(&Call::new(contact), Some(location))
 }
 
 /// Lists calls, newest first.
@@ -109,22 +132,37 @@ pub(crate) async fn cancel_call(
 /// Creates a campaign.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns",
     request_body = facade::native::request::CampaignRequest,
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Your name for the request, in quotes: it is done once.")),
     responses(
         (status = 201, description = "The campaign was created.", body = Campaign,
             headers(("Location" = String, description = "Address of the campaign."))),
-        (status = 409, description = "The name is taken.",
+        (status = 409, description = "The name is taken, or a request with this key is under way.",
             body = facade::native::answer::Problem)))]
 pub(crate) async fn create_campaign(
     State(shared): State<Shared>,
     Caller(account): Caller,
+    Key(key): Key,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Fault> {
+    let print = Fingerprint::new(&Method::POST, "/v1/campaigns").json(&body);
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let NewCampaign { name, state, redial_in_doubt } =
         NewCampaign::parse(&body).map_err(in_body)?;
-    let created = shared.control.create_campaign(account, &name, state, redial_in_doubt).await?;
-    let campaign = campaign_of(&shared, account, created.id).await?;
+    let new = store::NewCampaign { account, name, state, redial_in_doubt };
+    match shared.control.create_campaign_once(new, claim.once(), created_campaign).await? {
+        Met::Done(campaign) => Ok(idempotency::respond(created_campaign(&campaign))),
+        Met::KeyReused => Err(KeyFault::Reused.into()),
+        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
+    }
+}
+
+fn created_campaign(campaign: &domain::campaign::Campaign) -> Answer {
     let location = format!("/v1/campaigns/{}", campaign.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(campaign)).into_response())
+    idempotency::created(&Campaign::new(campaign, &CampaignCounts::default()), Some(location))
 }
 
 /// Lists campaigns, newest first.

@@ -2,12 +2,12 @@
 
 use facade::native::{answer, callback, deployment, import, problem, request, words};
 use facade::refusal::Mistake;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::{deployments, imports, native, rules, status};
+use crate::{deployments, imports, native, rules, status, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -49,6 +49,16 @@ use crate::{deployments, imports, native, rules, status};
         imports::commit_import,
         imports::discard_import,
         imports::rejected_rows,
+        webhooks::create_webhook,
+        webhooks::list_webhooks,
+        webhooks::read_webhook,
+        webhooks::change_webhook,
+        webhooks::delete_webhook,
+        webhooks::rotate_webhook,
+        webhooks::rotate_result_secret,
+        webhooks::test_webhook,
+        webhooks::replay_webhook,
+        webhooks::list_deliveries,
         status::health,
         status::figures,
         status::openapi,
@@ -57,7 +67,9 @@ use crate::{deployments, imports, native, rules, status};
     ),
     components(schemas(
         answer::Problem,
+        callback::CallEvent,
         callback::ResultEvent,
+        callback::TestEvent,
         deployment::DeploymentRequest,
         deployment::DeploymentUpdate,
         Mistake,
@@ -73,6 +85,7 @@ use crate::{deployments, imports, native, rules, status};
         (name = "deployments", description = "Scripts under numbers, for clients of Plum Fuse."),
         (name = "imports", description = "Files of contacts: sent, looked at, then committed."),
         (name = "rules", description = "What may be dialed when, and why a call was or is not."),
+        (name = "webhooks", description = "Who is told of what happens, and what came of it."),
         (name = "operation", description = "How the server is doing; no key is needed."),
     ),
     modifiers(&Common),
@@ -132,8 +145,7 @@ fn add_problems(path: &str, operation: &mut Operation) {
         problems.push(("413", "The body is too large."));
         problems.push(("415", "The body is of another kind."));
     }
-    let is_list =
-        path.starts_with("/v1/") && operation.parameters.as_ref().is_some_and(|all| all.len() > 1);
+    let is_list = path.starts_with("/v1/") && operation.parameters.iter().flatten().any(is_limit);
     if operation.request_body.is_some() || is_list {
         problems.push(("422", "Fields or parameters are wrong; `errors` names each."));
     }
@@ -145,6 +157,11 @@ fn add_problems(path: &str, operation: &mut Operation) {
             .build();
         operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
     }
+}
+
+/// Whether a parameter is the one that all lists have.
+fn is_limit(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.name == "limit")
 }
 
 /// The whole document, as it is served.

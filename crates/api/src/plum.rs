@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
+use domain::contact::Contact;
 use domain::ids::AccountId;
 use engine::control::QueueError;
 use facade::form::Form;
@@ -14,11 +15,12 @@ use facade::plum::request::{Credentials, QueueCall, QueueCalls};
 use facade::refusal::Refusal;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, StatusCode};
-use store::StoreError;
+use store::{Answer, AnswerId, Met, StoreError};
 
 use crate::auth::Denied;
 use crate::body::{self, BodyError};
 use crate::error::{BUSY_RETRY_S, Fault, log_store, not_permitted, unreachable};
+use crate::idempotency::{self, Begin, Fingerprint, KeyFault};
 use crate::server::Peer;
 use crate::upload::{self, PlumList, SpooledAnswer, UploadedList};
 use crate::{Parts, Shared};
@@ -42,7 +44,7 @@ pub(crate) async fn queue_call(
     request: Request,
 ) -> Response {
     match queue_one(&shared, peer.ip(), request).await {
-        Ok(document) => xml(answer::OK, document),
+        Ok(response) => response,
         Err(refused) => refused.document(Script::QueueCall),
     }
 }
@@ -54,26 +56,45 @@ pub(crate) async fn queue_calls(
     request: Request,
 ) -> Response {
     match queue_list(&shared, peer.ip(), request).await {
-        Ok(answer) => list_document(answer),
+        Ok(response) => response,
         Err(refused) => refused.document(Script::QueueCalls),
     }
 }
 
-async fn queue_one(shared: &Parts, source: IpAddr, request: Request) -> Result<String, Refused> {
+async fn queue_one(shared: &Parts, source: IpAddr, request: Request) -> Result<Response, Refused> {
+    let (key, print) = identity(&request)?;
     let form = upload::read_form(request).await?;
     let call = QueueCall::parse(&form, shared.control.now(), &shared.zone)?;
     let account = account(shared, &call.order.credentials, source).await?;
-    let rule = call.order.rule(account);
-    let id = shared.control.queue_contact(rule, call.contact.clone()).await?;
-    Ok(answer::queued(&call, id))
+    let claim = match idempotency::begin(shared, account, key, print.form(&form)).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
+    let (rule, contact) = (call.order.rule(account), call.contact.clone());
+    let answer = move |contact: &Contact| kept(answer::queued(&call, contact.id), None);
+    let (once, first) = (claim.once(), answer.clone());
+    match shared.control.queue_contact_once(rule, contact, once, answer).await? {
+        Met::Done(contact) => Ok(idempotency::respond(first(&contact))),
+        Met::KeyReused => Err(KeyFault::Reused.into()),
+        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
+    }
 }
 
-async fn queue_list(
-    shared: &Parts,
-    source: IpAddr,
-    request: Request,
-) -> Result<SpooledAnswer, Refused> {
-    let UploadedList { form, file } = upload::receive(shared, source, request).await?;
+/// The key of a request, and what makes it what it is as far as its head tells.
+fn identity(request: &Request) -> Result<(Option<String>, Fingerprint), Refused> {
+    let key = idempotency::key_of(request.headers())?;
+    Ok((key, Fingerprint::new(request.method(), request.uri().path())))
+}
+
+/// A document as it is kept for the same request, sent again.
+fn kept(body: String, parts: Option<AnswerId>) -> Answer {
+    let content_type = answer::CONTENT_TYPE.to_owned();
+    Answer { status: answer::OK, content_type, location: None, body, parts }
+}
+
+async fn queue_list(shared: &Parts, source: IpAddr, request: Request) -> Result<Response, Refused> {
+    let (key, mut print) = identity(&request)?;
+    let UploadedList { form, file, digest } = upload::receive(shared, source, request).await?;
     let calls = QueueCalls::parse(&form, shared.control.now(), &shared.zone);
     let (calls, file) = match (calls, file) {
         (Ok(calls), Some(file)) => (calls, file),
@@ -85,9 +106,28 @@ async fn queue_list(
         }
     };
     let account = account(shared, &calls.order.credentials, source).await?;
+    print.part(&digest);
+    let claim = match idempotency::begin(shared, account, key, print.form(&form)).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let _turn = upload::turn(&shared.uploads).await?;
     let upload = shared.control.begin_upload(calls.order.rule(account)).await?;
-    upload::take_in(upload, PlumList::new(&calls), file).await
+    let taken = upload::take_in(upload, PlumList::new(&calls), file).await?;
+    if taken.queued == 0 {
+        // Nothing to commit: the upload is dropped, and forgotten with it.
+        return Ok(list_document(taken.answer));
+    }
+    let Some(once) = claim.once() else {
+        taken.upload.commit().await?;
+        return Ok(list_document(taken.answer));
+    };
+    let (answer, parts) = upload::keep(shared, taken.answer).await?;
+    match taken.upload.commit_once(Some(once), kept(String::new(), Some(parts))).await? {
+        Met::Done(()) => Ok(list_document(answer)),
+        Met::KeyReused => Err(KeyFault::Reused.into()),
+        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
+    }
 }
 
 /// The account of these credentials.
@@ -123,8 +163,12 @@ pub(crate) fn failure_of(fault: &Fault, method: &Method) -> Failure {
         ProblemCode::RequestTimeout => Failure::Timeout,
         ProblemCode::Unavailable => Failure::Unavailable,
         ProblemCode::AlreadyEnded
+        | ProblemCode::IdempotencyKeyInUse
+        | ProblemCode::IdempotencyKeyMalformed
+        | ProblemCode::IdempotencyKeyReused
         | ProblemCode::Internal
         | ProblemCode::InvalidRequest
+        | ProblemCode::LimitReached
         | ProblemCode::NameTaken
         | ProblemCode::NotFound
         | ProblemCode::Throttled
@@ -171,6 +215,16 @@ fn list_document(answer: SpooledAnswer) -> Response {
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
+    }
+}
+
+impl From<KeyFault> for Refused {
+    fn from(fault: KeyFault) -> Self {
+        Self::Failed(match fault {
+            KeyFault::InUse => Failure::KeyInUse,
+            KeyFault::Malformed => Failure::KeyMalformed,
+            KeyFault::Reused => Failure::KeyReused,
+        })
     }
 }
 

@@ -4,7 +4,9 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
-use crate::{Shared, deployments, error, fuse, imports, native, plum, rules, speak, status};
+use crate::{
+    Shared, deployments, error, fuse, imports, native, plum, rules, speak, status, webhooks,
+};
 
 /// The whole API.
 pub(crate) fn router(shared: Shared) -> Router {
@@ -56,6 +58,18 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/imports/{id}", get(imports::read_import).delete(imports::discard_import))
         .route("/v1/imports/{id}/commit", post(imports::commit_import))
         .route("/v1/imports/{id}/rejected", get(imports::rejected_rows))
+        .route("/v1/result_secret/rotate", post(webhooks::rotate_result_secret))
+        .route("/v1/webhooks", get(webhooks::list_webhooks).post(webhooks::create_webhook))
+        .route(
+            "/v1/webhooks/{id}",
+            get(webhooks::read_webhook)
+                .patch(webhooks::change_webhook)
+                .delete(webhooks::delete_webhook),
+        )
+        .route("/v1/webhooks/{id}/deliveries", get(webhooks::list_deliveries))
+        .route("/v1/webhooks/{id}/replay", post(webhooks::replay_webhook))
+        .route("/v1/webhooks/{id}/rotate", post(webhooks::rotate_webhook))
+        .route("/v1/webhooks/{id}/test", post(webhooks::test_webhook))
         // For operators and tools, without a key: docs/api/native.md.
         .route("/errors", get(status::problems))
         .route("/errors/{code}", get(status::problem))

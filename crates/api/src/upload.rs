@@ -25,6 +25,8 @@ use facade::plum::list::ListReader;
 use facade::plum::request::{Credentials, QueueCalls};
 use facade::refusal::Refusal;
 use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+use store::AnswerId;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -51,6 +53,18 @@ pub(crate) struct UploadedList {
     pub(crate) form: Form,
     /// Its list, from the beginning.
     pub(crate) file: Option<File>,
+    /// A hash of its files, in the order in which they came.
+    pub(crate) digest: [u8; 32],
+}
+
+/// A list whose rows are staged; its upload is still to be committed.
+pub(crate) struct Taken {
+    /// The upload.
+    pub(crate) upload: Upload,
+    /// What is answered once it is committed.
+    pub(crate) answer: SpooledAnswer,
+    /// Contacts in it; where there are none, nothing is to be committed.
+    pub(crate) queued: u64,
 }
 
 /// The field of a form that holds the list.
@@ -221,7 +235,8 @@ pub(crate) async fn receive(
         "multipart/form-data" => {}
         // Without a file, but its other mistakes can be named.
         "application/x-www-form-urlencoded" => {
-            return Ok(UploadedList { form: urlencoded(request).await?, file: None });
+            let form = urlencoded(request).await?;
+            return Ok(UploadedList { form, file: None, digest: [0; 32] });
         }
         found => {
             let expected = "multipart/form-data";
@@ -260,7 +275,8 @@ pub(crate) async fn receive_from_known(
         "multipart/form-data" => {}
         // Without a file, but its other mistakes can be named.
         "application/x-www-form-urlencoded" => {
-            return Ok(UploadedList { form: urlencoded(request).await?, file: None });
+            let form = urlencoded(request).await?;
+            return Ok(UploadedList { form, file: None, digest: [0; 32] });
         }
         found => {
             let expected = "multipart/form-data";
@@ -308,6 +324,7 @@ struct Receiver {
     /// The list so far, and whether its field has the list's name.
     list: Option<(File, bool)>,
     several: bool,
+    digest: Sha256,
 }
 
 impl Receiver {
@@ -320,6 +337,7 @@ impl Receiver {
             part: Part::Nowhere,
             list: None,
             several: false,
+            digest: Sha256::new(),
         })
     }
 
@@ -351,7 +369,10 @@ impl Receiver {
                 }
                 value.extend_from_slice(data);
             }
-            Part::File { file, .. } => file.write_all(data).await.map_err(spool_broke)?,
+            Part::File { file, .. } => {
+                self.digest.update(data);
+                file.write_all(data).await.map_err(spool_broke)?;
+            }
             Part::Nowhere => {}
         }
         Ok(())
@@ -382,7 +403,8 @@ impl Receiver {
         if self.several {
             return Err(vec![(self.field.repeated)()].into());
         }
-        Ok(UploadedList { form: self.form, file: self.list.map(|(file, _)| file) })
+        let digest = self.digest.finalize().into();
+        Ok(UploadedList { form: self.form, file: self.list.map(|(file, _)| file), digest })
     }
 }
 
@@ -407,12 +429,12 @@ fn spool_broke(error: std::io::Error) -> Refused {
     Failure::Unavailable.into()
 }
 
-/// Takes in the rows of a list, and writes the answer as it goes.
+/// Stages the rows of a list, and writes the answer as it goes.
 pub(crate) async fn take_in(
     mut upload: Upload,
     list: impl List,
     mut file: File,
-) -> Result<SpooledAnswer, Refused> {
+) -> Result<Taken, Refused> {
     file.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
     let mut taking = Taking { list, answer: spool().await?, queued: 0, rejected: 0 };
     let mut rows = Vec::new();
@@ -427,13 +449,41 @@ pub(crate) async fn take_in(
     }
     taking.list.finish(&mut rows).map_err(Failure::List)?;
     taking.rows(&mut upload, &mut rows).await?;
-    match (taking.queued, taking.rejected) {
-        (0, 0) => return Err(Failure::ListEmpty.into()),
-        // Nothing to commit: the upload is dropped, and forgotten with it.
-        (0, _) => drop(upload),
-        (_, _) => upload.commit().await?,
+    if taking.queued == 0 && taking.rejected == 0 {
+        return Err(Failure::ListEmpty.into());
     }
-    SpooledAnswer::new(taking).await
+    let queued = taking.queued;
+    Ok(Taken { upload, answer: SpooledAnswer::new(taking).await?, queued })
+}
+
+/// Keeps an answer for the same request, sent again; it counts once its upload is committed.
+pub(crate) async fn keep(
+    shared: &Parts,
+    mut answer: SpooledAnswer,
+) -> Result<(SpooledAnswer, AnswerId), Refused> {
+    let id = shared.control.next_answer().await?;
+    shared.control.keep_answer_part(id, 0, answer.begin.clone()).await?;
+    let (mut part, mut text, mut chunk) = (1, Vec::new(), vec![0; CHUNK_BYTES]);
+    loop {
+        let read = answer.rows.read(&mut chunk).await.map_err(spool_broke)?;
+        text.extend_from_slice(&chunk[..read]);
+        // A character that the chunk cuts goes with the next one.
+        let whole = match std::str::from_utf8(&text) {
+            Ok(_) => text.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let rest = text.split_off(whole);
+        let body = String::from_utf8(std::mem::replace(&mut text, rest));
+        let body = body.map_err(|_| Failure::Internal)?;
+        if read == 0 {
+            break;
+        }
+        shared.control.keep_answer_part(id, part, body).await?;
+        part += 1;
+    }
+    shared.control.keep_answer_part(id, part, answer.end.to_owned()).await?;
+    answer.rows.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
+    Ok((answer, id))
 }
 
 /// A list that is being taken in.

@@ -27,6 +27,8 @@ pub struct Config {
     pub drain_time_max: Duration,
     /// Outgoing HTTP.
     pub fetch: FetchConfig,
+    /// How long what is kept.
+    pub keep: KeepConfig,
     /// Audio.
     pub rtp: RtpConfig,
     /// Bytes that nobody can guess; all the engine's chance comes from them.
@@ -86,6 +88,22 @@ pub struct FetchConfig {
     pub ca_file: Option<PathBuf>,
     /// Our own listening addresses, which URLs may not point to.
     pub own_addresses: Vec<SocketAddr>,
+}
+
+/// How long what is kept that is not kept for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct KeepConfig {
+    /// Answers to requests that carried a key.
+    pub answers: Duration,
+    /// Webhooks that are over, and their deliveries.
+    pub webhooks: Duration,
+}
+
+impl Default for KeepConfig {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 3_600);
+        Self { answers: day, webhooks: 30 * day }
+    }
 }
 
 /// Audio.

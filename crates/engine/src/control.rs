@@ -27,7 +27,7 @@ pub use rules::WhyNot;
 
 /// The engine's verbs; clones act on the same engine.
 #[derive(Clone)]
-pub struct Control(Arc<Parts>);
+pub struct Control(pub(crate) Arc<Parts>);
 
 /// What [`Control`] acts on.
 pub(crate) struct Parts {
@@ -314,9 +314,9 @@ fn refused(field: &'static str, error: CheckError) -> QueueError {
 
 /// An upload under way; dropped before its commit, nothing of it is taken in.
 pub struct Upload {
-    control: Control,
-    upload: UploadId,
-    open: bool,
+    pub(crate) control: Control,
+    pub(crate) upload: UploadId,
+    pub(crate) open: bool,
 }
 
 impl Upload {

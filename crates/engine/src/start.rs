@@ -35,6 +35,7 @@ use crate::http::{HttpClient, HttpPolicy, tls_config};
 use crate::journal::Journal;
 use crate::node::{Membership, Node};
 use crate::policies::Policies;
+use crate::reaper::Reaper;
 use crate::recovery::{RecoveryError, recover};
 use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
 use crate::signing::KeyMaker;
@@ -162,7 +163,10 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         zone: zone(&config.time_zone)?,
     };
     let webhooks = runtime.spawn(webhooks.run(stop.clone()));
-    let loops = vec![sip_loop, runtime.spawn(node.run(stop.clone())), webhooks];
+    let time = clock.clone();
+    let reaper = Reaper { keep: config.keep, now: move || time.now(), store: store.clone() };
+    let reaper = runtime.spawn(reaper.run(stop.clone()));
+    let loops = vec![sip_loop, runtime.spawn(node.run(stop.clone())), webhooks, reaper];
 
     let parts = Arc::new(Parts {
         calls,

@@ -54,6 +54,11 @@ impl Form {
         self.fields.iter().filter(move |field| field.0 == name).map(|field| field.1.as_str())
     }
 
+    /// Every field's name and value, in order.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|field| (field.0.as_str(), field.1.as_str()))
+    }
+
     /// Whether a field of this name came, empty or not.
     pub fn has(&self, name: &str) -> bool {
         self.all(name).next().is_some()

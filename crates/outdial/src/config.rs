@@ -33,6 +33,10 @@ pub(crate) struct Config {
     pub(crate) fetch_allow: Vec<String>,
     /// Certificates of further authorities, PEM.
     pub(crate) fetch_ca: Option<PathBuf>,
+    /// How long answers to requests with a key are kept.
+    pub(crate) keep_answers: Duration,
+    /// How long webhooks that are over are kept.
+    pub(crate) keep_webhooks: Duration,
     /// What is logged, as tracing's filter.
     pub(crate) log_filter: String,
     /// JSON lines instead of text.

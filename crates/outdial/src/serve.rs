@@ -9,7 +9,7 @@ use clap::Args;
 use domain::call::CallLimits;
 use domain::ids::TrunkId;
 use domain::trunk::TrunkLimits;
-use engine::config::{FetchConfig, RtpConfig, SipConfig, SpeechConfig, TrunkConfig};
+use engine::config::{FetchConfig, KeepConfig, RtpConfig, SipConfig, SpeechConfig, TrunkConfig};
 use proto::sip::flow::Transport;
 use store::Store;
 use tokio::net::TcpListener;
@@ -128,6 +128,7 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
             ca_file: config.fetch_ca.clone(),
             own_addresses: vec![api],
         },
+        keep: KeepConfig { answers: config.keep_answers, webhooks: config.keep_webhooks },
         rtp: RtpConfig {
             advertise: config.rtp_advertise.unwrap_or_else(|| named(config.rtp_bind)),
             bind: config.rtp_bind,

@@ -176,7 +176,7 @@ pub(crate) fn named(
     }
 }
 
-fn create(
+pub(crate) fn create(
     tx: &Tx<'_>,
     now: Timestamp,
     account: AccountId,

@@ -288,7 +288,8 @@ pub(crate) fn tell(
     webhooks::owe_fact(tx, contact, attempt, at, kind, detail)
 }
 
-fn add(
+/// Takes contacts in.
+pub(crate) fn add(
     tx: &mut Tx<'_>,
     now: Timestamp,
     home: Country,

@@ -3,6 +3,8 @@
 //! A key and the answer to its request are written in the transaction that does what was asked for:
 //! a crash leaves both or neither.
 
+use domain::campaign::{Campaign, CampaignState};
+use domain::contact::{Contact, ContactRule, NewContact};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 
@@ -10,7 +12,7 @@ use crate::driver::Row;
 use crate::inbox::Manner;
 use crate::tx::Tx;
 use crate::value::{queries, values};
-use crate::{Reader, Store, StoreError};
+use crate::{CreateError, Reader, Store, StoreError, UploadId, campaigns, contacts, uploads};
 
 queries! {
     // Where another server claims it at this moment, this waits for what becomes of that.
@@ -47,6 +49,19 @@ pub struct Once {
     pub fingerprint: [u8; 32],
 }
 
+/// A campaign to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCampaign {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its name, unique in its account.
+    pub name: String,
+    /// Whether its contacts are dialed.
+    pub state: CampaignState,
+    /// Whether an attempt in doubt may be repeated.
+    pub redial_in_doubt: bool,
+}
+
 /// An answer, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -78,6 +93,71 @@ pub enum Met<T> {
 }
 
 impl Store {
+    /// Takes one contact in, once for all requests with this key; `answer` says what is kept.
+    pub async fn add_contact_once(
+        &self,
+        now: Timestamp,
+        rule: &ContactRule,
+        contact: NewContact,
+        key: Option<Once>,
+        mut answer: impl FnMut(&Contact) -> Answer + Send + 'static,
+    ) -> Result<Met<Contact>, StoreError> {
+        let (rule, home) = (rule.clone(), self.home());
+        self.write(2, move |tx| {
+            once(tx, now, key.as_ref(), |tx| {
+                let ids = contacts::add(tx, now, home, &rule, std::slice::from_ref(&contact))?;
+                let id = ids.first().copied();
+                let held = id.map(|id| contacts::held(tx, id)).transpose()?.flatten();
+                let held = held.ok_or_else(|| StoreError::Damaged("a contact not there".into()))?;
+                let kept = key.is_some().then(|| answer(&held.contact));
+                Ok((held.contact, kept))
+            })
+        })
+        .await
+    }
+
+    /// Creates a campaign, once for all requests with this key; `answer` says what is kept.
+    pub async fn create_campaign_once(
+        &self,
+        now: Timestamp,
+        new: NewCampaign,
+        key: Option<Once>,
+        mut answer: impl FnMut(&Campaign) -> Answer + Send + 'static,
+    ) -> Result<Met<Campaign>, CreateError> {
+        let name = new.name.clone();
+        let met = self.write(2, move |tx| {
+            once(tx, now, key.as_ref(), |tx| {
+                let NewCampaign { account, ref name, state, redial_in_doubt } = new;
+                let created = campaigns::create(tx, now, account, name, state, redial_in_doubt)?;
+                let kept = created.as_ref().filter(|_| key.is_some()).map(&mut answer);
+                Ok((created, kept))
+            })
+        });
+        Ok(match met.await? {
+            Met::Done(created) => Met::Done(created.ok_or(CreateError::Taken(name))?),
+            Met::KeyReused => Met::KeyReused,
+            Met::Repeated(answer) => Met::Repeated(answer),
+        })
+    }
+
+    /// Commits an upload, once for all requests with this key; where that was done before, the
+    /// upload stays open.
+    pub async fn commit_upload_once(
+        &self,
+        now: Timestamp,
+        upload: UploadId,
+        key: Option<Once>,
+        answer: Answer,
+    ) -> Result<Met<()>, StoreError> {
+        self.write(uploads::CHORE_ROWS, move |tx| {
+            once(tx, now, key.as_ref(), |tx| {
+                uploads::commit(tx, upload)?;
+                Ok(((), Some(answer.clone())))
+            })
+        })
+        .await
+    }
+
     /// A number under which the parts of a long answer are kept.
     pub async fn next_answer(&self) -> Result<AnswerId, StoreError> {
         self.write_with(Manner::PREPARED, 1, |tx| tx.next(ANSWERS).map(AnswerId)).await

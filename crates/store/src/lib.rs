@@ -44,7 +44,7 @@ mod tests;
 pub use endpoints::{
     ENDPOINTS_MAX, EndpointChange, LoggedDelivery, NewEndpoint, Replay, Replayed, Rotation,
 };
-pub use idempotency::{Answer, AnswerId, Met, Once};
+pub use idempotency::{Answer, AnswerId, Met, NewCampaign, Once};
 pub use lists::{ListRow, ListedNumber};
 pub use nodes::{LEASE_SAFETY, LEASE_TIME, NodeReport, NodeTick, TrunkGrant, TrunkReport};
 pub use policies::{AccountTerms, PolicyRow};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use api::Api;
 use domain::account::Account;
 use domain::call::CallLimits;
-use engine::config::{Config, FetchConfig, RtpConfig, SipConfig, SpeechConfig};
+use engine::config::{Config, FetchConfig, KeepConfig, RtpConfig, SipConfig, SpeechConfig};
 use serde_json::Value;
 use store::{Store, StoreConfig};
 use tempfile::TempDir;
@@ -233,6 +233,7 @@ fn config(dir: &TempDir, allow_private: &[&str], api: SocketAddr) -> Config {
             ca_file: None,
             own_addresses: vec![api],
         },
+        keep: KeepConfig::default(),
         rtp: RtpConfig {
             advertise: loopback,
             bind: loopback,

@@ -501,15 +501,21 @@ impl ProblemCode {
     /// The HTTP status that goes with it (RFC 9110 §15).
     pub const fn status(self) -> u16 {
         match self {
-            Self::BodyMalformed => 400,
+            Self::BodyMalformed | Self::IdempotencyKeyMalformed => 400,
             Self::Unauthorized => 401,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
-            Self::AlreadyEnded | Self::NameTaken => 409,
+            Self::AlreadyEnded
+            | Self::IdempotencyKeyInUse
+            | Self::LimitReached
+            | Self::NameTaken => 409,
             Self::BodyTooLarge => 413,
             Self::MediaType => 415,
-            Self::InvalidRequest | Self::UrlRefused | Self::UrlUnreachable => 422,
+            Self::IdempotencyKeyReused
+            | Self::InvalidRequest
+            | Self::UrlRefused
+            | Self::UrlUnreachable => 422,
             Self::Throttled => 429,
             Self::Internal => 500,
             Self::Busy | Self::Draining | Self::Unavailable => 503,

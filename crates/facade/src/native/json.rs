@@ -58,6 +58,34 @@ impl<'v> Fields<'v> {
         Some(text)
     }
 
+    /// A list of at most `many_max` texts of at most `chars_max` characters; `None` where there is
+    /// none.
+    pub(super) fn words(
+        &mut self,
+        name: &'static str,
+        many_max: usize,
+        chars_max: usize,
+    ) -> Option<Vec<&'v str>> {
+        let value = self.value(name)?;
+        let Value::Array(values) = value else {
+            self.refuse_type(name, value, "an array");
+            return None;
+        };
+        if values.len() > many_max {
+            let expected = format!("at most {many_max} texts, not {}", values.len());
+            self.refuse_blind(name, Mistake::TooLong, expected);
+            return None;
+        }
+        let short = |text: &&str| text.chars().count() <= chars_max;
+        let words: Option<Vec<&str>> =
+            values.iter().map(|value| value.as_str().filter(short)).collect();
+        if words.is_none() {
+            let expected = format!("texts of at most {chars_max} characters each");
+            self.refuse_blind(name, Mistake::WrongType, expected);
+        }
+        words
+    }
+
     /// A whole number in `range`.
     pub(super) fn number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let value = self.value(name)?;

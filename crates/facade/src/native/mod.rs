@@ -13,4 +13,5 @@ pub mod problem;
 pub mod request;
 mod rule;
 pub mod signature;
+pub mod webhooks;
 pub mod words;

@@ -19,10 +19,18 @@ pub enum ProblemCode {
     Busy,
     /// 503: the server is shutting down.
     Draining,
+    /// 409: a request with this key is under way.
+    IdempotencyKeyInUse,
+    /// 400: the key is none.
+    IdempotencyKeyMalformed,
+    /// 422: the key belongs to another request.
+    IdempotencyKeyReused,
     /// 500: a defect of the server.
     Internal,
     /// 422: fields or parameters are wrong.
     InvalidRequest,
+    /// 409: the account has as many of these as it may have.
+    LimitReached,
     /// 415: the body is of another kind.
     MediaType,
     /// 405: the address exists, not for this method.
@@ -55,14 +63,18 @@ struct Page {
 
 impl ProblemCode {
     /// Every code, in the order of docs/errors.md.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::AlreadyEnded,
         Self::BodyMalformed,
         Self::BodyTooLarge,
         Self::Busy,
         Self::Draining,
+        Self::IdempotencyKeyInUse,
+        Self::IdempotencyKeyMalformed,
+        Self::IdempotencyKeyReused,
         Self::Internal,
         Self::InvalidRequest,
+        Self::LimitReached,
         Self::MediaType,
         Self::MethodNotAllowed,
         Self::NameTaken,
@@ -83,8 +95,12 @@ impl ProblemCode {
             Self::BodyTooLarge => "body_too_large",
             Self::Busy => "busy",
             Self::Draining => "draining",
+            Self::IdempotencyKeyInUse => "idempotency_key_in_use",
+            Self::IdempotencyKeyMalformed => "idempotency_key_malformed",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Internal => "internal",
             Self::InvalidRequest => "invalid_request",
+            Self::LimitReached => "limit_reached",
             Self::MediaType => "media_type",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NameTaken => "name_taken",
@@ -165,6 +181,36 @@ impl ProblemCode {
                 causes: &["An operator stops or restarts the server."],
                 repairs: &["Try again in a minute; calls taken in before are not lost."],
             },
+            Self::IdempotencyKeyInUse => Page {
+                title: "A request with this key is under way",
+                happened: "Another request with the same `Idempotency-Key` is being worked on; this \
+                           one did nothing.",
+                causes: &["The request was sent again before its first sending was answered."],
+                repairs: &[
+                    "Wait a moment and send it again: the answer to the first sending comes back.",
+                ],
+            },
+            Self::IdempotencyKeyMalformed => Page {
+                title: "The idempotency key is malformed",
+                happened: "The header `Idempotency-Key` is neither a quoted text nor a UUID; nothing \
+                           was done.",
+                causes: &[
+                    "The quotes around the key are missing, or it has more than 255 characters.",
+                    "The header is there twice.",
+                ],
+                repairs: &[
+                    "Send `Idempotency-Key: \"order-4711\"`, with the quotes, or a bare UUID.",
+                ],
+            },
+            Self::IdempotencyKeyReused => Page {
+                title: "The idempotency key belongs to another request",
+                happened: "A different request carried this `Idempotency-Key` before; nothing was done.",
+                causes: &[
+                    "The body or the address was changed and the key was not.",
+                    "Keys are not unique: two orders share one.",
+                ],
+                repairs: &["Give each request a key of its own; keys are kept for a day."],
+            },
             Self::Internal => Page {
                 title: "The server made a mistake",
                 happened: "Something went wrong that should not; the log has it under `request_id`.",
@@ -190,6 +236,13 @@ impl ProblemCode {
                 repairs: &[
                     "Repair each field that `errors` points to, and send the request again.",
                 ],
+            },
+            Self::LimitReached => Page {
+                title: "There are as many as there may be",
+                happened: "Your account has as many of these as an account may have; the detail \
+                           says how many. Nothing was created.",
+                causes: &["Webhook endpoints are created and never deleted."],
+                repairs: &["Delete what you do not need any more."],
             },
             Self::MediaType => Page {
                 title: "The body is of another kind",

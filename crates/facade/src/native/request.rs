@@ -275,6 +275,8 @@ pub enum ListOf {
     Calls,
     /// `after`, `limit`.
     Campaigns,
+    /// `after`, `limit`.
+    Deliveries,
 }
 
 impl ListQuery {
@@ -284,7 +286,7 @@ impl ListQuery {
         let mut refusals = Vec::new();
         let names: &[&str] = match list {
             ListOf::Calls => &["after", "campaign_id", "limit", "state"],
-            ListOf::Campaigns => &["after", "limit"],
+            ListOf::Campaigns | ListOf::Deliveries => &["after", "limit"],
         };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if !names.contains(&name.as_ref()) {

@@ -62,6 +62,15 @@ pub enum Failure {
     /// A defect of ours.
     #[error("server made a mistake, the call was not queued")]
     Internal,
+    /// The same request is being worked on. Time repairs it.
+    #[error("a request with this Idempotency-Key is under way, wait and send it again")]
+    KeyInUse,
+    /// The header is no key. The client repairs it.
+    #[error("Idempotency-Key is no key, expected a text in quotes or a UUID")]
+    KeyMalformed,
+    /// The key belongs to another request. The client repairs it.
+    #[error("Idempotency-Key belongs to another request, give each request its own")]
+    KeyReused,
     /// The list is none. The client repairs it.
     #[error("{0}")]
     List(#[from] ListError),
@@ -112,6 +121,9 @@ impl Failure {
             Self::Credentials => "credentials",
             Self::Draining => "draining",
             Self::Internal => "internal",
+            Self::KeyInUse => "idempotency_key_in_use",
+            Self::KeyMalformed => "idempotency_key_malformed",
+            Self::KeyReused => "idempotency_key_reused",
             Self::List(_) => "list_malformed",
             Self::ListEmpty => "list_empty",
             Self::ListRejected { .. } => "list_rejected",
@@ -130,11 +142,13 @@ impl Failure {
     /// script would have run has the status that says so (docs/api/plum.md "Kept quirks").
     pub const fn status(&self) -> u16 {
         match self {
-            Self::BodyMalformed(_) => 400,
+            Self::BodyMalformed(_) | Self::KeyMalformed => 400,
             Self::MethodNotAllowed { .. } => 405,
             Self::Timeout => 408,
+            Self::KeyInUse => 409,
             Self::BodyTooLarge { .. } => 413,
             Self::MediaType { .. } => 415,
+            Self::KeyReused => 422,
             Self::Throttled { .. } => 429,
             Self::Internal => 500,
             Self::Busy { .. } => 503,

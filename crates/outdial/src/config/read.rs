@@ -74,6 +74,8 @@ impl Reader {
             dialing: self.dialing(),
             fetch_allow: self.list("fetch.allow_private"),
             fetch_ca: self.path("fetch.ca_file"),
+            keep_answers: self.units("keep.answers_h", 3_600),
+            keep_webhooks: self.units("keep.webhooks_d", 24 * 3_600),
             log_filter: self.text("log.filter"),
             log_json: self.flag("log.json"),
             rtp_bind: self.parsed("rtp.bind", "an IP address"),
@@ -275,6 +277,11 @@ impl Reader {
 
     fn seconds(&mut self, key: &str) -> Duration {
         Duration::from_secs(self.number(key))
+    }
+
+    /// A number of units of so many seconds.
+    fn units(&mut self, key: &str, seconds: u64) -> Duration {
+        Duration::from_secs(seconds * self.number::<u64>(key))
     }
 
     fn path(&mut self, key: &str) -> Option<PathBuf> {

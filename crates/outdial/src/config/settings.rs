@@ -118,6 +118,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         "PEM file of further certificate authorities for https URLs.",
     ),
     with(
+        "keep.answers_h",
+        Form::Number(24, 8_760),
+        "24",
+        "Hours for which the answer to a request with an Idempotency-Key is kept, so that the same request is done once.",
+    ),
+    with(
+        "keep.webhooks_d",
+        Form::Number(7, 3_650),
+        "30",
+        "Days for which webhooks that are over stay in the log and can be told again.",
+    ),
+    with(
         "log.filter",
         Form::Text,
         "\"info\"",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::contact::Contact;
 use domain::event::EventKind;
 use domain::ids::{AccountId, EndpointId, WebhookId};
 use domain::outcome::{CalleeType, Outcome};
@@ -10,8 +11,8 @@ use domain::webhook::{
     DeliveryVerdict, DisableReason, Endpoint, EndpointState, FAILING_MAX, KeyPair, Topic, Topics,
 };
 use store::{
-    Answer, ENDPOINTS_MAX, EndpointChange, Met, NewEndpoint, Once, Owed, Replay, Replayed,
-    Rotation, Tried,
+    Answer, ContactFilter, ENDPOINTS_MAX, EndpointChange, Met, NewEndpoint, Once, Owed, Replay,
+    Replayed, Rotation, Tried,
 };
 
 use crate::support::{Home, at, contacts, end, rule};
@@ -391,4 +392,51 @@ async fn endpoint_that_is_created_twice_by_one_key_is_one_endpoint() {
     assert_eq!(home.reader.endpoints(home.account).await.unwrap().len(), 1);
     assert_eq!(home.reader.answer(key(1)).await.unwrap(), Some(Met::Repeated(answer("1"))));
     assert_eq!(home.reader.answer(key(2)).await.unwrap(), Some(Met::KeyReused));
+}
+
+#[tokio::test]
+async fn answer_and_what_it_was_given_for_outlive_a_crash_together() {
+    let home = Home::new().await;
+    let key = |nth: u8| Once { account: home.account, key: "k".into(), fingerprint: [nth; 32] };
+    let text = |contact: &Contact| answer(&contact.id.to_string());
+    let (first, rule) = (contacts(1).remove(0), rule(home.account));
+    let added = home.store.add_contact_once(at(1), &rule, first.clone(), Some(key(1)), text).await;
+    let Met::Done(contact) = added.unwrap() else { panic!("it is new") };
+    let (key_again, key_other) = (key(1), key(2));
+    let home = home.reopened().await;
+    assert!(home.reader.contact(home.account, contact.id).await.unwrap().is_some());
+    let again = home.store.add_contact_once(at(2), &rule, first.clone(), Some(key_again), text);
+    assert_eq!(again.await.unwrap(), Met::Repeated(text(&contact)));
+    let other = home.store.add_contact_once(at(2), &rule, first, Some(key_other), text).await;
+    assert_eq!(other.unwrap(), Met::KeyReused);
+    let all = home.reader.contacts(home.account, ContactFilter::default(), None, 9).await.unwrap();
+    assert_eq!(all.items.len(), 1);
+}
+
+#[tokio::test]
+async fn upload_of_a_repeated_request_stays_out() {
+    let home = Home::new().await;
+    let rule = rule(home.account);
+    let key = || Once { account: home.account, key: "k".into(), fingerprint: [1; 32] };
+    let mut met = Vec::new();
+    for _ in 0..2 {
+        let upload = home.store.begin_upload(at(1), &rule).await.unwrap();
+        home.store.upload_add(upload, contacts(3)).await.unwrap();
+        let id = home.store.next_answer().await.unwrap();
+        home.store.keep_answer_part(at(1), id, 0, "rows".into()).await.unwrap();
+        let kept = Answer { parts: Some(id), ..answer("") };
+        met.push(home.store.commit_upload_once(at(1), upload, Some(key()), kept).await.unwrap());
+    }
+    let Met::Repeated(first) = &met[1] else { panic!("{met:?}") };
+    assert_eq!(met[0], Met::Done(()));
+    let parts = first.parts.unwrap();
+    assert_eq!(home.reader.answer_part(parts, 0).await.unwrap().as_deref(), Some("rows"));
+    assert_eq!(home.reader.answer_part(parts, 1).await.unwrap(), None);
+    home.store.flush().await.unwrap();
+    let all = home.reader.contacts(home.account, ContactFilter::default(), None, 9).await.unwrap();
+    assert_eq!(all.items.len(), 3);
+    // After their time both are forgotten, and the key is free.
+    assert_eq!(home.store.purge_answers(at(1), 9).await.unwrap(), 0);
+    assert_eq!(home.store.purge_answers(at(2), 9).await.unwrap(), 3);
+    assert_eq!(home.reader.answer(key()).await.unwrap(), None);
 }

@@ -1,0 +1,124 @@
+//! The same request, sent again: one key, one call.
+
+use serde_json::json;
+
+use crate::harness::{Answer, PIN, Server};
+
+async fn post(server: &Server, path: &str, key: &str, body: &str) -> Answer {
+    let headers = format!(
+        "Authorization: Bearer {}\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n",
+        server.key
+    );
+    server.send("POST", path, &headers, body.as_bytes()).await
+}
+
+async fn calls(server: &Server) -> usize {
+    server.native("GET", "/v1/calls", "").await.json()["data"].as_array().unwrap().len()
+}
+
+fn call(number: u32) -> String {
+    json!({ "number": format!("+1212{number:07}"), "say": "Hello." }).to_string()
+}
+
+#[tokio::test]
+async fn fifty_requests_at_once_with_one_key_make_one_call() {
+    let server = Server::start().await;
+    let body = call(1);
+    let requests = (0..50).map(|_| post(&server, "/v1/calls", "\"order 1\"", &body));
+    let answers = futures_util::future::join_all(requests).await;
+    let made: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 201).collect();
+    assert!(!made.is_empty());
+    assert!(made.iter().all(|answer| answer.body == made[0].body));
+    let first = made.iter().filter(|answer| answer.header("idempotency-replayed").is_empty());
+    assert_eq!(first.count(), 1);
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!(answer.status, 409, "{answer:?}");
+        assert_eq!(answer.json()["code"], "idempotency_key_in_use");
+    }
+    assert_eq!(calls(&server).await, 1);
+    let again = post(&server, "/v1/calls", "\"order 1\"", &body).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+    assert_eq!(again.header("location"), made[0].header("location"));
+    assert_eq!(again.body, made[0].body);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn key_of_another_request_is_refused_and_so_is_what_is_no_key() {
+    let server = Server::start().await;
+    assert_eq!(post(&server, "/v1/calls", "\"a\"", &call(1)).await.status, 201);
+    for (path, body) in [("/v1/calls", call(2)), ("/v1/campaigns", call(1))] {
+        let answer = post(&server, path, "\"a\"", &body).await;
+        assert_eq!(answer.status, 422, "{answer:?}");
+        assert_eq!(answer.json()["code"], "idempotency_key_reused");
+    }
+    let answer = post(&server, "/v1/calls", "a", &call(1)).await;
+    assert_eq!(
+        (answer.status, answer.json()["code"].as_str()),
+        (400, Some("idempotency_key_malformed"))
+    );
+    // Blanks and the order of fields are no other request, and a UUID needs no quotes.
+    let spaced = "{ \"say\": \"Hello.\",  \"number\": \"+12120000001\" }";
+    let again = post(&server, "/v1/calls", "\"a\"", spaced).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+    let uuid = "8e03978e-40d5-43e8-bc93-6894a57f9324";
+    assert_eq!(post(&server, "/v1/calls", uuid, &call(3)).await.status, 201);
+    assert_eq!(calls(&server).await, 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn request_that_did_nothing_leaves_its_key_free() {
+    let server = Server::start().await;
+    assert_eq!(post(&server, "/v1/calls", "\"a\"", "{}").await.status, 422);
+    assert_eq!(post(&server, "/v1/calls", "\"a\"", &call(1)).await.status, 201);
+    let campaign = json!({ "name": "spring" }).to_string();
+    assert_eq!(server.native("POST", "/v1/campaigns", &campaign).await.status, 201);
+    assert_eq!(post(&server, "/v1/campaigns", "\"b\"", &campaign).await.status, 409);
+    let other = json!({ "name": "summer" }).to_string();
+    let created = post(&server, "/v1/campaigns", "\"b\"", &other).await;
+    let again = post(&server, "/v1/campaigns", "\"b\"", &other).await;
+    assert_eq!((created.status, again.status), (201, 201));
+    assert_eq!(created.body, again.body);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn keys_of_different_accounts_are_different_keys() {
+    let server = Server::start().await;
+    let (_, key) = server.add_account("bob").await;
+    assert_eq!(post(&server, "/v1/calls", "\"a\"", &call(1)).await.status, 201);
+    let headers = format!(
+        "Authorization: Bearer {key}\r\nContent-Type: application/json\r\nIdempotency-Key: \"a\"\r\n"
+    );
+    let answer = server.send("POST", "/v1/calls", &headers, call(1).as_bytes()).await;
+    assert_eq!((answer.status, answer.header("idempotency-replayed")), (201, ""));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn plums_call_with_a_key_is_queued_once() {
+    let server = Server::start().await;
+    let start = server.pages.url("start");
+    let form = async |key: &str, number: &str| {
+        let fields =
+            [("login", "ann"), ("pin", PIN), ("phone_number", number), ("start_url", &start)];
+        let body = facade::form::encode(fields);
+        let headers = format!(
+            "Content-Type: application/x-www-form-urlencoded\r\nIdempotency-Key: {key}\r\n"
+        );
+        server.send("POST", "/webservice/queuecall.php", &headers, body.as_bytes()).await
+    };
+    let first = form("\"a\"", "+12125550101").await;
+    let again = form("\"a\"", "+12125550101").await;
+    assert!(first.body.contains("status=\"queued\""), "{first:?}");
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+    let other = form("\"a\"", "+12125550102").await;
+    assert_eq!(other.status, 422, "{other:?}");
+    assert!(other.body.contains("idempotency_key_reused"), "{other:?}");
+    assert_eq!(form("a", "+12125550101").await.status, 400);
+    assert_eq!(calls(&server).await, 1);
+    server.stop().await;
+}

@@ -1,0 +1,103 @@
+//! LOOP: forgets what is kept for a time only: delivered webhooks, answers to repeated requests, keys.
+
+use std::time::Duration;
+
+use domain::time::Timestamp;
+use store::{Store, StoreError};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::KeepConfig;
+
+/// Time between two rounds.
+const PERIOD: Duration = Duration::from_secs(10 * 60);
+/// Rows that one transaction forgets: a few milliseconds of the writer's time.
+const ROWS_MAX: u32 = 200;
+/// Pause between two transactions of a round, so that calls come first.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the loop works with.
+pub(crate) struct Reaper<N> {
+    /// How long what is kept.
+    pub keep: KeepConfig,
+    /// The time that is stored.
+    pub now: N,
+    /// Where it is kept.
+    pub store: Store,
+}
+
+impl<N> Reaper<N>
+where
+    N: Fn() -> Timestamp + Send + Sync + 'static,
+{
+    /// Forgets, round by round, until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                round = self.round() => {
+                    if let Err(error) = round {
+                        tracing::warn!(%error, "nothing is forgotten: the store does not answer");
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(PERIOD) => {}
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<(), StoreError> {
+        let now = (self.now)();
+        self.store.purge_keys(now).await?;
+        while self.store.purge_answers(now - self.keep.answers, ROWS_MAX).await? > 0 {
+            sleep(PAUSE).await;
+        }
+        while self.store.purge_webhooks(now - self.keep.webhooks, ROWS_MAX).await? > 0 {
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::webhook::KeyPair;
+    use store::{Answer, Met, Once, Rotation, StoreConfig};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_for_a_time_is_forgotten_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = StoreConfig::new(directory.path().join("store.db"));
+        let (store, reader) = Store::open(config).await.unwrap();
+        let begin = Timestamp::from_seconds(1_000_000);
+        let account = store.create_account(begin, "client", None).await.unwrap().id;
+        let key = |name: &str| Once { account, key: name.into(), fingerprint: [1; 32] };
+        let rotate = async |name: &str, at: Timestamp| {
+            let new = KeyPair::new([2; 32], [3; 32]);
+            let rotation = Rotation { account, of: None, new, expires_at: at };
+            let content_type = String::new();
+            let answer = Answer {
+                status: 201,
+                content_type,
+                location: None,
+                body: "{}".into(),
+                parts: None,
+            };
+            store.rotate_key(at, rotation, Some(key(name)), answer).await.unwrap()
+        };
+        assert_eq!(rotate("old", begin).await, Met::Done(true));
+        let later = begin + Duration::from_secs(3_601);
+        assert_eq!(rotate("new", later).await, Met::Done(true));
+        let hour = Duration::from_secs(3_600);
+        let keep = KeepConfig { answers: hour, webhooks: hour };
+        let reaper = Reaper { keep, now: move || later, store: store.clone() };
+        reaper.round().await.unwrap();
+        assert_eq!(reader.answer(key("old")).await.unwrap(), None);
+        assert!(reader.answer(key("new")).await.unwrap().is_some());
+        assert_eq!(store.signing_keys(account, None).await.unwrap().len(), 1);
+    }
+}
