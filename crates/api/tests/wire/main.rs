@@ -9,5 +9,6 @@ mod imports;
 mod limits;
 mod native;
 mod plum;
+mod rules;
 mod status;
 mod webhooks;
