@@ -122,3 +122,59 @@ async fn plums_call_with_a_key_is_queued_once() {
     assert_eq!(calls(&server).await, 1);
     server.stop().await;
 }
+
+/// A body without its chunks' lengths (RFC 9112 §7.1).
+fn without_chunks(body: &str) -> String {
+    let (mut rest, mut whole) = (body.as_bytes(), Vec::new());
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        let length = std::str::from_utf8(&rest[..end]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            return String::from_utf8(whole).unwrap();
+        }
+        whole.extend_from_slice(&rest[end + 2..end + 2 + length]);
+        rest = &rest[end + 2 + length + 2..];
+    }
+}
+
+#[tokio::test]
+async fn list_with_a_key_is_taken_in_once_and_answered_row_by_row_again() {
+    let server = Server::start().await;
+    let start = server.pages.url("start");
+    let send = async |list: &str, boundary: &str| {
+        let fields =
+            [("login", "ann"), ("pin", PIN), ("campaign", "spring"), ("start_url", start.as_str())];
+        let mut body = String::new();
+        for (name, value) in fields {
+            body += &format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
+        }
+        body += &format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"phone_list\"; \
+             filename=\"l.txt\"\r\n\r\n{list}\r\n--{boundary}--\r\n"
+        );
+        let headers = format!(
+            "Content-Type: multipart/form-data; boundary={boundary}\r\nIdempotency-Key: \"l\"\r\n"
+        );
+        server.send("POST", "/webservice/queuecalls.php", &headers, body.as_bytes()).await
+    };
+    // Long enough for an answer of several parts, with characters of two bytes on their edges.
+    let rows: Vec<String> = (0..1_500).map(|row| format!("+1212{row:07}\tZoë {row}\tx")).collect();
+    let list = format!("{}\n", rows.join("\n"));
+    let first = send(&list, "one").await;
+    assert_eq!(first.status, 200, "{first:?}");
+    assert!(first.body.len() > 100_000, "{first:?}");
+    let again = send(&list, "two").await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(without_chunks(&again.body), first.body);
+    let other = send(&list.replace("Zoë 7\t", "Zoé 7\t"), "one").await;
+    assert_eq!(other.status, 422, "{other:?}");
+    // The contacts come to their place in the moments that follow; those are all.
+    server.store.flush().await.unwrap();
+    let campaigns = server.native("GET", "/v1/campaigns", "").await.json();
+    let counts = campaigns["data"][0]["counts"].as_object().unwrap();
+    assert_eq!(counts.values().filter_map(serde_json::Value::as_u64).sum::<u64>(), 1_500);
+    server.stop().await;
+}
