@@ -56,15 +56,19 @@ pub(crate) struct Dialer {
     due_at: Timestamp,
 }
 
+/// The gates of trunks, by the trunks' names.
+pub(crate) type NamedGates = Vec<(String, TrunkGate)>;
+/// Slots that attempts of the process before may still hold, and until when.
+pub(crate) type HeldSlots = Vec<(Timestamp, TrunkId)>;
+
 impl Dialer {
     /// A dialer that has not begun.
     pub(crate) fn new(
         calls: LiveCalls,
-        gates: Vec<(String, TrunkGate)>,
+        (gates, held): (NamedGates, HeldSlots),
         health: HealthBoard,
         membership: Membership,
         parts: Arc<CallParts>,
-        held: Vec<(Timestamp, TrunkId)>,
         (policies, sharing): (Policies, Sharing),
         wakes: Wakes,
     ) -> Self {

@@ -143,13 +143,13 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         store: store.clone(),
         switch,
     });
-    let gates = gates(&config, &past.held);
+    let gates = (gates(&config, &past.held), past.held);
     let policies = Policies::new(&config.dialing, reader.clone());
     policies.reload().await?;
     let said = (policies.clone(), config.dialing.sharing);
     let (node, membership) = node(&config, &clock, &store, &calls, &wakes);
     let (dialed, woken, shown) = (calls.clone(), wakes.clone(), health.clone());
-    let dialer = Dialer::new(dialed, gates, shown, membership, parts, past.held, said, woken);
+    let dialer = Dialer::new(dialed, gates, shown, membership, parts, said, woken);
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
     let time = clock.clone();
@@ -163,9 +163,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         zone: zone(&config.time_zone)?,
     };
     let webhooks = runtime.spawn(webhooks.run(stop.clone()));
-    let time = clock.clone();
-    let reaper = Reaper { keep: config.keep, now: move || time.now(), store: store.clone() };
-    let reaper = runtime.spawn(reaper.run(stop.clone()));
+    let reaper = runtime.spawn(reaper(&config, &clock, &store).run(stop.clone()));
     let loops = vec![sip_loop, runtime.spawn(node.run(stop.clone())), webhooks, reaper];
 
     let parts = Arc::new(Parts {
@@ -321,6 +319,11 @@ fn node(
         wakes: wakes.clone(),
     };
     (node, membership)
+}
+
+fn reaper(config: &Config, clock: &Clock, store: &Store) -> Reaper<impl Fn() -> Timestamp + use<>> {
+    let time = clock.clone();
+    Reaper { keep: config.keep, now: move || time.now(), store: store.clone() }
 }
 
 fn gates(config: &Config, held: &[(Timestamp, TrunkId)]) -> Vec<(String, TrunkGate)> {

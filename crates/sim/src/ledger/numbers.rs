@@ -92,11 +92,10 @@ impl Numbers {
         let list = self.lists.entry((account, list.to_owned())).or_default();
         let mut added = 0;
         for number in numbers {
-            let key = key(number);
-            if !list.contains_key(&key) {
-                list.insert(key, now);
+            list.entry(key(number)).or_insert_with(|| {
                 added += 1;
-            }
+                now
+            });
         }
         added
     }
