@@ -69,10 +69,10 @@ impl Tester {
                 return Some(format!("the exit value is not {wanted}"));
             }
         }
-        if let Some(dest) = check.transfer.as_ref().and_then(|transfer| transfer.dest.as_ref()) {
-            if !self.transferred_to.contains(dest) {
-                return Some(format!("nothing was transferred to {dest}"));
-            }
+        if let Some(dest) = check.transfer.as_ref().and_then(|transfer| transfer.dest.as_ref())
+            && !self.transferred_to.contains(dest)
+        {
+            return Some(format!("nothing was transferred to {dest}"));
         }
         if check.ends_by.as_deref() == Some("hangup") && value.is_some() {
             return Some("it ended by an exit, not by hanging up".to_owned());
