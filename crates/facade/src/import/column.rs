@@ -4,11 +4,9 @@ use std::str::FromStr;
 
 use domain::number::Destination;
 use domain::terms::VARIABLE_NAME_MAX;
-use serde::Serialize;
 
 /// What a column holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
     /// The caller ID to show.
     CallerId,

@@ -5,7 +5,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::column::{Column, Field, columns, looks_like_a_number};
+use super::column::{Column, columns, looks_like_a_number};
 use super::{COLUMNS_MAX, ColumnReport, ImportError, ImportOptions};
 use crate::refusal::shortened;
 
@@ -224,11 +224,4 @@ fn is_header(rows: &[Vec<String>]) -> bool {
         return false;
     };
     !first.iter().any(|cell| looks_like_a_number(cell) || cell.trim().parse::<f64>().is_ok())
-}
-
-impl ColumnReport {
-    /// Whether it holds the number.
-    pub fn is_number(&self) -> bool {
-        self.field == Field::Number.word()
-    }
 }

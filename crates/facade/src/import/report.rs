@@ -103,14 +103,6 @@ impl ImportReport {
         }
     }
 
-    /// Takes note of what else is wrong with a row that was accepted so far.
-    pub fn reject(&mut self, line: u64, fault: &CellFault) {
-        self.accepted = self.accepted.saturating_sub(1);
-        self.rejected += 1;
-        self.preview.retain(|row| row.line != line);
-        self.fault(line, fault);
-    }
-
     fn fault(&mut self, line: u64, fault: &CellFault) {
         self.duplicates += u64::from(fault.fault == Fault::Duplicate);
         let shown: usize = self.faults.iter().map(|kind| kind.examples.len()).sum();
