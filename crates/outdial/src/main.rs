@@ -11,6 +11,7 @@ mod deployment;
 mod doctor;
 mod import;
 mod lab;
+mod process;
 mod script;
 mod serve;
 mod stage;

@@ -13,9 +13,9 @@ use engine::config::{FetchConfig, KeepConfig, RtpConfig, SipConfig, SpeechConfig
 use proto::sip::flow::Transport;
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config, TrunkSettings, local_address};
+use crate::process::{asked_to_end, tell_ready};
 
 /// How to run.
 #[derive(Debug, Args)]
@@ -58,10 +58,10 @@ pub(crate) async fn run(config: Config, options: Options) -> Result<ExitCode> {
             "api": api_address.to_string(),
             "sip": engine.sip_address().to_string(),
         });
-        write_whole(&file, &ready.to_string())?;
+        tell_ready(&file, &ready)?;
     }
 
-    wait_for_signal().await?;
+    asked_to_end().await?;
     // The API answers while calls drain, so that clients can see them end.
     engine.drain().await;
     stop.cancel();
@@ -69,16 +69,6 @@ pub(crate) async fn run(config: Config, options: Options) -> Result<ExitCode> {
     store.close().await.context("the store did not close")?;
     tracing::info!("outdial has ended");
     Ok(ExitCode::SUCCESS)
-}
-
-async fn wait_for_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// A store without accounts gets one, so that a first start can be used at once.
@@ -92,14 +82,6 @@ async fn first_account(store: &Store, reader: &store::Reader) -> Result<()> {
     eprintln!("  PIN      {}", secrets.pin);
     eprintln!("  API key  {}", secrets.api_key);
     Ok(())
-}
-
-/// Writes a file so that a reader sees all of it or nothing.
-fn write_whole(path: &std::path::Path, text: &str) -> Result<()> {
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, text)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Bytes that nobody can guess.

@@ -11,6 +11,7 @@ mod sounds;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,12 +30,12 @@ use proto::sip::uri::Host;
 use script::step::PlayId;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::callee::{Callee, Effect, Identity, Input};
 pub(crate) use self::habits::{Habits, Kind};
 use self::record::{Entry, Record};
 use self::sounds::Sounds;
+use crate::process::{asked_to_end, tell_ready};
 
 /// Bytes that the kernel keeps for us.
 const RECEIVE_BUFFER_BYTES: usize = 4 * 1_024 * 1_024;
@@ -92,13 +93,10 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         told,
     };
     if let Some(file) = &options.ready_file {
-        let ready = serde_json::json!({ "sip": address.to_string() });
-        std::fs::write(file.with_extension("partial"), ready.to_string())?;
-        std::fs::rename(file.with_extension("partial"), file)?;
+        tell_ready(file, &serde_json::json!({ "sip": address.to_string() }))?;
     }
     tracing::info!(sip = %address, "the carrier is up");
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut ending = pin!(asked_to_end());
     let socket = Arc::clone(&carrier.socket);
     let mut datagram = vec![0; 65_535];
     loop {
@@ -108,8 +106,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
             Ok(()) = socket.readable() => carrier.read(&mut datagram),
             Some(entry) = tells.recv() => carrier.record.write(&entry),
             () = sleep(wait) => carrier.expire(),
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            asked = &mut ending => break asked?,
         }
     }
     carrier.record.finish();

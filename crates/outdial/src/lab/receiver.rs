@@ -22,7 +22,8 @@ use engine::clock::Clock;
 use http::{Method, StatusCode, header};
 use serde::Serialize;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+
+use crate::process::{asked_to_end, tell_ready};
 
 /// What a callee hears.
 const PAGE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -125,21 +126,16 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let listener = listener.with_context(|| format!("cannot listen at {}", options.bind))?;
     let address = listener.local_addr()?;
     if let Some(file) = &options.ready_file {
-        let ready = serde_json::json!({ "http": address.to_string() });
-        std::fs::write(file.with_extension("partial"), ready.to_string())?;
-        std::fs::rename(file.with_extension("partial"), file)?;
+        tell_ready(file, &serde_json::json!({ "http": address.to_string() }))?;
     }
     let router = Router::new()
         .route("/start", any(start))
         .route("/result", any(result))
         .route("/trouble/{where}/{word}", post(trouble))
         .with_state(desk);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         served = axum::serve(listener, router) => served?,
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        asked = asked_to_end() => asked?,
     }
     Ok(ExitCode::SUCCESS)
 }
