@@ -15,7 +15,7 @@ use serde::Serialize;
 use self::far_end::{Caller, Customer, FarEnd};
 use self::gaps::{Ear, Gaps};
 use crate::client::ApiClient;
-use crate::stage::{Account, Running, ServerPlan, multipart};
+use crate::stage::{ANY_PORT, Account, Running, ServerPlan, multipart};
 use crate::terminal::table;
 
 /// Longest gap between two packets that nobody hears: a frame of 20 ms and a quarter.
@@ -222,7 +222,8 @@ async fn prepare(
         slots,
         calls_per_second: rate,
         ring_time_max_s: 45,
-        api: "127.0.0.1:0".into(),
+        api: ANY_PORT.into(),
+        sip: ANY_PORT.into(),
     };
     let account = plan.prepare("bench").await?;
     Ok((plan, account))

@@ -17,7 +17,7 @@ use self::customer::Customer;
 use self::report::Report;
 use crate::cli::EXIT_FAILED;
 use crate::client::ApiClient;
-use crate::stage::{Account, Running, ServerPlan, multipart};
+use crate::stage::{ANY_PORT, Account, Running, ServerPlan, multipart};
 
 /// Shortest wait between attempts that the list's service takes, in seconds.
 const RETRY_WAIT_S: u32 = 60;
@@ -55,9 +55,9 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     let clock = engine::clock::Clock::new();
     let started = clock.instant();
 
-    let habits = dir.join("habits.toml");
+    let (habits, record) = (dir.join("habits.toml"), dir.join("carrier-calls.jsonl"));
     std::fs::write(&habits, callees::habits(&callees, options.seed))?;
-    let carrier = start_carrier(&dir, &habits).await?;
+    let carrier = Running::carrier(&dir, &habits, &record).await?;
     let customer = Customer::default();
     let application = customer.serve().await?;
     let plan = ServerPlan {
@@ -67,6 +67,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         calls_per_second: 20,
         ring_time_max_s: RING_TIME_MAX_S,
         api: options.api.clone(),
+        sip: ANY_PORT.into(),
     };
     let account = plan.prepare("demo").await?;
     let server = plan.serve(None).await?;
@@ -85,7 +86,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         &callees,
         &customer,
         &report::Measured {
-            calls: dir.join("carrier-calls.jsonl"),
+            calls: record,
             cpu_s: server.cpu_s() - cpu_before,
             duration: took,
             memory_bytes_max: server.memory_bytes_max(),
@@ -136,14 +137,6 @@ fn directory(named: Option<&Path>) -> Result<PathBuf> {
     }
     // The processes run in it, so its path must not depend on where we are.
     dir.canonicalize().with_context(|| format!("cannot use {}", dir.display()))
-}
-
-async fn start_carrier(dir: &Path, habits: &Path) -> Result<Running> {
-    let (habits, calls) = (habits.display().to_string(), dir.join("carrier-calls.jsonl"));
-    let calls = calls.display().to_string();
-    let arguments =
-        ["lab", "carrier", "--bind", "127.0.0.1:0", "--habits", &habits, "--calls", &calls];
-    Running::start(dir, "carrier", &arguments, None).await
 }
 
 /// Uploads the list as a customer's own program would.

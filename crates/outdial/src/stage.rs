@@ -39,6 +39,14 @@ impl Running {
         Self::wrapped(dir, name, wrapper, arguments).await
     }
 
+    /// Starts a simulated carrier on loopback, its callees by this file, its record in that one.
+    pub(crate) async fn carrier(dir: &Path, habits: &Path, record: &Path) -> Result<Self> {
+        let (habits, record) = (habits.display().to_string(), record.display().to_string());
+        let arguments =
+            ["lab", "carrier", "--bind", ANY_PORT, "--habits", &habits, "--calls", &record];
+        Self::start(dir, "carrier", &arguments, None).await
+    }
+
     /// The same within another command that becomes this program, as `env` does.
     pub(crate) async fn wrapped(
         dir: &Path,
@@ -169,6 +177,9 @@ pub(crate) fn cpu_s(path: &str, fields: &[usize]) -> f64 {
     ticks / TICKS_PER_S
 }
 
+/// An address of loopback whose port is the system's choice.
+pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
+
 /// A server's directory and settings.
 pub(crate) struct ServerPlan {
     /// Where its files are.
@@ -180,6 +191,8 @@ pub(crate) struct ServerPlan {
     pub(crate) ring_time_max_s: u32,
     /// Its API's address; port 0 for any.
     pub(crate) api: String,
+    /// Its SIP address; port 0 for any.
+    pub(crate) sip: String,
 }
 
 /// Login, PIN and API key of a server's first account.
@@ -192,18 +205,27 @@ pub(crate) struct Account {
 impl ServerPlan {
     /// Writes the settings and creates the account.
     pub(crate) async fn prepare(&self, login: &str) -> Result<Account> {
-        let Self { trunk, slots, calls_per_second, ring_time_max_s, api, .. } = self;
+        self.write_settings()?;
+        self.create_account(login).await
+    }
+
+    /// Writes the settings, over those of before.
+    pub(crate) fn write_settings(&self) -> Result<()> {
+        let Self { dir, trunk, slots, calls_per_second, ring_time_max_s, api, sip } = self;
         let settings = format!(
             "[api]\nlisten = {api:?}\n\
              [calls]\nring_time_max_s = {ring_time_max_s}\n\
              [fetch]\nallow_private = [\"127.0.0.0/8\"]\n\
              [log]\nfilter = \"info\"\n\
              [rtp]\nbind = \"127.0.0.1\"\n\
-             [sip]\nbind = \"127.0.0.1:0\"\n\
+             [sip]\nbind = {sip:?}\n\
              [[trunk]]\nname = \"carrier\"\nhosts = [{trunk:?}]\nslots = {slots}\n\
              calls_per_second = {calls_per_second}\nallow_loopback = true\n"
         );
-        std::fs::write(self.dir.join("outdial.toml"), settings)?;
+        Ok(std::fs::write(dir.join("outdial.toml"), settings)?)
+    }
+
+    async fn create_account(&self, login: &str) -> Result<Account> {
         let program = std::env::current_exe().context("this program has no path")?;
         let created = Command::new(program)
             .args(["account", "create", login, "--json"])

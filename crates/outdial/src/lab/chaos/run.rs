@@ -1,10 +1,10 @@
 //! One run: three processes, a load of calls, a fault, and the wait until all is told.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use domain::time::Timestamp;
 use engine::clock::Clock;
 use facade::zone::rfc_3339;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::fault::{Chance, Fault};
 use super::judge::{Caps, Expected, Heard, Told, Verdict, judge, lines};
 use crate::client::ApiClient;
-use crate::stage::Running;
+use crate::stage::{ANY_PORT, Running, ServerPlan};
 
 /// What the carrier allows: little, so that calls are under way for some time.
 const CAPS: Caps = Caps { slots: 12, calls_per_second: 10 };
@@ -129,13 +129,10 @@ impl Scene {
         let mut chance = Chance::new(seed, fault.name);
         let expected = contacts(&mut chance, clock.now(), calls);
         std::fs::write(dir.join("habits.toml"), habits(&expected, &mut chance))?;
-        let path = |name: &str| dir.join(name).display().to_string();
-        let (habits, record) = (path("habits.toml"), path("carrier.jsonl"));
-        let arguments =
-            ["lab", "carrier", "--bind", "127.0.0.1:0", "--habits", &habits, "--calls", &record];
-        let carrier = Running::start(&dir, "carrier", &arguments, None).await?;
-        let log = path("results.jsonl");
-        let arguments = ["lab", "receiver", "--bind", "127.0.0.1:0", "--log", &log];
+        let (habits, record) = (dir.join("habits.toml"), dir.join("carrier.jsonl"));
+        let carrier = Running::carrier(&dir, &habits, &record).await?;
+        let log = dir.join("results.jsonl").display().to_string();
+        let arguments = ["lab", "receiver", "--bind", ANY_PORT, "--log", &log];
         let receiver = Running::start(&dir, "receiver", &arguments, None).await?;
         let client = ApiClient::new("http://127.0.0.1:1", None);
         Ok(Self {
@@ -161,30 +158,24 @@ impl Scene {
 
     /// Starts the server for the first time: settings, an account, and the ports it keeps.
     async fn start(&mut self) -> Result<()> {
-        self.write_settings("127.0.0.1:0", "127.0.0.1:0")?;
-        let key = create_account(&self.server_dir()).await?;
+        let mut plan = ServerPlan {
+            dir: self.server_dir(),
+            trunk: self.carrier.told("sip").to_owned(),
+            slots: u32::try_from(CAPS.slots)?,
+            calls_per_second: u32::try_from(CAPS.calls_per_second)?,
+            ring_time_max_s: RING_TIME_MAX_S,
+            api: ANY_PORT.into(),
+            sip: ANY_PORT.into(),
+        };
+        let account = plan.prepare("chaos").await?;
         self.serve().await?;
         let server = self.server.as_ref().context("the server was started")?;
-        let (api, sip) = (server.told("api").to_owned(), server.told("sip").to_owned());
         // The next processes are reached where the first one was.
-        self.write_settings(&api, &sip)?;
-        self.client = ApiClient::new(&format!("http://{api}"), Some(key));
+        plan.api = server.told("api").to_owned();
+        plan.sip = server.told("sip").to_owned();
+        plan.write_settings()?;
+        self.client = ApiClient::new(&format!("http://{}", plan.api), Some(account.api_key));
         self.until_dialing().await
-    }
-
-    fn write_settings(&self, api: &str, sip: &str) -> Result<()> {
-        let Caps { slots, calls_per_second } = CAPS;
-        let trunk = self.carrier.told("sip");
-        let settings = format!(
-            "[api]\nlisten = {api:?}\n\
-             [calls]\nring_time_max_s = {RING_TIME_MAX_S}\ndrain_time_max_s = 10\n\
-             [fetch]\nallow_private = [\"127.0.0.0/8\"]\n\
-             [rtp]\nbind = \"127.0.0.1\"\n\
-             [sip]\nbind = {sip:?}\n\
-             [[trunk]]\nname = \"carrier\"\nhosts = [{trunk:?}]\nslots = {slots}\n\
-             calls_per_second = {calls_per_second}\nallow_loopback = true\n"
-        );
-        Ok(std::fs::write(self.server_dir().join("outdial.toml"), settings)?)
     }
 
     /// Starts the server and waits until it is up.
@@ -325,18 +316,6 @@ impl Scene {
         #[expect(clippy::cast_precision_loss, reason = "some seconds in milliseconds")]
         Ok(first.map(|at| (at - healed) as f64 / 1_000.0))
     }
-}
-
-async fn create_account(dir: &Path) -> Result<String> {
-    let program = std::env::current_exe().context("this program has no path")?;
-    let mut create = tokio::process::Command::new(program);
-    create.args(["account", "create", "chaos", "--json"]).current_dir(dir);
-    let created = create.output().await?;
-    if !created.status.success() {
-        bail!("no account: {}", String::from_utf8_lossy(&created.stderr));
-    }
-    let secrets: Value = serde_json::from_slice(&created.stdout)?;
-    Ok(secrets.get("api_key").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 /// The contacts of a run: some may be rung twice, some only within some seconds.
