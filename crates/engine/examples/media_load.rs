@@ -132,6 +132,7 @@ fn wait_for_all(streams: &mut [Stream]) -> Result<usize, Failure> {
                     MediaEvent::Failed(failure) => return Err(failure.into()),
                     MediaEvent::Key(_)
                     | MediaEvent::KeysSent
+                    | MediaEvent::MarkReached(..)
                     | MediaEvent::RemoteHeard
                     | MediaEvent::RemoteSilent => {}
                 }

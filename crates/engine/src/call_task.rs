@@ -1,5 +1,6 @@
 //! One task per call: drains the machines, waits, feeds; decides nothing.
 
+mod record;
 mod script_host;
 
 use std::collections::VecDeque;
@@ -13,10 +14,11 @@ use domain::event::EventKind;
 use domain::number::Masked;
 use domain::outcome::Outcome;
 use domain::time::Timestamp;
-use script::step::{Input as ScriptInput, PlayId};
+use script::step::{Input as ScriptInput, PlayId, Record};
 use store::{Begun, Store};
 use tokio::sync::mpsc;
 
+use self::record::{BEEP, Recording};
 use self::script_host::{Done, ScriptHost, Wish};
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
@@ -46,6 +48,8 @@ struct CallTask {
     call: Call,
     leg: Option<Leg>,
     script: Option<ScriptHost>,
+    /// What the script has recorded, while it is recorded.
+    recording: Option<Recording>,
     /// What is to be fed to the call machine next.
     inputs: VecDeque<Input>,
 }
@@ -66,8 +70,15 @@ pub(crate) async fn run(
         ..parts.limits
     };
     let call = Call::new(now, limits, post_dial);
-    let mut task =
-        CallTask { parts, begun, call, leg: None, script: None, inputs: VecDeque::new() };
+    let mut task = CallTask {
+        parts,
+        begun,
+        call,
+        leg: None,
+        script: None,
+        recording: None,
+        inputs: VecDeque::new(),
+    };
     loop {
         if let Some(end) = task.act().await {
             return end;
@@ -152,6 +163,10 @@ impl CallTask {
                 Done::Input(input) => self.feed(*input).await,
                 Done::Play { play, items } => self.play(play, items),
             },
+            input = next_recorded(&mut self.recording) => {
+                self.recording = None;
+                self.feed(input).await;
+            }
             Some(reason) = canceled.recv() => self.inputs.push_back(Input::Cancel { reason }),
             () = sleep_for(sleep) => self.expire(call_due, script_due).await,
         }
@@ -181,6 +196,14 @@ impl CallTask {
             }
             LegEvent::Key(key) => self.feed(ScriptInput::Key(key)).await,
             LegEvent::KeysSent => self.inputs.push_back(Input::KeysSent),
+            LegEvent::MarkReached(play, name) => {
+                self.feed(ScriptInput::MarkReached { play, name: name.as_ref().into() }).await;
+            }
+            LegEvent::PlayEnded(BEEP) => {
+                if let Some(recording) = &mut self.recording {
+                    recording.beeped(self.leg.as_ref());
+                }
+            }
             LegEvent::PlayEnded(play) => self.feed(ScriptInput::PlayEnded { play }).await,
             LegEvent::Ringing => self.inputs.push_back(Input::Ringing),
         }
@@ -199,16 +222,46 @@ impl CallTask {
                 Wish::End => ended = true,
                 Wish::HangUp => self.inputs.push_back(Input::ScriptHangUp),
                 Wish::Problem(text) => self.note(EventKind::ScriptError, &text).await,
+                Wish::Record(wanted) => self.record(wanted),
                 Wish::StopPlay => {
                     if let Some(leg) = &mut self.leg {
                         leg.stop_play();
+                    }
+                }
+                Wish::StopRecord => {
+                    if let Some(recording) = self.recording.take() {
+                        self.answer(recording.stop());
                     }
                 }
             }
         }
         if ended {
             self.script = None;
+            self.recording = None;
             self.inputs.push_back(Input::ScriptEnded);
+        }
+    }
+
+    /// Records the callee, if there is one.
+    fn record(&mut self, wanted: Record) {
+        let Some(script) = &mut self.script else {
+            return;
+        };
+        match &self.leg {
+            Some(leg) => {
+                self.recording = Some(Recording::begin(wanted, script.takes().clone(), leg));
+            }
+            None => {
+                let (recording, reason) = (wanted.recording, "the callee is gone".to_owned());
+                script.later(ScriptInput::RecordFailed { recording, reason });
+            }
+        }
+    }
+
+    /// Tells the script something, once it has done what it does now.
+    fn answer(&mut self, input: ScriptInput) {
+        if let Some(script) = &mut self.script {
+            script.later(input);
         }
     }
 
@@ -236,6 +289,13 @@ fn report(noted: Result<(), store::StoreError>) {
 async fn next_event(leg: &mut Option<Leg>) -> LegEvent {
     match leg {
         Some(leg) => leg.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_recorded(recording: &mut Option<Recording>) -> ScriptInput {
+    match recording {
+        Some(recording) => recording.next().await,
         None => std::future::pending().await,
     }
 }

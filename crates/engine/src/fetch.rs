@@ -17,10 +17,10 @@ use domain::time::Timestamp;
 use script::step::{Fetch, FetchError, Fetched, Method, Part};
 
 use self::cache::{Cache, Kept, Look};
-use self::form::Form;
+use self::form::{Content, Form};
 use self::freshness::{Freshness, Wanted};
 use crate::clock::Clock;
-use crate::files::{AudioFile, AudioWish};
+use crate::files::{AudioFile, AudioWish, Takes};
 use crate::http::{
     Answer, CookieJar, HttpClient, HttpError, Method as HttpMethod, Purpose, Request,
 };
@@ -50,6 +50,16 @@ impl Fetcher {
 
     /// The page that a script asks for, decoded; `cookies` are those of its call.
     pub async fn page(&self, fetch: &Fetch, cookies: &CookieJar) -> Result<Fetched, FetchError> {
+        self.page_with(fetch, cookies, &Takes::default()).await
+    }
+
+    /// The same for a call in which something may have been recorded.
+    pub async fn page_with(
+        &self,
+        fetch: &Fetch,
+        cookies: &CookieJar,
+        takes: &Takes,
+    ) -> Result<Fetched, FetchError> {
         let wish = Wish {
             url: &fetch.url,
             purpose: Purpose::Page,
@@ -60,7 +70,7 @@ impl Fetcher {
         let kept = match &fetch.method {
             Method::Get => self.get(&wish).await?,
             Method::Post(fields) => self.post(&wish, Form::urlencoded(fields)).await?,
-            Method::PostMultipart(fields) => self.post(&wish, parts(fields)?).await?,
+            Method::PostMultipart(fields) => self.post(&wish, parts(fields, takes)?).await?,
         };
         if let Some(kind) = no_page(&kept.media_type()) {
             let reason = format!("server sent {kind} where a page was expected");
@@ -210,13 +220,23 @@ impl Freshness {
     }
 }
 
-/// A form of parts; sound that was recorded would be among them, but nothing is recorded yet.
-fn parts(fields: &[(String, Part)]) -> Result<Form, FetchError> {
-    let texts = fields.iter().map(|(name, part)| match part {
-        Part::Text(text) => Ok((name.clone(), text.clone())),
-        Part::Recording(_) => Err(FetchError::Failed("the recording is gone".into())),
-    });
-    Ok(Form::multipart(&texts.collect::<Result<Vec<_>, _>>()?))
+/// A form of parts, the sound of what was recorded among them.
+fn parts(fields: &[(String, Part)], takes: &Takes) -> Result<Form, FetchError> {
+    let part = |(name, part): &(String, Part)| {
+        let content = match part {
+            Part::Recording(recording) => {
+                let take = takes.find(*recording);
+                let take =
+                    take.ok_or_else(|| FetchError::Failed("the recording is gone".into()))?;
+                let (name, media_type) = (take.file_name(), take.media_type.clone());
+                Content::File { name, media_type, bytes: take.file() }
+            }
+            Part::Text(text) => Content::Text(text.clone()),
+        };
+        Ok((name.clone(), content))
+    };
+    let parts: Result<Vec<_>, FetchError> = fields.iter().map(part).collect();
+    Ok(Form::multipart(&parts?))
 }
 
 fn kept_of(answer: Answer, now: Timestamp) -> Kept {

@@ -4,6 +4,7 @@ mod cache;
 mod disk;
 mod lru;
 mod prompts;
+mod takes;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use script::step::PlayError;
 
 pub use self::cache::{CacheConfig, Key, SoundCache};
 pub use self::prompts::{AudioWish, prepare};
+pub use self::takes::{Take, Takes};
 use crate::rtp_io::law;
 
 /// An audio file as it was fetched.

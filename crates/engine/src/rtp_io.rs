@@ -6,6 +6,7 @@
 //! the stream's mailbox and is done at its next slot; what happened comes out of [`Stream::next`].
 
 mod endpoint;
+pub(crate) mod frames;
 mod inband;
 mod keys;
 pub(crate) mod law;
@@ -34,6 +35,7 @@ use script::step::PlayId;
 use tokio::sync::{mpsc, oneshot};
 
 use self::endpoint::{Endpoint, Options, Reserved};
+pub use self::frames::{Directions, FrameSink, Frames, LegFrame};
 use self::lease::{PortLease, SharedPorts};
 pub use self::listener::{Heard, Listener};
 use self::mailbox::{Command, Mailbox};
@@ -123,6 +125,8 @@ pub enum MediaEvent {
     Key(Key),
     /// All keys of [`Stream::send_keys`] are sent, and their pauses over.
     KeysSent,
+    /// What plays has come to this mark. [`Stream::stop_play`] may cross with it.
+    MarkReached(PlayId, Arc<str>),
     /// The last sample of this playing is out. [`Stream::stop_play`] may cross with it.
     PlayEnded(PlayId),
     /// The far end's first packet came, or the first after [`Self::RemoteSilent`].
@@ -343,6 +347,19 @@ impl Stream {
     /// Lets somebody hear the far end, or nobody; costs nothing while nobody does.
     pub fn listen(&self, listener: Option<Listener>) {
         self.mailbox.post(Command::Listen(listener));
+    }
+
+    /// What the far end says from now on, early sound before the answer included, and what it is
+    /// sent, where that is asked for; for as many as want it, each at his own pace.
+    pub fn tap(&self, directions: Directions) -> Frames {
+        let (sink, frames) = frames::channel();
+        self.mailbox.post(Command::Tap(directions, sink));
+        frames
+    }
+
+    /// Sends these frames whenever nothing plays, until they end; `None` for silence.
+    pub fn relay(&self, frames: Option<Frames>) {
+        self.mailbox.post(Command::Relay(frames));
     }
 
     /// The next thing that happened; `None` once the stream is closed.

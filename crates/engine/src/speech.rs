@@ -1,6 +1,7 @@
 //! Text to speech: one adapter, a bounded number at work, everything made once.
 
 mod espeak;
+mod ssml;
 mod voices;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use script::step::PlayError;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use espeak::Manner;
 pub use espeak::{EspeakNg, SynthesisError};
 
 use crate::files::{self, Key, SoundCache};
@@ -62,6 +64,9 @@ const SPEECH_TIME_MAX: Duration = Duration::from_secs(5);
 const TEXT_CHARS_MAX: usize = 4_000;
 /// Version of what follows from a text; another number when the sound of old texts changes.
 const RECIPE: &[u8] = b"speech 1";
+const RECIPE_MARKUP: &[u8] = b"ssml 1";
+/// How much longer a text may be with its markup than without.
+const MARKUP_TIMES_MAX: usize = 8;
 
 /// Speaks texts; clones share their cache and their bounds.
 #[derive(Clone, Debug)]
@@ -83,9 +88,12 @@ impl Speech {
         match &self.config.adapter {
             Adapter::EspeakNg(espeak) => {
                 let voice = espeak.voice(&self.config.language).await?;
-                let wav = timeout(self.config.time_max, espeak.wav("one two three", &voice))
-                    .await
-                    .map_err(|_| SynthesisError::Slow(self.config.time_max))??;
+                let wav = timeout(
+                    self.config.time_max,
+                    espeak.wav("one two three", &voice, Manner::Plain),
+                )
+                .await
+                .map_err(|_| SynthesisError::Slow(self.config.time_max))??;
                 if files::encode(&wav, Hint::None, Codec::Pcmu).is_ok_and(|sound| !sound.is_empty())
                 {
                     Ok(())
@@ -113,7 +121,34 @@ impl Speech {
                 "text to speak has {chars} characters; at most {max} are spoken at once"
             )));
         }
-        let text = plain(text);
+        self.say(&plain(text), Manner::Plain, language, codec).await
+    }
+
+    /// A text with SSML around its parts as sound in `codec`; `text` is the same without.
+    ///
+    /// Where the markup is more than the synthesizer is trusted with, the text is spoken plainly.
+    pub async fn speak_markup(
+        &self,
+        ssml: &str,
+        text: &str,
+        language: Option<&str>,
+        codec: Codec,
+    ) -> Result<Encoded, PlayError> {
+        let chars_max = self.config.text_chars_max.saturating_mul(MARKUP_TIMES_MAX);
+        let fits = ssml.len() <= chars_max && text.chars().count() <= self.config.text_chars_max;
+        match ssml::guarded(ssml).filter(|_| fits && !plain(text).is_empty()) {
+            Some(ssml) => self.say(&ssml, Manner::Markup, language, codec).await,
+            None => self.speak(text, language, codec).await,
+        }
+    }
+
+    async fn say(
+        &self,
+        text: &str,
+        manner: Manner,
+        language: Option<&str>,
+        codec: Codec,
+    ) -> Result<Encoded, PlayError> {
         if text.is_empty() {
             return Ok(Encoded::new(law(codec), Arc::default()));
         }
@@ -123,14 +158,17 @@ impl Speech {
                 let voice = espeak.voice(language).await?;
                 let speed = espeak.words_per_minute.to_be_bytes();
                 let key = Key::of(&[
-                    RECIPE,
+                    match manner {
+                        Manner::Markup => RECIPE_MARKUP,
+                        Manner::Plain => RECIPE,
+                    },
                     espeak.program.as_os_str().as_encoded_bytes(),
                     codec.name().as_bytes(),
                     voice.as_bytes(),
                     &speed,
                     text.as_bytes(),
                 ]);
-                let make = self.in_time(async { espeak.wav(&text, &voice).await }, codec);
+                let make = self.in_time(async { espeak.wav(text, &voice, manner).await }, codec);
                 Ok(Encoded::new(law(codec), self.cache.sound(key, make).await?))
             }
             Adapter::Off => Err(SynthesisError::Off.into()),

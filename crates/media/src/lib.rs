@@ -15,6 +15,7 @@ mod dft;
 pub mod g711;
 pub mod playlist;
 mod random;
+pub mod recorder;
 pub mod resample;
 pub mod sound;
 pub mod tone;

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::g711::Law;
@@ -28,6 +29,8 @@ pub struct Item {
 pub enum Playable {
     /// A recording, shared with all other calls that play it.
     Audio(Encoded),
+    /// A place that is told when playing has come to it; it sounds of nothing.
+    Mark(Arc<str>),
     /// Nothing for so long.
     Silence(Duration),
     /// A tone, made as it is played; one for ever ends by [`Input::Stop`].
@@ -92,6 +95,8 @@ pub struct Playlist {
     /// Makes the samples of the item, if it is a tone.
     generator: Option<Generator>,
     frames: u32,
+    /// Places that playing has come to and nobody was told of.
+    marks: Vec<Arc<str>>,
     ended: Option<Effect>,
 }
 
@@ -112,6 +117,7 @@ impl Playlist {
             offset: 0,
             generator: None,
             frames: 0,
+            marks: Vec::new(),
             ended: None,
         }
     }
@@ -145,6 +151,10 @@ impl Playlist {
             let rest = &mut out[filled..];
             let count = match &item.sound {
                 Playable::Audio(sound) => copy(sound, self.offset, self.law, rest),
+                Playable::Mark(name) => {
+                    self.marks.push(Arc::clone(name));
+                    0
+                }
                 Playable::Silence(duration) => {
                     let left = samples_in(*duration).saturating_sub(self.offset);
                     let count = left.min(rest.len());
@@ -172,6 +182,12 @@ impl Playlist {
         out[filled..].fill(self.law.silence());
         self.frames += 1;
         true
+    }
+
+    /// The marks that playing has come to since this was asked last, in order; told with the
+    /// frame in which they stand, also with the end.
+    pub fn take_marks(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.marks)
     }
 
     /// How much was played, in whole frames.

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::rtp::Codec;
 use script::step::{
-    Input, ListenError, Method, PlayError, PlayId, Prompt, Session, StartPage, Step, Timer,
+    Input, ListenError, Method, PlayError, PlayId, Prompt, Record, Session, StartPage, Step, Timer,
     TransferEnd,
 };
 use script::vxml::Vxml;
@@ -20,7 +20,7 @@ use store::Begun;
 use url::Url;
 
 use super::CallParts;
-use crate::files::{self, AudioWish};
+use crate::files::{self, AudioWish, Takes};
 use crate::http::CookieJar;
 use crate::rtp_io::PlayItem;
 
@@ -29,7 +29,9 @@ pub(super) enum Wish {
     End,
     HangUp,
     Problem(String),
+    Record(Record),
     StopPlay,
+    StopRecord,
 }
 
 /// What came of a script's own work.
@@ -58,6 +60,7 @@ pub(super) struct ScriptHost {
     /// Prompts that are being made ready; one after the other, so that they are heard in order.
     preparing: Option<BoxFuture<'static, Prepared>>,
     prompts: VecDeque<(PlayId, Vec<Prompt>)>,
+    takes: Takes,
 }
 
 impl ScriptHost {
@@ -86,6 +89,7 @@ impl ScriptHost {
             fetches: FuturesUnordered::new(),
             preparing: None,
             prompts: VecDeque::new(),
+            takes: Takes::default(),
         };
         let session = session(&begun.contact, facade);
         Ok((host, Input::Start { session, page }))
@@ -151,12 +155,13 @@ impl ScriptHost {
         match step {
             Step::End { .. } => Some(Wish::End),
             // Nothing of the kind is ever under way.
-            Step::EndTransfer | Step::StopListen | Step::StopRecord => None,
+            Step::EndTransfer | Step::StopListen => None,
             Step::Fetch(fetch) => {
                 let (parts, cookies) = (Arc::clone(&self.parts), self.cookies.clone());
+                let takes = self.takes.clone();
                 self.fetches.push(
                     async move {
-                        let result = parts.fetcher.page(&fetch, &cookies).await;
+                        let result = parts.fetcher.page_with(&fetch, &cookies, &takes).await;
                         Input::Fetched { fetch: fetch.fetch, result }
                     }
                     .boxed(),
@@ -177,10 +182,7 @@ impl ScriptHost {
                 self.prompts.push_back((play, prompts));
                 None
             }
-            Step::Record(wanted) => {
-                let reason = "calls are not recorded here".into();
-                self.answer(Input::RecordFailed { recording: wanted.recording, reason })
-            }
+            Step::Record(wanted) => Some(Wish::Record(wanted)),
             Step::Transfer(wanted) => {
                 let end = TransferEnd::Unsupported;
                 self.answer(Input::TransferEnded { transfer: wanted.transfer, end })
@@ -191,13 +193,24 @@ impl ScriptHost {
                 self.preparing = None;
                 Some(Wish::StopPlay)
             }
+            Step::StopRecord => Some(Wish::StopRecord),
         }
     }
 
     /// Tells the script something at once, as if it had happened.
     fn answer(&mut self, input: Input) -> Option<Wish> {
-        self.fetches.push(std::future::ready(input).boxed());
+        self.later(input);
         None
+    }
+
+    /// Feeds the script this once it has done what it does now.
+    pub(super) fn later(&mut self, input: Input) {
+        self.fetches.push(std::future::ready(input).boxed());
+    }
+
+    /// What was recorded in this call.
+    pub(super) fn takes(&self) -> &Takes {
+        &self.takes
     }
 
     /// Begins with the next prompts, if none are being made ready.
@@ -209,6 +222,7 @@ impl ScriptHost {
             return;
         };
         let (parts, cookies, codec) = (Arc::clone(&self.parts), self.cookies.clone(), self.codec);
+        let takes = self.takes.clone();
         self.preparing = Some(
             async move {
                 let fetch = |wish: AudioWish| {
@@ -216,7 +230,7 @@ impl ScriptHost {
                     async move { parts.fetcher.audio(&wish, cookies).await }
                 };
                 let (speech, files) = (&parts.speech, &parts.files);
-                (play, files::prepare(speech, files, &prompts, codec, fetch).await)
+                (play, files::prepare(speech, files, &prompts, (codec, &takes), fetch).await)
             }
             .boxed(),
         );

@@ -1,6 +1,7 @@
 //! What a script wants to be heard, made into what a stream can send.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, try_join_all};
@@ -9,7 +10,7 @@ use proto::rtp::Codec;
 use script::step::{PlayError, Prompt};
 use url::Url;
 
-use super::{AudioFile, AudioFiles};
+use super::{AudioFile, AudioFiles, Takes};
 use crate::rtp_io::PlayItem;
 use crate::speech::Speech;
 
@@ -42,7 +43,7 @@ pub async fn prepare<F, Fut, E>(
     speech: &Speech,
     files: &AudioFiles,
     prompts: &[Prompt],
-    codec: Codec,
+    (codec, takes): (Codec, &Takes),
     fetch: F,
 ) -> Result<Vec<PlayItem>, PlayError>
 where
@@ -53,7 +54,7 @@ where
     if count(prompts) > PROMPTS_MAX {
         return Err(PlayError::BadFetch(format!("prompt has more than {PROMPTS_MAX} parts")));
     }
-    Maker { speech, files, codec, fetch: &fetch }.all(prompts).await
+    Maker { speech, files, codec, takes, fetch: &fetch }.all(prompts).await
 }
 
 /// All that making a prompt ready needs.
@@ -61,6 +62,7 @@ struct Maker<'a, F> {
     speech: &'a Speech,
     files: &'a AudioFiles,
     codec: Codec,
+    takes: &'a Takes,
     fetch: &'a F,
 }
 
@@ -89,13 +91,20 @@ where
                 let (maxage_s, maxstale_s) = (*maxage_s, *maxstale_s);
                 self.audio(AudioWish { url, timeout, maxage_s, maxstale_s }, fallback).await
             }
-            Prompt::Mark(_) => Ok(Vec::new()),
-            // Nothing is recorded, so whatever was is gone.
-            Prompt::Recording { fallback, .. } => self.all(fallback).await,
+            Prompt::Mark(name) => Ok(vec![item(Playable::Mark(Arc::from(name.as_str())))]),
+            Prompt::Recording { recording, fallback } => match self.takes.find(*recording) {
+                Some(take) => Ok(vec![item(Playable::Audio(take.sound().clone()))]),
+                None => self.all(fallback).await,
+            },
             Prompt::Silence(time) => {
                 Ok(vec![item(Playable::Silence((*time).min(SILENCE_TIME_MAX)))])
             }
-            Prompt::Markup { text, language, .. } | Prompt::Speech { text, language } => {
+            Prompt::Markup { ssml, text, language } => {
+                let language = language.as_deref();
+                let sound = self.speech.speak_markup(ssml, text, language, self.codec).await?;
+                Ok(vec![item(Playable::Audio(sound))])
+            }
+            Prompt::Speech { text, language } => {
                 let sound = self.speech.speak(text, language.as_deref(), self.codec).await?;
                 Ok(vec![item(Playable::Audio(sound))])
             }
@@ -143,6 +152,7 @@ fn count(prompts: &[Prompt]) -> usize {
 mod tests {
     use bytes::Bytes;
     use media::g711::Law;
+    use script::step::RecordingId;
 
     use super::*;
     use crate::files::{CacheConfig, SoundCache};
@@ -185,13 +195,16 @@ mod tests {
         let config = SpeechConfig { adapter: Adapter::Off, ..SpeechConfig::default() };
         let speech = Speech::new(config, cache.clone());
         let files = AudioFiles::new(cache);
-        let items = prepare(&speech, &files, prompts, Codec::Pcma, fetch).await?;
+        let takes = Takes::default();
+        takes.keep(RecordingId(7), "audio/x-alaw-basic", Law::A, vec![77; 10]);
+        let items = prepare(&speech, &files, prompts, (Codec::Pcma, &takes), fetch).await?;
         let told = items.iter().map(|item| match &item.sound {
             Playable::Audio(sound) => {
                 assert_eq!((sound.law(), sound.bytes().len()), (Law::A, 10));
                 i64::from(sound.bytes()[0])
             }
             Playable::Silence(time) => -i64::try_from(time.as_millis()).unwrap(),
+            Playable::Mark(name) => -i64::try_from(name.len()).unwrap(),
             Playable::Tone(_) => panic!("no prompt is a tone"),
         });
         Ok(told.collect())
@@ -222,6 +235,16 @@ mod tests {
         let error = PlayError::NoResource("speech is switched off in the configuration".into());
         assert_eq!(played(&[audio("1", vec![]), spoken("hello")]).await, Err(error.clone()));
         assert_eq!(played(&[audio("gone", vec![spoken("hello")])]).await, Err(error));
+    }
+
+    #[tokio::test]
+    async fn recording_of_the_call_is_played_and_one_that_is_gone_is_replaced() {
+        let recorded = |number| Prompt::Recording {
+            recording: RecordingId(number),
+            fallback: vec![audio("5", vec![])],
+        };
+        let prompts = [recorded(7), Prompt::Mark("here".into()), recorded(8)];
+        assert_eq!(played(&prompts).await, Ok(vec![77, -4, 5]));
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use script::step::PlayId;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::frames::{Frames, Taps};
 use super::inband::{KeyEar, KeyTones};
 use super::keys::KeyPlan;
 use super::lease::PortLease;
@@ -39,6 +40,9 @@ pub(super) struct Endpoint {
     player: Player<PlayId>,
     plan: KeyPlan,
     listener: Option<Listener>,
+    taps: Taps,
+    /// What is sent while nothing plays, as another leg says it.
+    relay: Option<Frames>,
 }
 
 /// What a stream has before the far end is known.
@@ -141,6 +145,8 @@ impl Endpoint {
             player: Player::default(),
             plan: KeyPlan::default(),
             listener: None,
+            taps: Taps::default(),
+            relay: None,
         }
     }
 
@@ -195,11 +201,13 @@ impl Endpoint {
                         self.fail(Failure::Overflow);
                     }
                 }
+                Command::Relay(frames) => self.relay = frames,
                 Command::Renegotiate(terms) => self.renegotiate(now, terms),
                 Command::StopPlay => {
                     self.player.stop();
                     self.outbox.forget_ends();
                 }
+                Command::Tap(directions, sink) => self.taps.add(directions, sink),
             }
         }
         scratch.commands = commands;
@@ -334,9 +342,12 @@ impl Outbox {
         }
     }
 
-    /// Ends of playings that were stopped before anybody heard of them.
+    /// Ends and marks of playings that were stopped before anybody heard of them.
     fn forget_ends(&mut self) {
-        self.pending.retain(|event| !matches!(event, MediaEvent::PlayEnded(_)));
+        let is_of_play = |event: &MediaEvent| {
+            matches!(event, MediaEvent::MarkReached(..) | MediaEvent::PlayEnded(_))
+        };
+        self.pending.retain(|event| !is_of_play(event));
     }
 
     /// Gives what the receiver has room for. Never waits.

@@ -45,7 +45,7 @@ impl KeyTones {
 
     /// The next 20 ms in `codec`; `false` where no key sounds, then `frame` is as it was.
     pub(super) fn fill(&mut self, codec: Codec, frame: &mut Frame) -> bool {
-        self.0.fill(codec, frame, |()| {})
+        self.0.fill(codec, frame, |_| {})
     }
 }
 

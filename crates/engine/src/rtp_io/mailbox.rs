@@ -11,6 +11,7 @@ use proto::rtp::Terms;
 use script::step::PlayId;
 use tokio::sync::oneshot;
 
+use super::frames::{Directions, FrameSink, Frames};
 use super::listener::Listener;
 use super::{Setup, StreamStats};
 
@@ -21,8 +22,10 @@ pub(super) enum Command {
     Keys(String),
     Listen(Option<Listener>),
     Play(PlayId, Vec<Item>),
+    Relay(Option<Frames>),
     Renegotiate(Terms),
     StopPlay,
+    Tap(Directions, FrameSink),
 }
 
 /// Commands that may wait for one tick; a script at its worst gives a few dozen.

@@ -1,6 +1,7 @@
 //! What a stream plays: playings one behind the other, each told when it has ended.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use media::playlist::{Input, Item, Playlist};
 use proto::rtp::{Codec, Frame};
@@ -9,6 +10,15 @@ use super::law::law;
 
 /// Playings that wait in one stream; scripts queue their prompts until they listen.
 pub(super) const PLAYINGS_MAX: usize = 256;
+
+/// What there is to tell of a playing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Told<T> {
+    /// All of it was sent.
+    Ended(T),
+    /// It has come to this mark.
+    Mark(T, Arc<str>),
+}
 
 /// Playings in order, each with what its end is told by.
 #[derive(Debug)]
@@ -49,16 +59,23 @@ impl<T> Player<T> {
         &mut self,
         codec: Codec,
         frame: &mut Frame,
-        mut ended: impl FnMut(T),
-    ) -> bool {
-        while let Some((_, playlist)) = self.0.front_mut() {
+        mut told: impl FnMut(Told<T>),
+    ) -> bool
+    where
+        T: Copy,
+    {
+        while let Some((play, playlist)) = self.0.front_mut() {
+            let play = *play;
             playlist.handle(Input::LawChanged(law(codec)));
-            if playlist.next_frame(frame) {
+            let plays = playlist.next_frame(frame);
+            for name in playlist.take_marks() {
+                told(Told::Mark(play, name));
+            }
+            if plays {
                 return true;
             }
-            if let Some((play, _)) = self.0.pop_front() {
-                ended(play);
-            }
+            self.0.pop_front();
+            told(Told::Ended(play));
         }
         false
     }
@@ -87,14 +104,17 @@ mod tests {
         player
     }
 
-    type Told = (Vec<u32>, Vec<(u8, usize)>);
+    type Turn = (Vec<u32>, Vec<(u8, usize)>);
 
     /// Frames until nothing plays: what ended before each, and its runs of equal bytes.
-    fn story(player: &mut Player<u32>) -> Vec<Told> {
+    fn story(player: &mut Player<u32>) -> Vec<Turn> {
         let mut frames = Vec::new();
         loop {
             let (mut frame, mut ended) = ([0; FRAME_SAMPLES], Vec::new());
-            let playing = player.fill(Codec::Pcmu, &mut frame, |play| ended.push(play));
+            let playing = player.fill(Codec::Pcmu, &mut frame, |told| match told {
+                Told::Ended(play) => ended.push(play),
+                Told::Mark(play, name) => ended.push(play * 100 + name.len() as u32),
+            });
             let runs = frame.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
             if !playing {
                 frames.push((ended, Vec::new()));
@@ -124,6 +144,16 @@ mod tests {
         let silence = Item { sound: Playable::Silence(Duration::ZERO), bargein: Bargein::Allowed };
         let mut player = player(vec![vec![], vec![sound(1, 0)], vec![silence]]);
         assert_eq!(story(&mut player), [(vec![0, 1, 2], vec![])]);
+    }
+
+    #[test]
+    fn marks_are_told_with_the_frame_in_which_they_stand() {
+        let mark =
+            |name: &str| Item { sound: Playable::Mark(name.into()), bargein: Bargein::Allowed };
+        let items = vec![mark("a"), sound(1, 170), mark("bb"), sound(2, 150), mark("ccc")];
+        let mut player = player(vec![vec![], items, vec![mark("dddd")]]);
+        let told: Vec<Vec<u32>> = story(&mut player).into_iter().map(|frame| frame.0).collect();
+        assert_eq!(told, [vec![0, 101], vec![102], vec![103, 1, 204, 2]]);
     }
 
     #[test]

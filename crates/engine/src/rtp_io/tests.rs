@@ -6,3 +6,4 @@ mod keys;
 mod load;
 mod play;
 mod source;
+mod taps;

@@ -26,6 +26,15 @@ pub struct EspeakNg {
     listed: Arc<OnceCell<Voices>>,
 }
 
+/// How a text is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As SSML.
+    Markup,
+    /// As it is.
+    Plain,
+}
+
 /// Why a text could not be spoken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SynthesisError {
@@ -121,10 +130,18 @@ impl EspeakNg {
     ///
     /// Its loudness is left as it is: with its default amplitude the program speaks at -19 to
     /// -21 dB of full scale (measured over six languages), which is what telephones expect.
-    pub(super) async fn wav(&self, text: &str, voice: &str) -> Result<Vec<u8>, SynthesisError> {
+    pub(super) async fn wav(
+        &self,
+        text: &str,
+        voice: &str,
+        manner: Manner,
+    ) -> Result<Vec<u8>, SynthesisError> {
         let speed = self.words_per_minute.clamp(*WORDS_PER_MINUTE.start(), *WORDS_PER_MINUTE.end());
         let speed = speed.to_string();
-        let options = ["--stdin", "--stdout", "-b", "1", "-s", &speed, "-v", voice];
+        let mut options = vec!["--stdin", "--stdout", "-b", "1", "-s", &speed, "-v", voice];
+        if manner == Manner::Markup {
+            options.push("-m");
+        }
         let wav = self.run(&options, text.as_bytes(), WAV_BYTES_MAX).await?;
         if wav.is_empty() { Err(SynthesisError::NoSound(self.name())) } else { Ok(wav) }
     }

@@ -126,6 +126,42 @@ async fn text_is_never_an_option_nor_a_command() {
 }
 
 #[tokio::test]
+async fn markup_goes_to_the_synthesizer_as_markup_and_what_is_none_as_text() {
+    let fake = Fake::new(SPEAK);
+    let speech = fake.speech();
+    let slow = "<prosody rate=\"50%\">hello</prosody>";
+    for (ssml, text) in [(slow, "hello"), ("<s>hello", "hello"), ("<s></s>", " ")] {
+        speech.speak_markup(ssml, text, None, Codec::Pcmu).await.unwrap();
+    }
+    assert_eq!(fake.read("texts"), format!("<speak>{slow}</speak>\nhello\n"));
+    let options = fake.read("options");
+    let markup: Vec<bool> = options.lines().map(|line| line.ends_with(" -m")).collect();
+    assert_eq!(markup, [true, false]);
+}
+
+#[tokio::test]
+async fn markup_far_longer_than_its_text_is_spoken_plainly() {
+    let fake = Fake::new(SPEAK);
+    let bomb = format!("{}hello{}", "<s>".repeat(20_000), "</s>".repeat(20_000));
+    fake.speech().speak_markup(&bomb, "hello", None, Codec::Pcmu).await.unwrap();
+    assert_eq!(fake.read("texts"), "hello\n");
+}
+
+#[tokio::test]
+async fn real_synthesizer_follows_markup() {
+    let speech = speech(SpeechConfig::default());
+    let seconds = async |ssml: &str| {
+        let sound = speech.speak_markup(ssml, "one two three", None, Codec::Pcmu).await.unwrap();
+        sound.duration()
+    };
+    let plain = seconds("one two three").await;
+    let slow = seconds("<prosody rate=\"50%\">one two three</prosody>").await;
+    assert!(slow > plain.mul_f32(1.4), "{slow:?} against {plain:?}");
+    let spelled = seconds("<say-as interpret-as=\"characters\">one two three</say-as>").await;
+    assert!(spelled > plain.mul_f32(1.4), "{spelled:?} against {plain:?}");
+}
+
+#[tokio::test]
 async fn operators_choice_of_voice_comes_first() {
     let fake = Fake::new(SPEAK);
     let voices = BTreeMap::from([("en-us".to_owned(), "en-us+f3".to_owned())]);

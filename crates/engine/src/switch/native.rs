@@ -21,7 +21,8 @@ use script::step::PlayId;
 use crate::answered::{AnsweredCalls, Slot};
 use crate::config::TrunkConfig;
 use crate::journal::Journal;
-use crate::rtp_io::{MediaEngine, MediaEvent, PlayItem, Stream};
+use crate::rtp_io::frames::channel;
+use crate::rtp_io::{Directions, Frames, MediaEngine, MediaEvent, PlayItem, Stream};
 use crate::sip_io::{CallEvents, Sip, address_of};
 
 /// From of a caller who shows no number (RFC 3323 §4.1.1.3).
@@ -53,6 +54,8 @@ pub(crate) enum LegEvent {
     Key(char),
     /// The keys of `send_keys` are out.
     KeysSent,
+    /// What plays has come to this mark.
+    MarkReached(PlayId, Arc<str>),
     /// The last sample of this playing is out.
     PlayEnded(PlayId),
     /// The far end rings.
@@ -218,6 +221,28 @@ impl Leg {
         }
     }
 
+    /// What the far end says from now on, frame by frame: also what comes before the answer.
+    pub(crate) fn listen(&self) -> Frames {
+        self.tap(Directions::Heard)
+    }
+
+    /// The same, with what the far end is sent beside it where that is asked for.
+    pub(crate) fn tap(&self, directions: Directions) -> Frames {
+        match &self.stream {
+            Some(stream) => stream.tap(directions),
+            // The leg is over, and so are its frames.
+            None => channel().1,
+        }
+    }
+
+    /// Sends these frames whenever nothing plays.
+    #[expect(dead_code, reason = "for transfers, which come next")]
+    pub(crate) fn relay(&self, frames: Option<Frames>) {
+        if let Some(stream) = &self.stream {
+            stream.relay(frames);
+        }
+    }
+
     /// Ends the call: CANCEL before its answer, BYE after it.
     pub(crate) fn hang_up(&self) {
         self.sip.tell(Input::HangUp { call: self.call, reason: None });
@@ -279,6 +304,7 @@ impl Leg {
             }
             Some(MediaEvent::Key(key)) => Some(LegEvent::Key(key.to_char())),
             Some(MediaEvent::KeysSent) => Some(LegEvent::KeysSent),
+            Some(MediaEvent::MarkReached(play, name)) => Some(LegEvent::MarkReached(play, name)),
             Some(MediaEvent::PlayEnded(play)) => Some(LegEvent::PlayEnded(play)),
             Some(MediaEvent::RemoteHeard) => None,
             Some(MediaEvent::RemoteSilent) => {

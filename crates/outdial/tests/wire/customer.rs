@@ -29,9 +29,29 @@ pub(crate) struct Asked {
     pub(crate) fields: BTreeMap<String, String>,
     /// The body as it came.
     pub(crate) body: String,
+    raw: Bytes,
 }
 
 impl Asked {
+    /// A part of a posted form with parts: its media type, empty without one, and what is in it.
+    pub(crate) fn part(&self, name: &str) -> (String, Vec<u8>) {
+        let first = self.raw.windows(2).position(|pair| pair == b"\r\n").expect("a boundary");
+        let boundary = [b"\r\n", &self.raw[..first]].concat();
+        let head = format!("name=\"{name}\"");
+        let find = |from: usize, what: &[u8]| {
+            let rest = &self.raw[from..];
+            let at = rest.windows(what.len()).position(|window| window == what);
+            from + at.unwrap_or_else(|| panic!("no part {name}"))
+        };
+        let head_at = find(0, head.as_bytes());
+        let begin = find(head_at, b"\r\n\r\n") + 4;
+        let end = find(begin - 2, &boundary);
+        let head = String::from_utf8_lossy(&self.raw[head_at..begin]).into_owned();
+        let media_type = head.split("Content-Type: ").nth(1).unwrap_or_default();
+        let media_type = media_type.split("\r\n").next().unwrap_or_default().to_owned();
+        (media_type, self.raw[begin..end.max(begin)].to_vec())
+    }
+
     /// A field, empty if it is not there.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
@@ -201,6 +221,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         path: path.clone(),
         fields,
         body: String::from_utf8_lossy(&body).into_owned(),
+        raw: body,
     };
     let reply = {
         let mut replies = shared.replies.lock().unwrap();

@@ -1,13 +1,15 @@
 //! A phone of our own, led by hand: for what `sipp` cannot do, and to hear exactly what is sent.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use media::g711::Law;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::harness::{at, port, within};
 use crate::relay::{Weather, in_dialog};
@@ -221,9 +223,10 @@ impl Ear {
     pub(crate) fn speak_in(&self, invite: &Message, weather: Weather) -> Voice {
         let port = audio_port(&invite.body).expect("the offer has audio");
         let (socket, keys) = (Arc::clone(&self.socket), Arc::new(Mutex::new(Vec::new())));
-        let waiting = Arc::clone(&keys);
+        let sound: Arc<Mutex<VecDeque<u8>>> = Arc::default();
+        let waiting = (Arc::clone(&keys), Arc::clone(&sound));
         let task = tokio::spawn(speak(socket, at(port), waiting, weather));
-        Voice { keys, task }
+        Voice { keys, sound, task }
     }
 }
 
@@ -236,10 +239,22 @@ impl Drop for Ear {
 /// What a phone sends: silence, and keys when they are pressed.
 pub(crate) struct Voice {
     keys: Arc<Mutex<Vec<u8>>>,
+    sound: Arc<Mutex<VecDeque<u8>>>,
     task: JoinHandle<()>,
 }
 
 impl Voice {
+    /// Whether all was said.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.sound.lock().unwrap().is_empty()
+    }
+
+    /// Says this, after what it still says.
+    pub(crate) fn say(&self, samples: &[i16]) {
+        let bytes = samples.iter().map(|sample| Law::Mu.encode(*sample));
+        self.sound.lock().unwrap().extend(bytes);
+    }
+
     /// Presses keys, one after the other.
     pub(crate) fn press(&self, keys: &str) {
         let codes = keys.chars().map(|key| match key {
@@ -264,9 +279,11 @@ const KEY_PAUSE_PACKETS: u16 = 6;
 async fn speak(
     socket: Arc<UdpSocket>,
     to: SocketAddr,
-    keys: Arc<Mutex<Vec<u8>>>,
+    (keys, sound): (Arc<Mutex<Vec<u8>>>, Arc<Mutex<VecDeque<u8>>>),
     weather: Weather,
 ) {
+    // Phones pace by a clock, not by pauses: those add up.
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
     let (mut sequence, mut timestamp) = (1_000_u16, 160_u32);
     let mut pressed: Option<(u8, u16, u32)> = None;
     loop {
@@ -287,7 +304,10 @@ async fn speak(
             _ => {
                 datagram.push(PCMU);
                 head(&mut datagram, sequence, timestamp);
-                datagram.extend([0xFF; 160]);
+                let mut waiting = sound.lock().unwrap();
+                let said = waiting.len().min(160);
+                datagram.extend(waiting.drain(..said));
+                datagram.resize(12 + 160, 0xFF);
             }
         }
         for _ in 0..weather.copies(sequence) {
@@ -299,7 +319,7 @@ async fn speak(
             None => None,
         };
         (sequence, timestamp) = (sequence.wrapping_add(1), timestamp.wrapping_add(160));
-        sleep(Duration::from_millis(20)).await;
+        pace.tick().await;
     }
 }
 

@@ -28,9 +28,10 @@ impl Endpoint {
         }
         let frames = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
         let mut frame: Frame = [0; FRAME_SAMPLES];
-        for _ in 0..frames.min(HEARD_MAX) {
+        let count = frames.min(HEARD_MAX);
+        for nth in 0..count {
             let popped = live.session.hear(&mut frame);
-            if self.listener.is_none() && live.ear.is_none() {
+            if self.listener.is_none() && live.ear.is_none() && self.taps.is_empty() {
                 continue;
             }
             let samples = linear(live.session.codec_heard(), &frame);
@@ -42,7 +43,9 @@ impl Endpoint {
             if let Some(listener) = &mut self.listener {
                 listener(Heard { popped, samples: &samples });
             }
+            self.taps.hear(samples, popped, nth, count);
         }
+        self.taps.end_tick(frames - count);
     }
 
     /// Takes the reports that have come.
@@ -71,7 +74,8 @@ impl Live {
     }
 }
 
-fn linear(codec: Codec, frame: &Frame) -> [i16; FRAME_SAMPLES] {
+/// A frame as samples.
+pub(super) fn linear(codec: Codec, frame: &Frame) -> [i16; FRAME_SAMPLES] {
     let mut samples = [0; FRAME_SAMPLES];
     law(codec).decode_into(frame, &mut samples);
     samples

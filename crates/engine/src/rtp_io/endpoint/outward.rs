@@ -2,11 +2,15 @@
 
 use std::time::Instant;
 
+use media::LinearFrame;
 use proto::rtp::{FRAME_SAMPLES, Input, KeyTiming};
 
-use super::{Endpoint, Live, SKIPPED_MAX};
+use super::inward::linear;
+use super::{Endpoint, HEARD_MAX, Live, SKIPPED_MAX};
 use crate::rtp_io::MediaEvent;
 use crate::rtp_io::keys::Wanted;
+use crate::rtp_io::law::law;
+use crate::rtp_io::player::Told;
 use crate::rtp_io::wheel::CatchUp;
 
 impl Endpoint {
@@ -31,11 +35,16 @@ impl Endpoint {
         for _ in 0..frames.min(SKIPPED_MAX) {
             live.session.send_frame(now, None);
         }
+        if self.taps.want_said() {
+            (0..frames.min(HEARD_MAX)).for_each(|_| self.taps.say([0; FRAME_SAMPLES]));
+        }
         self.counters.frames_skipped += u64::from(frames);
     }
 
     fn speak_frame(&mut self, now: Instant) {
         self.press_keys(now);
+        // Taken also while something else is heard, so that it is not late afterwards.
+        let relayed = self.relayed();
         let Some(live) = &mut self.live else {
             return;
         };
@@ -51,13 +60,36 @@ impl Endpoint {
             sounds
         } else {
             let outbox = &mut self.outbox;
-            let ended = |play| outbox.push(MediaEvent::PlayEnded(play));
-            self.player.fill(terms.codec, &mut frame, ended)
+            let tell = |told| {
+                outbox.push(match told {
+                    Told::Ended(play) => MediaEvent::PlayEnded(play),
+                    Told::Mark(play, name) => MediaEvent::MarkReached(play, name),
+                });
+            };
+            self.player.fill(terms.codec, &mut frame, tell)
+                || relayed.is_some_and(|samples| {
+                    law(terms.codec).encode_into(&samples, &mut frame);
+                    true
+                })
         };
+        if self.taps.want_said() {
+            self.taps.say(linear(terms.codec, &frame));
+        }
         let frame = (sounds || self.options.send_silence).then_some(&frame);
         if let Some(packet) = live.session.send_frame(now, frame) {
             let sent = self.sockets.send(packet.to, packet.bytes);
             self.counters.sends_failed += u64::from(sent.is_err());
+        }
+    }
+
+    /// 20 ms of what another leg says, if this one sends that on.
+    fn relayed(&mut self) -> Option<LinearFrame> {
+        match self.relay.as_mut()?.relay() {
+            Ok(frame) => frame,
+            Err(()) => {
+                self.relay = None;
+                None
+            }
         }
     }
 
