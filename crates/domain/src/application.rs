@@ -1,6 +1,10 @@
 //! What runs when somebody answers.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::ids::{AccountId, AppId, ApplicationId, DeploymentId};
+use crate::terms::Variables;
 use crate::time::Timestamp;
 
 /// Which facade's words an account's client speaks; opaque here, `facade` alone gives it meaning.
@@ -10,12 +14,83 @@ pub struct Dialect(pub u8);
 /// Where the script comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ScriptSource {
+    /// Pages of actions.
+    Actions(ActionPages),
     /// A VoiceXML document, given with the call.
     Document(String),
     /// A text to speak, then hang up.
     Say(String),
     /// An address that answers with a VoiceXML document.
     Url(String),
+}
+
+/// Where the pages of an application of actions are, and what it may use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ActionPages {
+    /// Asked for when the call is answered.
+    pub first: PageAddress,
+    /// Told of mistakes in other pages.
+    pub error: Option<PageAddress>,
+    /// The voice of texts that name none.
+    pub voice: Option<String>,
+    /// Others that it may call at once beside the callee.
+    pub extra_legs: u32,
+}
+
+/// Where a page is, and how it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PageAddress {
+    /// Absolute.
+    pub url: String,
+    /// By GET, else by POST.
+    pub is_got: bool,
+}
+
+/// The text is not one that [`ActionPages`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("text is no list of pages")]
+pub struct PagesTextError;
+
+/// The form that is stored, that of [`Variables`].
+impl fmt::Display for ActionPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pairs = Variables::default();
+        let mut add = |name: &str, value: &str| pairs.add(name, value).map_err(|_| fmt::Error);
+        let address = |page: &PageAddress| {
+            format!("{} {}", if page.is_got { "GET" } else { "POST" }, page.url)
+        };
+        add("first", &address(&self.first))?;
+        if let Some(error) = &self.error {
+            add("error", &address(error))?;
+        }
+        if let Some(voice) = &self.voice {
+            add("voice", voice)?;
+        }
+        add("extra_legs", &self.extra_legs.to_string())?;
+        pairs.fmt(f)
+    }
+}
+
+impl FromStr for ActionPages {
+    type Err = PagesTextError;
+
+    fn from_str(text: &str) -> Result<Self, PagesTextError> {
+        let pairs: Variables = text.parse().map_err(|_| PagesTextError)?;
+        let page = |name| match pairs.value(name).map(|page| page.split_once(' ')) {
+            None => Ok(None),
+            Some(Some((method @ ("GET" | "POST"), url))) => {
+                Ok(Some(PageAddress { url: url.to_owned(), is_got: method == "GET" }))
+            }
+            Some(_) => Err(PagesTextError),
+        };
+        let extra_legs = pairs.value("extra_legs").and_then(|legs| legs.parse().ok());
+        Ok(Self {
+            first: page("first")?.ok_or(PagesTextError)?,
+            error: page("error")?,
+            voice: pairs.value("voice").map(str::to_owned),
+            extra_legs: extra_legs.ok_or(PagesTextError)?,
+        })
+    }
 }
 
 /// What runs when somebody answers; shared by all contacts that name the same.
@@ -82,5 +157,25 @@ impl Deployment {
     /// Name of its campaign, which nothing but its calls is in.
     pub fn campaign(&self) -> String {
         format!("apps/{}/{}", self.app, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_come_back_from_their_text() {
+        let page = |url: &str, is_got| PageAddress { url: url.to_owned(), is_got };
+        let pages = ActionPages {
+            first: page("http://app.example/?a=1&b=2%20", false),
+            error: Some(page("http://app.example/error", true)),
+            voice: Some("Ann = B".into()),
+            extra_legs: 3,
+        };
+        assert_eq!(pages.to_string().parse::<ActionPages>(), Ok(pages));
+        for text in ["", "first=http://x", "first=PUT http://x&extra_legs=1", "first=GET x"] {
+            assert_eq!(text.parse::<ActionPages>(), Err(PagesTextError), "{text}");
+        }
     }
 }

@@ -21,6 +21,8 @@ pub enum EventKind {
     Refused,
     /// The script went wrong; the detail says how. The call went on or ended as the script says.
     ScriptError,
+    /// The application gave the call another name than its client did; the detail is this token.
+    TokenGiven,
     /// The attempt ended; the detail is the outcome's name.
     Ended,
     /// Another attempt will follow; the detail is its time in seconds since the epoch.
@@ -31,7 +33,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Queued,
         Self::Dialing,
         Self::Ringing,
@@ -39,6 +41,7 @@ impl EventKind {
         Self::Held,
         Self::Refused,
         Self::ScriptError,
+        Self::TokenGiven,
         Self::Ended,
         Self::RetryScheduled,
         Self::Done,
@@ -56,6 +59,7 @@ impl EventKind {
             Self::Refused => "refused",
             Self::RetryScheduled => "retry_scheduled",
             Self::ScriptError => "script_error",
+            Self::TokenGiven => "token_given",
             Self::Done => "done",
         }
     }

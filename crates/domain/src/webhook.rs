@@ -108,7 +108,11 @@ impl Topic {
             EventKind::RetryScheduled => Some(Self::CallRetryScheduled),
             EventKind::Ringing => Some(Self::CallRinging),
             EventKind::ScriptError => Some(Self::CallScriptError),
-            EventKind::Done | EventKind::Held | EventKind::Queued | EventKind::Refused => None,
+            EventKind::Done
+            | EventKind::Held
+            | EventKind::Queued
+            | EventKind::Refused
+            | EventKind::TokenGiven => None,
         }
     }
 }

@@ -50,6 +50,8 @@ struct CallTask {
     script: Option<ScriptHost>,
     /// What the script has recorded, while it is recorded.
     recording: Option<Recording>,
+    /// Whether the keys on their way to the callee are the script's.
+    script_keys: bool,
     /// What is to be fed to the call machine next.
     inputs: VecDeque<Input>,
 }
@@ -77,6 +79,7 @@ pub(crate) async fn run(
         leg: None,
         script: None,
         recording: None,
+        script_keys: false,
         inputs: VecDeque::new(),
     };
     loop {
@@ -195,6 +198,9 @@ impl CallTask {
                 self.inputs.push_back(Input::LegEnded(cause));
             }
             LegEvent::Key(key) => self.feed(ScriptInput::Key(key)).await,
+            LegEvent::KeysSent if std::mem::take(&mut self.script_keys) => {
+                self.feed(ScriptInput::KeysSent).await;
+            }
             LegEvent::KeysSent => self.inputs.push_back(Input::KeysSent),
             LegEvent::MarkReached(play, name) => {
                 self.feed(ScriptInput::MarkReached { play, name: name.as_ref().into() }).await;
@@ -219,9 +225,19 @@ impl CallTask {
         let wishes = script.feed(self.parts.clock.now(), input, codec).await;
         for wish in wishes {
             match wish {
-                Wish::End => ended = true,
+                Wish::End { token } => {
+                    ended = true;
+                    self.note_token(token).await;
+                }
                 Wish::HangUp => self.inputs.push_back(Input::ScriptHangUp),
                 Wish::Problem(text) => self.note(EventKind::ScriptError, &text).await,
+                Wish::SendKeys(keys) => match &mut self.leg {
+                    Some(leg) => {
+                        leg.send_keys(&keys);
+                        self.script_keys = true;
+                    }
+                    None => self.answer(ScriptInput::KeysSent),
+                },
                 Wish::Record(wanted) => self.record(wanted),
                 Wish::StopPlay => {
                     if let Some(leg) = &mut self.leg {
@@ -262,6 +278,13 @@ impl CallTask {
     fn answer(&mut self, input: ScriptInput) {
         if let Some(script) = &mut self.script {
             script.later(input);
+        }
+    }
+
+    /// Keeps what the application called its call last, for who is told of its end.
+    async fn note_token(&mut self, token: Option<String>) {
+        if let Some(token) = token.filter(|token| *token != self.begun.contact.reference) {
+            self.note(EventKind::TokenGiven, &token).await;
         }
     }
 

@@ -299,7 +299,7 @@ impl Control {
     async fn check_script(&self, script: &ScriptSource) -> Result<(), QueueError> {
         match script {
             ScriptSource::Url(url) => self.check("start_url", url).await,
-            ScriptSource::Document(_) | ScriptSource::Say(_) => Ok(()),
+            ScriptSource::Actions(_) | ScriptSource::Document(_) | ScriptSource::Say(_) => Ok(()),
         }
     }
 }

@@ -70,6 +70,7 @@ impl Fetcher {
         let kept = match &fetch.method {
             Method::Get => self.get(&wish).await?,
             Method::Post(fields) => self.post(&wish, Form::urlencoded(fields)).await?,
+            Method::PostJson(text) => self.post(&wish, Form::json(text)).await?,
             Method::PostMultipart(fields) => self.post(&wish, parts(fields, takes)?).await?,
         };
         if let Some(kind) = no_page(&kept.media_type()) {

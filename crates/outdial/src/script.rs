@@ -23,13 +23,13 @@ use crate::cli::EXIT_FAILED;
 /// The commands for scripts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Find all mistakes in VoiceXML documents, with line and column.
+    /// Find all mistakes in VoiceXML documents and pages of actions, with line and column.
     Check {
-        /// Files or http addresses.
+        /// Files or http addresses; what begins with `{` or is named .json is a page of actions.
         #[arg(required = true, value_name = "FILE|URL")]
         documents: Vec<String>,
     },
-    /// Talk to a VoiceXML document here: text out, keys or words in, events shown.
+    /// Talk to a VoiceXML document or a page of actions: text out, keys or words in, events shown.
     Run {
         /// A file, whose neighbours can be fetched too, or an http address.
         #[arg(value_name = "FILE|URL")]
@@ -63,7 +63,11 @@ async fn check(documents: &[String]) -> Result<ExitCode> {
             Some(url) => page(url).await?,
             None => read(Path::new(document))?,
         };
-        let mistakes = script::vxml::check(&text);
+        let mistakes = if is_actions(document, &text) {
+            script::actions::check(&text, &script::actions::Limits::default())
+        } else {
+            script::vxml::check(&text)
+        };
         for mistake in &mistakes {
             println!("{document}:{mistake}");
         }
@@ -78,17 +82,29 @@ async fn check(documents: &[String]) -> Result<ExitCode> {
 }
 
 async fn talk(document: &str) -> Result<ExitCode> {
-    let (url, _site) = match address(document) {
-        Some(url) => (url, None),
+    let (url, text, _site) = match address(document) {
+        // Whoever serves a page may count its requests: of an address only its name is looked at.
+        Some(url) => (url, String::new(), None),
         None => {
             let (url, site) = serve_beside(Path::new(document)).await?;
-            (url, Some(site))
+            (url, read(Path::new(document))?, Some(site))
         }
     };
     let callee = TerminalCallee::default();
-    let mut rehearsal = Rehearsal::new(fetcher()?, callee);
+    let mut rehearsal = if is_actions(document, &text) {
+        Rehearsal::of_actions(fetcher()?, callee)
+    } else {
+        Rehearsal::new(fetcher()?, callee)
+    };
     let ended = rehearsal.run(StartPage::Url { url, method: Method::Get }).await;
     Ok(if ended.is_some() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+/// Whether this is a page of actions.
+fn is_actions(document: &str, text: &str) -> bool {
+    let path = address(document).map_or_else(|| document.to_owned(), |url| url.path().to_owned());
+    let is_json = Path::new(&path).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    is_json || text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
 }
 
 /// A document's address, where its folder is served for as long as the site lives.

@@ -30,6 +30,14 @@ pub struct RecordingId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TransferId(pub u32);
 
+/// Names one stay in a conference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StayId(pub u32);
+
+/// Names one transcription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TranscriptId(pub u32);
+
 /// One thing a script wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -43,8 +51,16 @@ pub enum Step {
     },
     /// Stop playing at once and forget what was to come; no [`Input::PlayEnded`] follows.
     StopPlay,
+    /// Call several others for the callee, the first to answer wins; answered as
+    /// [`Step::Transfer`] is, and ended by [`Step::EndTransfer`].
+    Connect(Connect),
     /// Fetch a page; answered by [`Input::Fetched`], always.
     Fetch(Fetch),
+    /// Put the callee into a conference; answered by [`Input::StayEnded`], always, and before that
+    /// by [`Input::StayBegan`] where there was a place.
+    Join(Join),
+    /// Take the callee out of the conference; [`Input::StayEnded`] still follows.
+    Leave,
     /// Recognize speech, also while prompts play; answered by [`Input::Heard`],
     /// [`Input::SpeechTooLong`] or [`Input::ListenFailed`] unless [`Step::StopListen`] comes
     /// first. Silence is the script's own affair.
@@ -74,6 +90,15 @@ pub enum Step {
         /// What was wrong, where, and what would be right.
         message: String,
     },
+    /// Send keys to the callee; answered by [`Input::KeysSent`], always, unless the callee is gone.
+    SendKeys {
+        /// `0-9 A-D * #`, and `,` for a pause.
+        keys: String,
+    },
+    /// Write down what is said; told by [`Input::Transcribed`] until it ends.
+    Transcribe(Transcribe),
+    /// Write down no more; what was still in the air is told yet.
+    StopTranscribe,
     /// The script wants the call to end; it may run on without one.
     HangUp,
     /// The last step: the script has ended, and with it the call.
@@ -152,6 +177,8 @@ pub enum Method {
     Get,
     /// POST of a form, as `application/x-www-form-urlencoded`.
     Post(Vec<(String, String)>),
+    /// POST of a text that is JSON.
+    PostJson(String),
     /// POST of a form as `multipart/form-data`.
     PostMultipart(Vec<(String, Part)>),
 }
@@ -246,6 +273,81 @@ pub struct Transfer {
     pub aai: String,
 }
 
+/// Whom to call for the callee, where there are several, or more is to be said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// Names this transfer.
+    pub transfer: TransferId,
+    /// `tel:…` or `sip:…`, as written; all are called at once, the first to answer wins and the
+    /// others are hung up.
+    pub destinations: Vec<String>,
+    /// The caller ID to show; `None` for that of the call.
+    pub caller_id: Option<String>,
+    /// How long to let them ring; the script ends it then.
+    pub connect_timeout: Duration,
+    /// Whether the callee hears what the far end plays before it answers.
+    pub early_media: bool,
+    /// The first page of a script that runs on the far end once it has answered; the two talk when
+    /// it has ended without hanging up.
+    pub first_page: Option<Url>,
+    /// Whether to record the two while they talk.
+    pub is_recorded: bool,
+}
+
+/// Which conference to put the callee into, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Names this stay.
+    pub stay: StayId,
+    /// The room; whoever of the account joins the same name meets there.
+    pub room: String,
+    /// Whether the others hear the callee.
+    pub speaks: bool,
+    /// Whether the conference begins when the callee comes, if it has not begun.
+    pub begins: bool,
+    /// Whether the conference ends when the callee leaves.
+    pub ends: bool,
+}
+
+/// How a stay in a conference ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StayEnd {
+    /// The conference is over.
+    Closed,
+    /// There is no place left.
+    Full,
+    /// The script took the callee out.
+    Left,
+    /// There are no conferences here.
+    Unsupported,
+}
+
+/// What to write down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcribe {
+    /// Names this transcription.
+    pub transcript: TranscriptId,
+    /// Language as in `en-US`; `None` for the configured one.
+    pub language: Option<String>,
+    /// What the callee says.
+    pub callee: bool,
+    /// What the callee hears.
+    pub heard: bool,
+    /// Whether to tell texts that may still change.
+    pub interim: bool,
+}
+
+/// A piece of what was said, written down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transcribed {
+    /// Readings of it, best first.
+    pub hypotheses: Vec<Hypothesis>,
+    /// Whether it will not change any more.
+    pub is_final: bool,
+    /// Whether the callee said it, and not whoever talks to the callee.
+    pub by_callee: bool,
+}
+
 /// How a callee is transferred (VoiceXML 2.1 §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferKind {
@@ -316,8 +418,15 @@ pub enum Input {
         /// What.
         heard: Heard,
     },
+    /// Somebody outside wants the action under way to stop.
+    Interrupted {
+        /// The page that goes on; without one the script ends.
+        page: Option<StartPage>,
+    },
     /// The callee pressed a key: `0-9 A-D * #`.
     Key(char),
+    /// The keys of the last [`Step::SendKeys`] are out.
+    KeysSent,
     /// Speech cannot be recognized.
     ListenFailed {
         /// Which listening.
@@ -368,6 +477,25 @@ pub enum Input {
         /// In which listening.
         listen: ListenId,
     },
+    /// The callee is in a conference.
+    StayBegan {
+        /// By which stay.
+        stay: StayId,
+    },
+    /// The callee is in a conference no more, or was never let in.
+    StayEnded {
+        /// Which stay.
+        stay: StayId,
+        /// How.
+        end: StayEnd,
+    },
+    /// A piece of what was said.
+    Transcribed {
+        /// Of which transcription.
+        transcript: TranscriptId,
+        /// The piece; `Err` says why there will be none, `None` that it is over.
+        piece: Result<Option<Transcribed>, String>,
+    },
     /// The far end of a transfer has answered; the two talk.
     TransferConnected {
         /// Which.
@@ -399,6 +527,10 @@ pub enum Timer {
     NoInput,
     /// What was asked for has not been answered in time.
     Reply,
+    /// A page that could not be had is asked for again.
+    Retry,
+    /// The script has slept.
+    Sleep,
     /// No terminating key came after complete input.
     Term,
     /// The far end of a transfer has not answered.

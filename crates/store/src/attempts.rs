@@ -77,7 +77,8 @@ impl Store {
                 | EventKind::Queued
                 | EventKind::Refused
                 | EventKind::RetryScheduled
-                | EventKind::ScriptError => {}
+                | EventKind::ScriptError
+                | EventKind::TokenGiven => {}
             }
             tell(tx, contact, Some(attempt), at, kind, &detail)
         })

@@ -352,7 +352,8 @@ fn application(
         return Ok(found);
     }
     let (source, script) = script_columns(&spec.script);
-    let values = values![account, &hash, source, script, spec.parameters.as_str(), spec.dialect];
+    let values =
+        values![account, &hash, source, script.as_ref(), spec.parameters.as_str(), spec.dialect];
     let created = tx.one(CREATE_APPLICATION, values, |row| row.int())?;
     match created.map(ApplicationId) {
         Some(created) => Ok(created),
@@ -365,7 +366,7 @@ fn application(
 fn spec_hash(spec: &ApplicationSpec) -> [u8; 32] {
     let (source, script) = script_columns(&spec.script);
     let mut hash = Sha256::new();
-    for part in [source, script, &spec.parameters] {
+    for part in [source, script.as_ref(), &spec.parameters] {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }

@@ -70,7 +70,7 @@ impl Store {
                         account,
                         wanted.name.as_str(),
                         source,
-                        script,
+                        script.as_ref(),
                         now
                     ];
                     if let Some(created) = tx.one(CREATE, values, |row| row.deployment())? {
@@ -100,7 +100,7 @@ impl Store {
         let (name, script) = (name.to_owned(), script.clone());
         self.write(1, move |tx| {
             let (source, text) = script_columns(&script);
-            let values = values![name.as_str(), source, text, account, deployment];
+            let values = values![name.as_str(), source, text.as_ref(), account, deployment];
             tx.one(UPDATE, values, |row| row.deployment())
         })
         .await

@@ -1,5 +1,6 @@
 //! From the domain's types to a query's parameters and back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -247,7 +248,14 @@ impl Row<'_> {
             "url" => Some(ScriptSource::Url),
             _ => None,
         })?;
-        Ok(source(self.text()?))
+        match source(self.text()?) {
+            ScriptSource::Url(url) => match url.strip_prefix(ACTIONS_SCHEME).map(str::parse) {
+                Some(Ok(pages)) => Ok(ScriptSource::Actions(pages)),
+                Some(Err(error)) => Err(StoreError::Damaged(format!("{error}"))),
+                None => Ok(ScriptSource::Url(url)),
+            },
+            source => Ok(source),
+        }
     }
 
     /// A deployment: `id, app, account, name, created_at, deleted_at, source, script`.
@@ -427,13 +435,17 @@ impl Row<'_> {
 }
 
 /// The name under which a script's source is stored, and its text.
-pub(crate) fn script_columns(script: &ScriptSource) -> (&'static str, &str) {
+pub(crate) fn script_columns(script: &ScriptSource) -> (&'static str, Cow<'_, str>) {
     match script {
-        ScriptSource::Document(text) => ("document", text),
-        ScriptSource::Say(text) => ("say", text),
-        ScriptSource::Url(text) => ("url", text),
+        ScriptSource::Actions(pages) => ("url", format!("{ACTIONS_SCHEME}{pages}").into()),
+        ScriptSource::Document(text) => ("document", text.into()),
+        ScriptSource::Say(text) => ("say", text.into()),
+        ScriptSource::Url(text) => ("url", text.into()),
     }
 }
+
+/// What addresses of pages of actions begin with: a scheme that nothing else can have.
+const ACTIONS_SCHEME: &str = "actions:";
 
 /// The part of `text` that is kept of words for people, cut between characters.
 pub(crate) fn cut(text: &str) -> &str {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use domain::application::ScriptSource;
+use domain::application::{ActionPages, PageAddress, ScriptSource};
 use domain::contact::Contact;
 use domain::time::Timestamp;
 use facade::Facade;
@@ -11,9 +11,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use proto::rtp::Codec;
+use script::actions::{Instance, PageMethod, Runner, WebPage};
+use script::machine::Script;
 use script::step::{
-    Input, ListenError, Method, PlayError, PlayId, Prompt, Record, Session, StartPage, Step, Timer,
-    TransferEnd,
+    Input, ListenError, Method, PlayError, PlayId, Prompt, Record, Session, StartPage, StayEnd,
+    Step, Timer, TransferEnd,
 };
 use script::vxml::Vxml;
 use store::Begun;
@@ -26,10 +28,14 @@ use crate::rtp_io::PlayItem;
 
 /// What a script wants of its call.
 pub(super) enum Wish {
-    End,
+    /// It has ended, and gave this token back.
+    End {
+        token: Option<String>,
+    },
     HangUp,
     Problem(String),
     Record(Record),
+    SendKeys(String),
     StopPlay,
     StopRecord,
 }
@@ -51,7 +57,7 @@ type Prepared = (PlayId, Result<Vec<PlayItem>, PlayError>);
 pub(super) struct ScriptHost {
     parts: Arc<CallParts>,
     /// `None` once it has broken, or while it evaluates.
-    machine: Option<Box<Vxml>>,
+    machine: Option<Script>,
     cookies: CookieJar,
     codec: Codec,
     /// Whether a page of this call has ECMAScript, or is large.
@@ -69,7 +75,16 @@ impl ScriptHost {
         let spec = &begun.application.spec;
         let facade = Facade::of(spec.dialect)
             .ok_or_else(|| "the application was stored by a newer program".to_owned())?;
+        // Another seed for every call, the same one for the same attempt.
+        let seed =
+            parts.seed ^ begun.attempt.id.0.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut machine = Script::Vxml(Box::new(Vxml::new(parts.script_limits.clone(), seed)));
         let page = match &spec.script {
+            ScriptSource::Actions(pages) => {
+                let limits = script::actions::Limits::default();
+                machine = Script::Actions(Box::new(Runner::new(limits, instance(begun, pages))));
+                first_page(pages)?
+            }
             ScriptSource::Document(text) => StartPage::Document(text.clone()),
             ScriptSource::Say(text) => StartPage::Document(script::vxml::say_document(text)),
             ScriptSource::Url(url) => StartPage::Url {
@@ -77,12 +92,9 @@ impl ScriptHost {
                 method: Method::Post(facade.start_form(&begun.contact, &spec.parameters)),
             },
         };
-        // Another seed for every call, the same one for the same attempt.
-        let seed =
-            parts.seed ^ begun.attempt.id.0.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let host = Self {
             parts: Arc::clone(parts),
-            machine: Some(Box::new(Vxml::new(parts.script_limits.clone(), seed))),
+            machine: Some(machine),
             cookies: CookieJar::default(),
             codec: Codec::Pcmu,
             computes: false,
@@ -130,7 +142,10 @@ impl ScriptHost {
             }
             Err(error) => {
                 tracing::error!(%error, "script machine broke");
-                vec![Wish::Problem("internal error in the script".into()), Wish::End]
+                vec![
+                    Wish::Problem("internal error in the script".into()),
+                    Wish::End { token: None },
+                ]
             }
         }
     }
@@ -153,7 +168,21 @@ impl ScriptHost {
 
     fn take(&mut self, step: Step) -> Option<Wish> {
         match step {
-            Step::End { .. } => Some(Wish::End),
+            Step::Connect(wanted) => {
+                let end = TransferEnd::Unsupported;
+                self.answer(Input::TransferEnded { transfer: wanted.transfer, end })
+            }
+            Step::End { values } => Some(Wish::End { token: values.get("token").cloned() }),
+            Step::Join(wanted) => {
+                let end = StayEnd::Unsupported;
+                self.answer(Input::StayEnded { stay: wanted.stay, end })
+            }
+            Step::Leave | Step::StopTranscribe => None,
+            Step::SendKeys { keys } => Some(Wish::SendKeys(keys)),
+            Step::Transcribe(wanted) => {
+                let piece = Err("there is no recognizer of free speech here".to_owned());
+                self.answer(Input::Transcribed { transcript: wanted.transcript, piece })
+            }
             // Nothing of the kind is ever under way.
             Step::EndTransfer | Step::StopListen => None,
             Step::Fetch(fetch) => {
@@ -262,6 +291,37 @@ async fn ready(preparing: &mut Option<BoxFuture<'static, Prepared>>) -> Prepared
         Some(preparing) => preparing.await,
         None => std::future::pending().await,
     }
+}
+
+/// What pages of actions are told of who asks.
+fn instance(begun: &Begun, pages: &ActionPages) -> Instance {
+    let page = |page: &PageAddress| WebPage { url: page.url.clone(), method: method(page) };
+    Instance {
+        id: begun.contact.id.to_string(),
+        call: begun.attempt.id.to_string(),
+        token: begun.contact.reference.clone(),
+        application_parameters: begun.application.spec.parameters.clone(),
+        outbound_parameters: begun.contact.parameters.clone(),
+        error_page: pages.error.as_ref().map(page),
+        is_classified: false,
+        voice: pages.voice.clone(),
+        connects_max: usize::try_from(pages.extra_legs).unwrap_or(usize::MAX),
+    }
+}
+
+/// The page that an application of actions begins with.
+fn first_page(pages: &ActionPages) -> Result<StartPage, String> {
+    let url = &pages.first.url;
+    let url = Url::parse(url).map_err(|error| format!("first page {url:?}: {error}"))?;
+    let method = match method(&pages.first) {
+        PageMethod::Get => Method::Get,
+        PageMethod::Post => Method::Post(Vec::new()),
+    };
+    Ok(StartPage::Url { url, method })
+}
+
+fn method(page: &PageAddress) -> PageMethod {
+    if page.is_got { PageMethod::Get } else { PageMethod::Post }
 }
 
 /// What the script may know of its call.

@@ -22,6 +22,14 @@ impl Form {
         }
     }
 
+    /// A text that is JSON.
+    pub(super) fn json(text: &str) -> Self {
+        Self {
+            content_type: HeaderValue::from_static("application/json"),
+            body: Bytes::copy_from_slice(text.as_bytes()),
+        }
+    }
+
     /// As a browser sends a form with parts (RFC 7578).
     pub(super) fn multipart(fields: &[(String, Content)]) -> Self {
         let boundary = boundary(fields);

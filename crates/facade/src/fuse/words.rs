@@ -59,7 +59,8 @@ pub fn event(event: &Event) -> Option<&'static str> {
         | EventKind::Refused
         | EventKind::RetryScheduled
         | EventKind::Ringing
-        | EventKind::ScriptError => None,
+        | EventKind::ScriptError
+        | EventKind::TokenGiven => None,
     }
 }
 

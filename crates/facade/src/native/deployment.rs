@@ -130,6 +130,8 @@ impl Deployment {
         let application::Deployment { id, app, name, script, created_at, .. } = deployment;
         let (mut vxml_url, mut say, mut document) = (None, None, None);
         match script.clone() {
+            // They belong to services, which are not among deployments.
+            ScriptSource::Actions(_) => {}
             ScriptSource::Document(text) => document = Some(text),
             ScriptSource::Say(text) => say = Some(text),
             ScriptSource::Url(url) => vxml_url = Some(url),

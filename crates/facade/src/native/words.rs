@@ -93,6 +93,8 @@ pub enum EventWord {
     Ringing,
     /// The script went wrong; the detail says how.
     ScriptError,
+    /// The application gave the call another name; the detail is this token.
+    TokenGiven,
 }
 
 impl From<ContactState> for CallState {
@@ -198,6 +200,7 @@ impl From<EventKind> for EventWord {
             EventKind::RetryScheduled => Self::RetryScheduled,
             EventKind::Ringing => Self::Ringing,
             EventKind::ScriptError => Self::ScriptError,
+            EventKind::TokenGiven => Self::TokenGiven,
         }
     }
 }

@@ -12,9 +12,11 @@ use engine::files::AudioWish;
 use engine::http::CookieJar;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use script::actions::{Instance, Runner};
+use script::machine::Script;
 use script::step::{
-    Fetch, Heard, Hypothesis, Input, ListenId, PlayId, Prompt, Record, RecordEnd, Recorded,
-    Session, StartPage, Step, Timer, Transfer, TransferEnd,
+    Connect, Fetch, Heard, Hypothesis, Input, ListenId, PlayId, Prompt, Record, RecordEnd,
+    Recorded, Session, StartPage, StayEnd, Step, Timer, Transfer, TransferEnd, TransferKind,
 };
 use script::vxml::{Limits, Vxml};
 
@@ -37,6 +39,8 @@ pub(crate) enum Event<'e> {
     Ended(&'e BTreeMap<String, String>),
     /// The script wants the call to end.
     HangsUp,
+    /// Keys are sent to the callee.
+    Keys(&'e str),
     Log {
         label: &'e str,
         text: &'e str,
@@ -100,6 +104,8 @@ const PROMPT_TIME: Duration = Duration::from_secs(1);
 const NOISE: &str = "unrecognizable";
 /// A key that hardly any grammar has.
 const NOISE_KEY: &str = "D";
+/// Others that pages of actions may call at once.
+const CONNECTS_MAX: usize = 8;
 /// How long it takes to press a key.
 const KEY_TIME: Duration = Duration::from_millis(200);
 /// How long a far end rings before it answers.
@@ -109,14 +115,14 @@ const SOUND_BYTES_PER_SECOND: u64 = 8_000;
 
 /// A call without a telephone.
 pub(crate) struct Rehearsal<C> {
-    vxml: Vxml,
+    script: Script,
     fetcher: Fetcher,
     cookies: CookieJar,
     clock: Clock,
     pub(crate) callee: C,
     now: Timestamp,
     plays: VecDeque<(PlayId, Vec<Prompt>)>,
-    fetch: Option<Fetch>,
+    fetches: VecDeque<Fetch>,
     ear: Option<ListenId>,
     record: Option<Record>,
     transfer: Option<(Transfer, FarEnd, Connected)>,
@@ -133,17 +139,34 @@ enum Connected {
 }
 
 impl<C: Callee> Rehearsal<C> {
+    /// Of VoiceXML documents.
     pub(crate) fn new(fetcher: Fetcher, callee: C) -> Self {
+        Self::of(Script::Vxml(Box::new(Vxml::new(Limits::default(), 1))), fetcher, callee)
+    }
+
+    /// Of pages of actions.
+    pub(crate) fn of_actions(fetcher: Fetcher, callee: C) -> Self {
+        let instance = Instance {
+            id: "rehearsal".into(),
+            call: "rehearsal".into(),
+            connects_max: CONNECTS_MAX,
+            ..Instance::default()
+        };
+        let limits = script::actions::Limits::default();
+        Self::of(Script::Actions(Box::new(Runner::new(limits, instance))), fetcher, callee)
+    }
+
+    fn of(script: Script, fetcher: Fetcher, callee: C) -> Self {
         let clock = Clock::new();
         Self {
-            vxml: Vxml::new(Limits::default(), 1),
+            script,
             fetcher,
             cookies: CookieJar::default(),
             now: clock.now(),
             clock,
             callee,
             plays: VecDeque::new(),
-            fetch: None,
+            fetches: VecDeque::new(),
             ear: None,
             record: None,
             transfer: None,
@@ -179,7 +202,7 @@ impl<C: Callee> Rehearsal<C> {
             self.feed(input);
         } else if let Some((play, prompts)) = self.plays.pop_front() {
             self.play(play, &prompts).await;
-        } else if let Some(fetch) = self.fetch.take() {
+        } else if let Some(fetch) = self.fetches.pop_front() {
             self.get(&fetch).await;
         } else if let Some(record) = self.record.take() {
             self.record(record);
@@ -187,7 +210,7 @@ impl<C: Callee> Rehearsal<C> {
             self.transfer(transfer);
         } else if self.is_turn_of_callee() {
             self.take_turn();
-        } else if let Some((at, timer)) = self.vxml.deadline() {
+        } else if let Some((at, timer)) = self.script.deadline() {
             self.expire(at, timer);
         } else {
             // Nothing more can happen but this.
@@ -196,8 +219,8 @@ impl<C: Callee> Rehearsal<C> {
     }
 
     fn feed(&mut self, input: Input) {
-        self.vxml.handle(self.now, input);
-        while let Some(step) = self.vxml.poll() {
+        self.script.handle(self.now, input);
+        while let Some(step) = self.script.poll() {
             self.take(step);
         }
     }
@@ -208,17 +231,23 @@ impl<C: Callee> Rehearsal<C> {
                 self.callee.sees(Event::Ended(&values));
                 self.ended = Some(values);
             }
+            Step::Connect(connect) => self.connect(connect),
             Step::EndTransfer => {
                 if let Some((transfer, ..)) = self.transfer.take() {
                     let end = TransferEnd::Ended;
                     self.owed.push_back(Input::TransferEnded { transfer: transfer.transfer, end });
                 }
             }
-            Step::Fetch(fetch) => self.fetch = Some(fetch),
+            Step::Fetch(fetch) => self.fetches.push_back(fetch),
             Step::HangUp => {
                 self.callee.sees(Event::HangsUp);
                 self.gone = true;
             }
+            Step::Join(join) => {
+                let (stay, end) = (join.stay, StayEnd::Unsupported);
+                self.owed.push_back(Input::StayEnded { stay, end });
+            }
+            Step::Leave | Step::StopTranscribe => {}
             Step::Listen(listen) => self.ear = Some(listen.listen),
             Step::Log { label, text } => {
                 self.callee.sees(Event::Log { label: &label, text: &text })
@@ -231,6 +260,10 @@ impl<C: Callee> Rehearsal<C> {
                 self.callee.sees(Event::Records(&record));
                 self.record = Some(record);
             }
+            Step::SendKeys { keys } => {
+                self.callee.sees(Event::Keys(&keys));
+                self.owed.push_back(Input::KeysSent);
+            }
             Step::StopListen => self.ear = None,
             Step::StopPlay => self.plays.clear(),
             Step::StopRecord => {
@@ -238,12 +271,29 @@ impl<C: Callee> Rehearsal<C> {
                     self.end_record(&record, RecordEnd::Stopped, Duration::from_secs(1));
                 }
             }
+            Step::Transcribe(wanted) => {
+                let piece = Err("nobody writes down what is said in a rehearsal".to_owned());
+                let transcript = wanted.transcript;
+                self.owed.push_back(Input::Transcribed { transcript, piece });
+            }
             Step::Transfer(transfer) => {
                 self.callee.sees(Event::Transfers(&transfer));
                 let does = self.callee.far_end(&transfer);
                 self.transfer = Some((transfer, does, Connected::No));
             }
         }
+    }
+
+    /// Of several far ends the first one answers.
+    fn connect(&mut self, connect: Connect) {
+        let destination = connect.destinations.into_iter().next().unwrap_or_default();
+        self.take(Step::Transfer(Transfer {
+            transfer: connect.transfer,
+            kind: TransferKind::Bridge,
+            destination,
+            connect_timeout: connect.connect_timeout,
+            aai: String::new(),
+        }));
     }
 
     // Output.
@@ -297,7 +347,7 @@ impl<C: Callee> Rehearsal<C> {
         let result = self.fetcher.page(fetch, &self.cookies).await;
         let arrived = self.now + self.clock.instant().duration_since(begun);
         // What the script does while it waits would have been done by now.
-        while let Some((at, timer)) = self.vxml.deadline().filter(|(at, _)| *at <= arrived) {
+        while let Some((at, timer)) = self.script.deadline().filter(|(at, _)| *at <= arrived) {
             self.expire(at, timer);
         }
         self.now = arrived.max(self.now);
@@ -307,7 +357,7 @@ impl<C: Callee> Rehearsal<C> {
     // Input.
 
     fn is_turn_of_callee(&self) -> bool {
-        let silence = matches!(self.vxml.deadline(), Some((_, Timer::NoInput)));
+        let silence = matches!(self.script.deadline(), Some((_, Timer::NoInput)));
         !self.gone && (silence || self.ear.is_some())
     }
 
@@ -328,7 +378,7 @@ impl<C: Callee> Rehearsal<C> {
     }
 
     fn stay_silent(&mut self) {
-        match self.vxml.deadline() {
+        match self.script.deadline() {
             Some((at, timer)) => self.expire(at, timer),
             None => self.hang_up(),
         }
@@ -404,7 +454,7 @@ impl<C: Callee> Rehearsal<C> {
             (FarEnd::Answers(_), Connected::No) => {
                 let at = self.now + RING_TIME;
                 self.transfer = Some((transfer, does, Connected::No));
-                if let Some((due, timer)) = self.vxml.deadline().filter(|(due, _)| *due < at) {
+                if let Some((due, timer)) = self.script.deadline().filter(|(due, _)| *due < at) {
                     self.expire(due, timer);
                     return;
                 }
@@ -433,7 +483,7 @@ impl<C: Callee> Rehearsal<C> {
     /// The two talk until the script or the far end has had enough.
     fn talk(&mut self, id: script::step::TransferId, time: Option<Duration>) {
         let hangs_up_at = time.map(|time| self.now + time);
-        match (self.vxml.deadline(), hangs_up_at) {
+        match (self.script.deadline(), hangs_up_at) {
             (Some((due, timer)), at) if at.is_none_or(|at| due <= at) => self.expire(due, timer),
             (_, Some(at)) => {
                 self.now = at;

@@ -59,6 +59,7 @@ fn shown(event: Event<'_>) -> String {
             format!("the script has ended with {}", values.join(", "))
         }
         Event::HangsUp => "the script hangs up".to_owned(),
+        Event::Keys(keys) => format!("keys:    {keys}"),
         Event::Log { label: "", text } => format!("log:     {text}"),
         Event::Log { label, text } => format!("log:     {label}: {text}"),
         Event::Problem { event, message } => format!("problem: {event}: {message}"),
@@ -72,6 +73,8 @@ fn shown(event: Event<'_>) -> String {
             Timer::InterDigit | Timer::Term => "event:   no more keys".to_owned(),
             Timer::NoInput => "event:   noinput".to_owned(),
             Timer::Reply => "event:   no reply".to_owned(),
+            Timer::Retry => "event:   asks for the page again".to_owned(),
+            Timer::Sleep => "event:   has slept".to_owned(),
             Timer::TransferConnect => "event:   the far end does not answer".to_owned(),
             Timer::TransferMax => "event:   the two have talked long enough".to_owned(),
         },

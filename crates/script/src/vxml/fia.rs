@@ -464,5 +464,10 @@ fn kind(input: &Input) -> &'static str {
         Input::CalleeType(_) => "CalleeType",
         Input::HungUp => "HungUp",
         Input::Expired(_) => "Expired",
+        Input::Interrupted { .. } => "Interrupted",
+        Input::KeysSent => "KeysSent",
+        Input::StayBegan { .. } => "StayBegan",
+        Input::StayEnded { .. } => "StayEnded",
+        Input::Transcribed { .. } => "Transcribed",
     }
 }

@@ -142,7 +142,11 @@ impl Vxml {
             }
             // The recognizer has heard speech begin and never said how it ended.
             Timer::Reply => self.speech_too_long(),
-            Timer::FetchAudio | Timer::TransferConnect | Timer::TransferMax => {}
+            Timer::FetchAudio
+            | Timer::Retry
+            | Timer::Sleep
+            | Timer::TransferConnect
+            | Timer::TransferMax => {}
         }
     }
 

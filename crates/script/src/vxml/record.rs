@@ -216,7 +216,12 @@ impl Vxml {
                     Recorded { end: RecordEnd::Stopped, duration: Duration::ZERO, bytes: 0 };
                 self.recorded(nothing);
             }
-            Timer::FetchAudio | Timer::NoInput | Timer::TransferConnect | Timer::TransferMax => {}
+            Timer::FetchAudio
+            | Timer::NoInput
+            | Timer::Retry
+            | Timer::Sleep
+            | Timer::TransferConnect
+            | Timer::TransferMax => {}
         }
     }
 

@@ -258,7 +258,12 @@ impl Vxml {
             Timer::TransferConnect => self.end_transfer("noanswer", None),
             Timer::TransferMax => self.end_transfer("maxtime_disconnect", None),
             Timer::Reply => self.transfer_ended(TransferEnd::Unknown),
-            Timer::FetchAudio | Timer::InterDigit | Timer::NoInput | Timer::Term => {}
+            Timer::FetchAudio
+            | Timer::InterDigit
+            | Timer::NoInput
+            | Timer::Retry
+            | Timer::Sleep
+            | Timer::Term => {}
         }
     }
 

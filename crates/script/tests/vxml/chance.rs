@@ -198,14 +198,20 @@ fn settle(vxml: &mut Vxml, now: i64, fails: bool) -> bool {
                         },
                     }));
                 }
-                Step::HangUp
+                Step::Connect(_)
+                | Step::HangUp
+                | Step::Join(_)
+                | Step::Leave
                 | Step::Listen(_)
                 | Step::Log { .. }
                 | Step::Play { .. }
                 | Step::Problem { .. }
                 | Step::Record(_)
+                | Step::SendKeys { .. }
                 | Step::StopListen
                 | Step::StopPlay
+                | Step::StopTranscribe
+                | Step::Transcribe(_)
                 | Step::Transfer(_) => {}
             }
         }

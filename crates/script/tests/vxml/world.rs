@@ -253,6 +253,8 @@ impl<'s> World<'s> {
                 Timer::InterDigit => "no more keys",
                 Timer::NoInput => "silence",
                 Timer::Reply => "no reply",
+                Timer::Retry => "asks again",
+                Timer::Sleep => "has slept",
                 Timer::Term => "no terminating key",
                 Timer::TransferConnect => "nobody answers",
                 Timer::TransferMax => "talked long enough",
@@ -559,6 +561,12 @@ impl<'s> World<'s> {
                 self.values = values;
                 self.ended = true;
             }
+            Step::Connect(_)
+            | Step::Join(_)
+            | Step::Leave
+            | Step::SendKeys { .. }
+            | Step::StopTranscribe
+            | Step::Transcribe(_) => panic!("no document asks for {step:?}"),
         }
     }
 
@@ -595,6 +603,7 @@ fn request(fetch: &Fetch) -> String {
     let mut text = match &fetch.method {
         Method::Get => format!("GET {}", fetch.url),
         Method::Post(fields) => format!("POST {} {}", fetch.url, form(fields)),
+        Method::PostJson(text) => format!("POST {} {text}", fetch.url),
         Method::PostMultipart(parts) => {
             let fields: Vec<_> = parts
                 .iter()

@@ -118,6 +118,7 @@ impl Callee for Tester {
             Event::Transfers(transfer) => self.transferred_to.push(transfer.destination.clone()),
             Event::Ended(_)
             | Event::HangsUp
+            | Event::Keys(_)
             | Event::Problem { .. }
             | Event::Records(_)
             | Event::TimeRuns(_) => {}
