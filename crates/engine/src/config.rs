@@ -166,6 +166,8 @@ pub struct TrunkConfig {
     pub realm: Option<String>,
     /// Whether to register.
     pub register: bool,
+    /// Whether sound is protected (SRTP, keys in SDP); for trunks over TLS.
+    pub srtp: bool,
     /// How SIP travels.
     pub transport: Transport,
     /// User and password for digest authentication.

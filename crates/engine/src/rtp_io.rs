@@ -16,6 +16,7 @@ mod mailbox;
 mod player;
 mod ports;
 mod precedence;
+mod privacy;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use media::playlist::Item as PlayItem;
 use proto::rtp::rtcp::NtpTime;
 use proto::rtp::session::Statistics;
 use proto::rtp::{Key, Setup, Terms};
+use proto::srtp::Protection;
 use script::step::PlayId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -152,6 +154,8 @@ pub enum Failure {
 /// A stream's figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamStats {
+    /// Packets that were not authentic, or came again; only where sound is protected.
+    pub forged: u64,
     /// Frames that were not sent in time because the machine stood still; heard as a pause.
     pub frames_skipped: u64,
     /// Packets that the system refused to send.
@@ -325,6 +329,11 @@ impl Stream {
         let endpoint = Endpoint::new(reserved, self.mailbox.clone(), options);
         let lightest = inner.threads.iter().min_by_key(|thread| thread.streams());
         lightest.expect("an engine has at least one media thread").admit(endpoint);
+    }
+
+    /// How sound is protected from now on; before [`Self::connect`] of the terms that it belongs to.
+    pub fn protect(&self, protection: Option<Protection>) {
+        self.mailbox.post(Command::Protect(protection));
     }
 
     /// Plays these in order, after what is still playing; [`MediaEvent::PlayEnded`] tells the end.

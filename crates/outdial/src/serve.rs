@@ -139,6 +139,7 @@ fn trunk_config(trunk: &TrunkSettings, id: i64) -> TrunkConfig {
     let credentials = trunk.credentials.as_ref();
     TrunkConfig {
         allow_loopback: trunk.allow_loopback,
+        srtp: trunk.srtp,
         caller_id: trunk.caller_id.clone(),
         domain: trunk.domain.clone(),
         hosts: trunk.hosts.clone(),

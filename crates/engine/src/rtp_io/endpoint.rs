@@ -20,6 +20,7 @@ use super::lease::PortLease;
 use super::listener::Listener;
 use super::mailbox::{Command, Mailbox, Taken};
 use super::player::Player;
+use super::privacy::Privacy;
 use super::sockets::SocketPair;
 use super::wheel::CatchUp;
 use super::{Failure, MediaEvent, Setup, StreamStats};
@@ -43,6 +44,7 @@ pub(super) struct Endpoint {
     taps: Taps,
     /// What is sent while nothing plays, as another leg says it.
     relay: Option<Frames>,
+    privacy: Privacy,
 }
 
 /// What a stream has before the far end is known.
@@ -84,6 +86,7 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
+    forged: u64,
     frames_skipped: u64,
     sends_failed: u64,
 }
@@ -147,6 +150,7 @@ impl Endpoint {
             listener: None,
             taps: Taps::default(),
             relay: None,
+            privacy: Privacy::default(),
         }
     }
 
@@ -202,6 +206,7 @@ impl Endpoint {
                     }
                 }
                 Command::Relay(frames) => self.relay = frames,
+                Command::Protect(protection) => self.privacy.agree(protection),
                 Command::Renegotiate(terms) => self.renegotiate(now, terms),
                 Command::StopPlay => {
                     self.player.stop();
@@ -308,10 +313,13 @@ impl Endpoint {
                     tracing::debug!(%to, at = ?now, "far end's audio comes from elsewhere");
                 }
                 Effect::SendControl { to, bytes } => {
+                    let Some(bytes) = self.privacy.seal_report(&bytes) else {
+                        continue;
+                    };
                     let sent = if live.session.terms().rtcp_mux {
-                        self.sockets.send(to, &bytes)
+                        self.sockets.send(to, bytes)
                     } else {
-                        self.sockets.send_control(to, &bytes)
+                        self.sockets.send_control(to, bytes)
                     };
                     self.counters.sends_failed += u64::from(sent.is_err());
                 }
@@ -326,6 +334,7 @@ impl Endpoint {
     fn stats(&self) -> StreamStats {
         let live = self.live.as_ref();
         StreamStats {
+            forged: self.counters.forged,
             frames_skipped: self.counters.frames_skipped,
             sends_failed: self.counters.sends_failed,
             stream: live.map_or_else(Statistics::default, |live| live.session.statistics()),

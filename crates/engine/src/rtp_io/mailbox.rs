@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 
 use media::playlist::Item;
 use proto::rtp::Terms;
+use proto::srtp::Protection;
 use script::step::PlayId;
 use tokio::sync::oneshot;
 
@@ -23,6 +24,7 @@ pub(super) enum Command {
     Listen(Option<Listener>),
     Play(PlayId, Vec<Item>),
     Relay(Option<Frames>),
+    Protect(Option<Protection>),
     Renegotiate(Terms),
     StopPlay,
     Tap(Directions, FrameSink),

@@ -9,13 +9,15 @@ use domain::cause::Cause;
 use domain::ids::{AttemptId, TrunkId};
 use domain::number::Destination;
 use domain::time::Timestamp;
-use proto::rtp::Codec;
 use proto::rtp::source::Learning;
-use proto::sdp::{AddressPolicy, Negotiation, NegotiationError, Settings};
+use proto::rtp::{Codec, Terms};
+use proto::sdp::{AddressPolicy, Negotiation, NegotiationError, Privacy, Settings};
 use proto::sip::identity::CallIdentity;
 use proto::sip::ua::{CallKey, CallerId, Effect, End, EndedBy, Input, Invite, TrunkKey};
 use proto::sip::uri::Uri;
 use proto::sip::value::NameAddr;
+use proto::srtp::keys::MASTER_BYTES;
+use proto::srtp::{MasterKey, Suite};
 use script::step::PlayId;
 
 use crate::answered::{AnsweredCalls, Slot};
@@ -117,6 +119,7 @@ impl NativeSwitch {
             } else {
                 AddressPolicy::RemoteOnly
             },
+            privacy: if trunk.srtp { private(attempt.id)? } else { Privacy::Plain },
         });
         let invite = self.invite(trunk, attempt, destination, negotiation.offer())?;
         // From here on the phone may ring: the journal must know before the network does.
@@ -321,10 +324,16 @@ impl Leg {
     /// Takes the far end's answer to our offer.
     fn agree(&mut self, answer: &[u8]) -> Result<(), NegotiationError> {
         let agreed = self.negotiation.answered(answer)?;
-        if let Some(stream) = &mut self.stream {
-            stream.connect(agreed.terms(self.learning));
-        }
+        self.connect(agreed.terms(self.learning));
         Ok(())
+    }
+
+    /// Lets sound flow as it was agreed.
+    fn connect(&mut self, terms: Terms) {
+        if let Some(stream) = &mut self.stream {
+            stream.protect(self.negotiation.protection().cloned());
+            stream.connect(terms);
+        }
     }
 
     /// Answers the far end's offer, or offers where it has none.
@@ -336,9 +345,7 @@ impl Leg {
         };
         match self.negotiation.answer(offer) {
             Ok((sdp, agreed)) => {
-                if let Some(stream) = &mut self.stream {
-                    stream.connect(agreed.terms(self.learning));
-                }
+                self.connect(agreed.terms(self.learning));
                 self.sip.tell(Input::Answer { call, sdp });
             }
             Err(error) => {
@@ -393,4 +400,19 @@ fn chain(error: &dyn std::error::Error) -> String {
         Some(source) => format!("{error}: {}", chain(source)),
         None => error.to_string(),
     }
+}
+
+/// New keys for the sound of one call.
+fn private(attempt: AttemptId) -> Result<Privacy, Cause> {
+    let mut keys = Vec::with_capacity(Suite::ALL.len());
+    for _ in Suite::ALL {
+        let mut bytes = [0; MASTER_BYTES];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            tracing::error!(call.id = %attempt, %error, "the system gives no keys");
+            Cause::local("the system gives no random bytes for keys")
+        })?;
+        keys.push(MasterKey::new(bytes));
+    }
+    let keys = keys.try_into().expect("there is a key for each suite");
+    Ok(Privacy::Srtp(keys))
 }

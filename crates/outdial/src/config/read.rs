@@ -339,6 +339,7 @@ impl TrunkReader<'_> {
             domain: self.text("domain"),
             credentials: self.credentials(&name),
             register: self.flag("register"),
+            srtp: self.flag("srtp"),
             allow_loopback: self.flag("allow_loopback"),
             name,
         };
@@ -353,6 +354,11 @@ impl TrunkReader<'_> {
         }
         if trunk.register && trunk.credentials.is_none() {
             self.mistakes.push(format!("{label}: register needs username and password"));
+        }
+        if trunk.srtp && trunk.transport != Transport::Tls {
+            self.mistakes.push(format!(
+                "{label}: srtp needs transport = \"tls\", since its keys travel in SIP"
+            ));
         }
         if let Some(caller_id) = &trunk.caller_id
             && let Err(error) = domain::number::Destination::number(caller_id)

@@ -244,6 +244,12 @@ pub(super) const TRUNK_SETTINGS: &[Setting] = &[
     ),
     with("register", Form::Bool, "false", "Register there and keep the registration."),
     with("slots", Form::Number(1, 100_000), "10", "Concurrent calls."),
+    with(
+        "srtp",
+        Form::Bool,
+        "false",
+        "Protect audio by SRTP, with keys in SDP (AES_CM_128_HMAC_SHA1_80 or _32); needs transport = \"tls\". A far end without it is not called in the clear.",
+    ),
     with("transport", Form::Text, "\"udp\"", "udp, tcp or tls."),
     unset("username", Form::Text, "\"customer\"", "User for digest authentication and REGISTER."),
 ];

@@ -51,6 +51,8 @@ pub(crate) struct TrunkSettings {
     pub(crate) credentials: Option<Credentials>,
     /// Whether to register.
     pub(crate) register: bool,
+    /// Whether sound is protected.
+    pub(crate) srtp: bool,
     /// Whether audio addresses on this machine are accepted.
     pub(crate) allow_loopback: bool,
 }

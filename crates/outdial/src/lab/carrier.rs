@@ -23,7 +23,7 @@ use engine::clock::Clock;
 use engine::rtp_io::{MediaConfig, MediaEngine, Stream};
 use proto::rtp::Codec;
 use proto::rtp::source::Learning;
-use proto::sdp::{AddressPolicy, Negotiation, Settings};
+use proto::sdp::{AddressPolicy, Negotiation, Privacy, Settings};
 use proto::sip::message::{Message, Method, Request, Response};
 use proto::sip::parse::parse_datagram;
 use proto::sip::uri::Host;
@@ -238,6 +238,7 @@ impl Carrier {
             session_id: self.nth,
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             policy: AddressPolicy::LoopbackAllowed,
+            privacy: Privacy::Plain,
         });
         let (answer, agreed) = negotiation.answer(&invite.body)?;
         stream.connect(agreed.terms(Learning::FirstPackets));

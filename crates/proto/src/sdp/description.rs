@@ -141,7 +141,8 @@ impl Media {
         Some((port, address))
     }
 
-    fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+    /// The values of an attribute that may be there several times.
+    pub(crate) fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let named = self.attributes.iter().filter(move |attribute| attribute.name == name);
         named.map(|attribute| attribute.value.as_deref().unwrap_or_default())
     }

@@ -12,5 +12,5 @@ pub mod write;
 
 pub use address::{AddressError, AddressPolicy, check_media_address};
 pub use description::{Attribute, Connection, Description, Encoding, Media, Origin};
-pub use offer_answer::{Negotiation, NegotiationError, Settings, Stream};
+pub use offer_answer::{Negotiation, NegotiationError, Privacy, Settings, Stream};
 pub use parse::SdpError;

@@ -1,6 +1,7 @@
 //! What one call agrees on: our offers and answers, theirs, and what follows for the sound.
 //!
-//! RFC 3264 for one audio stream over RTP/AVP. What the far end offers besides is refused with
+//! RFC 3264 for one audio stream over RTP/AVP, or over RTP/SAVP with keys in the description (RFC
+//! 4568): one or the other, never both. What the far end offers besides is refused with
 //! port 0 and keeps its place. A [`Negotiation`] changes only when something was agreed; an offer
 //! or answer that cannot be agreed on leaves it, and the sound, as they were.
 
@@ -13,6 +14,8 @@ use super::description::{Attribute, Connection, Description, Media, Origin, dire
 use super::parse::SdpError;
 use crate::rtp::source::Learning;
 use crate::rtp::{Codec, Direction, FRAME_MS, ReceiveTypes, Terms};
+use crate::srtp::keys::CryptoLine;
+use crate::srtp::{MasterKey, Protection, Suite};
 
 /// Payload type of telephone events in our offers; the one that most equipment uses.
 const TELEPHONE_EVENT_TYPE: u8 = 101;
@@ -33,6 +36,19 @@ pub struct Settings {
     pub codecs: Vec<Codec>,
     /// Where sound may go.
     pub policy: AddressPolicy,
+    /// Whether sound is protected.
+    pub privacy: Privacy,
+}
+
+/// Whether sound is protected. What is asked for is insisted on: a call whose far end does
+/// otherwise has no sound rather than sound that others hear.
+#[derive(Clone, Debug)]
+pub enum Privacy {
+    /// RTP as it is.
+    Plain,
+    /// SRTP with these keys of ours, one for each of [`Suite::ALL`]. Only where the signalling is
+    /// encrypted, since it carries the keys.
+    Srtp([MasterKey; Suite::ALL.len()]),
 }
 
 /// What was agreed for the sound.
@@ -93,12 +109,19 @@ pub enum NegotiationError {
     /// The far end names a host; we ask for no names that others make up.
     #[error("far end takes sound at the name {0:?}, expected an address")]
     NamedAddress(String),
-    /// There is no audio medium over RTP/AVP that is open.
-    #[error("there is no open audio medium over RTP/AVP")]
-    NoAudio,
+    /// There is no open audio medium over the profile that we speak. The trunk's settings, or the
+    /// far end's, repair it.
+    #[error("there is no open audio medium over {profile}")]
+    NoAudio {
+        /// `RTP/AVP` or `RTP/SAVP`.
+        profile: &'static str,
+    },
     /// The far end speaks nothing that we speak. Other codecs in the settings repair it.
     #[error("no common codec, the far end has {0}")]
     NoCommonCodec(String),
+    /// The far end names no key for its sound, or none for a suite that we offered.
+    #[error("far end names no key that can be used, expected a=crypto as in RFC 4568")]
+    NoKey,
     /// The far end does not say where it takes sound.
     #[error("there is no c= line")]
     NoConnection,
@@ -138,6 +161,8 @@ pub struct Negotiation {
     places: Vec<Place>,
     /// The payload type that telephone events have in this session.
     event_type: u8,
+    /// How the stream is protected, where it is.
+    protection: Option<Protection>,
     stream: Option<Stream>,
 }
 
@@ -149,6 +174,7 @@ impl Negotiation {
             ours: None,
             places: Vec::new(),
             event_type: TELEPHONE_EVENT_TYPE,
+            protection: None,
             stream: None,
         }
     }
@@ -156,6 +182,11 @@ impl Negotiation {
     /// What is agreed at present.
     pub const fn stream(&self) -> Option<&Stream> {
         self.stream.as_ref()
+    }
+
+    /// How the sound that is agreed on is protected; `None` where it is not.
+    pub const fn protection(&self) -> Option<&Protection> {
+        self.protection.as_ref()
     }
 
     /// Our offer: for the INVITE, or for a re-INVITE of the far end that has none.
@@ -166,7 +197,8 @@ impl Negotiation {
             self.places.push(Place::Audio);
         }
         let codecs = self.settings.codecs.iter().map(|codec| (*codec, codec.payload_type()));
-        let audio = self.audio(&codecs.collect::<Vec<_>>(), true, Direction::SendReceive);
+        let mut audio = self.audio(&codecs.collect::<Vec<_>>(), true, Direction::SendReceive);
+        audio.attributes.extend(self.settings.privacy.lines().iter().map(crypto));
         let media = self.places.iter().map(|place| place.media(&audio)).collect();
         self.send(media)
     }
@@ -180,17 +212,22 @@ impl Negotiation {
         let at = ours.media.iter().position(|media| media.port != 0);
         let at = at.ok_or(NegotiationError::NothingOffered)?;
         let theirs = Description::parse(answer).map_err(NegotiationError::Malformed)?;
-        let media = theirs.media.get(at).ok_or(NegotiationError::NoAudio)?;
+        let media = theirs.media.get(at).ok_or_else(|| self.no_audio())?;
         match media {
             Media { port: 0, .. } => return Err(NegotiationError::Refused),
-            media if !is_audio(media) => return Err(NegotiationError::NoAudio),
+            media if !self.is_audio(media) => return Err(self.no_audio()),
             _ => {}
         }
+        let protection = match &self.settings.privacy {
+            Privacy::Plain => None,
+            Privacy::Srtp(_) => Some(accepted(&ours.media[at], media)?),
+        };
         let receive = receive_types(&ours.media[at]);
         let can = |codec| type_of(&receive, codec).is_some();
         let (codec, payload_type) = first_codec(media, can)?;
         let offered = ours.direction_of(&ours.media[at]);
         let stream = self.stream_to(&theirs, media, codec, payload_type, receive, offered)?;
+        self.protection = protection;
         self.stream = Some(stream);
         Ok(stream)
     }
@@ -201,12 +238,9 @@ impl Negotiation {
     /// changes it unasked. An error refuses the offer with [`NegotiationError::status`].
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Bytes, Stream), NegotiationError> {
         let theirs = Description::parse(offer).map_err(NegotiationError::Malformed)?;
-        let open = |media: &&Media| is_audio(media) && media.port != 0;
-        if !theirs.media.iter().any(|media| open(&media)) {
-            return Err(NegotiationError::NoAudio);
-        }
+        let open = |media: &&Media| self.is_audio(media) && media.port != 0;
         let can = |codec| self.settings.codecs.contains(&codec);
-        let mut found = Err(NegotiationError::NoAudio);
+        let mut found = Err(self.no_audio());
         for (at, media) in theirs.media.iter().enumerate().filter(|(_, media)| open(media)) {
             found = first_codec(media, can).map(|codec| (at, media, codec));
             if found.is_ok() {
@@ -214,6 +248,7 @@ impl Negotiation {
             }
         }
         let (at, media, (codec, payload_type)) = found?;
+        let agreed = self.settings.privacy.accept(media)?;
         let event_type = event_type(media);
         let mut receive = ReceiveTypes { telephone_event: event_type, ..ReceiveTypes::default() };
         match codec {
@@ -231,8 +266,10 @@ impl Negotiation {
             .map(|(other, media)| if other == at { Place::Audio } else { Place::refused(media) })
             .collect();
         let has_events = event_type.is_some();
-        let audio = self.audio(&[(codec, payload_type)], has_events, stream.direction);
+        let mut audio = self.audio(&[(codec, payload_type)], has_events, stream.direction);
+        audio.attributes.extend(agreed.iter().map(|(line, _)| crypto(line)));
         let media = self.places.iter().map(|place| place.media(&audio)).collect();
+        self.protection = agreed.map(|(_, protection)| protection);
         self.stream = Some(stream);
         Ok((self.send(media), stream))
     }
@@ -294,6 +331,16 @@ impl Negotiation {
         Ok((address, false))
     }
 
+    /// Whether a medium is one that we speak; a feedback profile without its feedback is the same.
+    fn is_audio(&self, media: &Media) -> bool {
+        let profile = media.protocol.strip_suffix('F').unwrap_or(&media.protocol);
+        media.kind == "audio" && profile == self.settings.privacy.profile()
+    }
+
+    const fn no_audio(&self) -> NegotiationError {
+        NegotiationError::NoAudio { profile: self.settings.privacy.profile() }
+    }
+
     /// Our audio medium.
     fn audio(&self, codecs: &[(Codec, u8)], has_events: bool, direction: Direction) -> Media {
         let mut formats: Vec<String> =
@@ -314,7 +361,7 @@ impl Negotiation {
         Media {
             kind: "audio".into(),
             port: self.settings.local.port(),
-            protocol: "RTP/AVP".into(),
+            protocol: self.settings.privacy.profile().into(),
             formats,
             connection: None,
             attributes,
@@ -375,9 +422,58 @@ impl Place {
 #[expect(clippy::cast_possible_truncation, reason = "20 fits")]
 const FRAME_MS_U16: u16 = FRAME_MS as u16;
 
-/// Whether a medium is one that we speak; a feedback profile without its feedback is the same.
-fn is_audio(media: &Media) -> bool {
-    media.kind == "audio" && matches!(media.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+impl Privacy {
+    const fn profile(&self) -> &'static str {
+        match self {
+            Self::Plain => "RTP/AVP",
+            Self::Srtp(_) => "RTP/SAVP",
+        }
+    }
+
+    /// What our offers say: a line for each suite, with a key of its own.
+    fn lines(&self) -> Vec<CryptoLine> {
+        match self {
+            Self::Plain => Vec::new(),
+            Self::Srtp(keys) => (1..)
+                .zip(Suite::ALL)
+                .zip(keys)
+                .map(|((tag, suite), key)| CryptoLine { tag, suite, key: key.clone() })
+                .collect(),
+        }
+    }
+
+    /// Chooses the first line of an offer that can be used; our line for the answer.
+    fn accept(
+        &self,
+        offered: &Media,
+    ) -> Result<Option<(CryptoLine, Protection)>, NegotiationError> {
+        if matches!(self, Self::Plain) {
+            return Ok(None);
+        }
+        let theirs = CryptoLine::read_all(offered.values("crypto"));
+        let theirs = theirs.into_iter().next().ok_or(NegotiationError::NoKey)?;
+        let ours = self.lines().into_iter().find(|line| line.suite == theirs.suite);
+        let ours = ours.ok_or(NegotiationError::NoKey)?;
+        let protection =
+            Protection { suite: ours.suite, ours: ours.key.clone(), theirs: theirs.key };
+        Ok(Some((CryptoLine { tag: theirs.tag, ..ours }, protection)))
+    }
+}
+
+/// What an answer's line accepts of those that we sent (RFC 4568 §5.1.2).
+fn accepted(ours: &Media, answer: &Media) -> Result<Protection, NegotiationError> {
+    let ours = CryptoLine::read_all(ours.values("crypto"));
+    let theirs = CryptoLine::read_all(answer.values("crypto"));
+    let pair = theirs.into_iter().find_map(|theirs| {
+        let same = |ours: &&CryptoLine| ours.tag == theirs.tag && ours.suite == theirs.suite;
+        ours.iter().find(same).map(|ours| (ours.key.clone(), theirs))
+    });
+    let (ours, theirs) = pair.ok_or(NegotiationError::NoKey)?;
+    Ok(Protection { suite: theirs.suite, ours, theirs: theirs.key })
+}
+
+fn crypto(line: &CryptoLine) -> Attribute {
+    Attribute::new("crypto", line.to_value())
 }
 
 /// The first codec of a medium that we can, under the medium's payload type.

@@ -11,6 +11,7 @@ fn settings() -> Settings {
         session_id: 77,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         policy: AddressPolicy::RemoteOnly,
+        privacy: Privacy::Plain,
     }
 }
 
@@ -397,4 +398,95 @@ proptest! {
         let mut negotiation = agreed();
         let _ = (negotiation.answer(&octets), negotiation.answered(&octets));
     }
+}
+
+/// Keys of ours that are easy to tell from others.
+fn private() -> Negotiation {
+    let keys = [MasterKey::new([1; 30]), MasterKey::new([2; 30])];
+    Negotiation::new(Settings { privacy: Privacy::Srtp(keys), ..settings() })
+}
+
+/// Thirty bytes of value 9, and of value 1, in base64.
+const NINES: &str = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
+const ONES: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+
+/// A description with keys: the lines behind `a=crypto:`.
+fn with_keys(lines: &[&str]) -> String {
+    let lines: String = lines.iter().map(|line| format!("a=crypto:{line}\r\n")).collect();
+    theirs("0 101", "rtpmap:101_telephone-event/8000").replace("RTP/AVP", "RTP/SAVP") + &lines
+}
+
+#[test]
+fn private_offer_names_a_key_for_each_suite() {
+    let offer = private().offer();
+    let media = &Description::parse(&offer).unwrap().media[0];
+    assert_eq!(media.protocol, "RTP/SAVP");
+    let lines: Vec<&str> = media.values("crypto").collect();
+    assert_eq!(
+        lines,
+        [
+            format!("1 AES_CM_128_HMAC_SHA1_80 inline:{ONES}"),
+            "2 AES_CM_128_HMAC_SHA1_32 inline:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC".into(),
+        ]
+    );
+}
+
+#[test]
+fn answer_chooses_one_of_the_suites_and_brings_its_key() {
+    let mut negotiation = private();
+    negotiation.offer();
+    let line = format!("2 AES_CM_128_HMAC_SHA1_32 inline:{NINES}");
+    negotiation.answered(with_keys(&[&line]).as_bytes()).unwrap();
+    let protection = negotiation.protection().unwrap();
+    assert_eq!(protection.suite, Suite::AesCm128HmacSha1_32);
+    assert_eq!(protection.ours, MasterKey::new([2; 30]));
+    assert_eq!(protection.theirs, MasterKey::new([9; 30]));
+}
+
+#[test]
+fn answer_without_a_key_that_was_offered_is_refused() {
+    let wrong_tag = format!("1 AES_CM_128_HMAC_SHA1_32 inline:{NINES}");
+    for lines in [&[][..], &[wrong_tag.as_str()], &["2 AES_CM_128_HMAC_SHA1_32 inline:CQ=="]] {
+        let mut negotiation = private();
+        negotiation.offer();
+        let refused = negotiation.answered(with_keys(lines).as_bytes());
+        assert_eq!(refused, Err(NegotiationError::NoKey));
+        assert_eq!((negotiation.protection(), negotiation.stream()), (None, None));
+    }
+}
+
+#[test]
+fn sound_in_the_clear_is_refused_where_it_is_to_be_private_and_the_other_way_round() {
+    let mut negotiation = private();
+    negotiation.offer();
+    let plain = negotiation.answered(theirs("0", "").as_bytes());
+    assert_eq!(plain, Err(NegotiationError::NoAudio { profile: "RTP/SAVP" }));
+    let line = format!("1 AES_CM_128_HMAC_SHA1_80 inline:{NINES}");
+    let mut negotiation = Negotiation::new(settings());
+    negotiation.offer();
+    let private = negotiation.answered(with_keys(&[&line]).as_bytes());
+    assert_eq!(private, Err(NegotiationError::NoAudio { profile: "RTP/AVP" }));
+}
+
+#[test]
+fn private_offer_is_answered_under_its_tag_by_the_first_suite_that_we_speak() {
+    let mut negotiation = private();
+    let unknown = format!("4 AEAD_AES_128_GCM inline:{NINES}");
+    let known = format!("5 AES_CM_128_HMAC_SHA1_80 inline:{NINES}");
+    let (text, stream) = answer(&mut negotiation, &with_keys(&[&unknown, &known]));
+    let media = &Description::parse(&text).unwrap().media[0];
+    let line = format!("5 AES_CM_128_HMAC_SHA1_80 inline:{ONES}");
+    assert_eq!((media.protocol.as_str(), media.attribute("crypto")), ("RTP/SAVP", Some(&*line)));
+    assert_eq!(stream.codec, Codec::Pcmu);
+    assert_eq!(negotiation.protection().unwrap().theirs, MasterKey::new([9; 30]));
+    // Sent again to refresh the session, it is answered under the same tag.
+    let again = with_keys(&[&format!("5 AES_CM_128_HMAC_SHA1_80 inline:{ONES}")]);
+    negotiation.answered(again.as_bytes()).unwrap();
+    assert_eq!(negotiation.protection().unwrap().theirs, MasterKey::new([1; 30]));
+}
+
+#[test]
+fn private_offer_without_a_usable_key_is_refused() {
+    let refused = private().answer(with_keys(&[]).as_bytes()).unwrap_err();
+    assert_eq!((refused.clone(), refused.status()), (NegotiationError::NoKey, 488));
 }

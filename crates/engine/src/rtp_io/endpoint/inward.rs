@@ -21,7 +21,11 @@ impl Endpoint {
             let Received::Datagram(from, bytes) = self.sockets.receive(buffer) else {
                 break;
             };
-            live.session.handle(now, Input::Datagram { from, bytes: &buffer[..bytes] });
+            // Before anything else is done with it: whose source may be learned is authentic.
+            match self.privacy.open(&mut buffer[..bytes]) {
+                Some(bytes) => live.session.handle(now, Input::Datagram { from, bytes }),
+                None => self.counters.forged += 1,
+            }
         }
         if !self.sockets.is_connected() && live.is_settled() {
             self.sockets.connect(live.session.remote());
@@ -58,7 +62,10 @@ impl Endpoint {
             let Received::Datagram(from, bytes) = self.sockets.receive_control(buffer) else {
                 break;
             };
-            live.session.handle(now, Input::Control { from, bytes: &buffer[..bytes] });
+            match self.privacy.open_report(&mut buffer[..bytes]) {
+                Some(bytes) => live.session.handle(now, Input::Control { from, bytes }),
+                None => self.counters.forged += 1,
+            }
         }
     }
 }

@@ -76,8 +76,10 @@ impl Endpoint {
             self.taps.say(linear(terms.codec, &frame));
         }
         let frame = (sounds || self.options.send_silence).then_some(&frame);
-        if let Some(packet) = live.session.send_frame(now, frame) {
-            let sent = self.sockets.send(packet.to, packet.bytes);
+        if let Some(packet) = live.session.send_frame(now, frame)
+            && let Some(bytes) = self.privacy.seal(packet.bytes)
+        {
+            let sent = self.sockets.send(packet.to, bytes);
             self.counters.sends_failed += u64::from(sent.is_err());
         }
     }
