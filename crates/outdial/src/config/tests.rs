@@ -32,7 +32,7 @@ fn every_mistake_is_named_at_once() {
     let mistakes = load(
         "[api]\nlisten = 'nowhere'\nport = 5\n[rtp]\nport_min = 70000\n[fetch]\nallow_private = ['x']\n\
          [calls]\ntime_zone = 'Mars/Olympus'\n[log]\njson = 'yes'\n\
-         [[trunk]]\nhosts = []\ntransport = 'sctp'\nuser = 'a'\nregister = true",
+         [[trunk]]\nhosts = []\ntransport = 'sctp'\nuser = 'a'\nregister = true\nsrtp = true",
     )
     .unwrap_err();
     let text = mistakes.to_string();
@@ -48,6 +48,7 @@ fn every_mistake_is_named_at_once() {
         "trunk 1: transport is \"sctp\"",
         "trunk 1: user is unknown",
         "trunk 1: register needs username and password",
+        "trunk 1: srtp needs transport",
     ] {
         assert!(text.contains(named), "{named} is not named in {text}");
     }

@@ -30,6 +30,25 @@ pub(crate) struct Baresip {
 impl Baresip {
     /// Starts one that answers calls to `number`.
     pub(crate) async fn start(stage: &Stage, number: &str) -> Self {
+        let codecs = "module g711.so\n";
+        let account = "audio_codecs=pcmu/8000/1,pcma/8000/1";
+        Self::with(stage, number, codecs, account).await
+    }
+
+    /// Starts one that is called over TLS, at [`Self::address`], by the certificate `phone.pem` of
+    /// the stage, and takes no sound in the clear.
+    pub(crate) async fn start_private(stage: &Stage, number: &str) -> Self {
+        let certificate = stage.file("phone.pem");
+        let settings =
+            format!("module g711.so\nmodule srtp.so\nsip_certificate {}\n", certificate.display());
+        let account = "audio_codecs=pcmu/8000/1;mediaenc=srtp-mand";
+        let phone = Self::with(stage, number, &settings, account).await;
+        Self { address: at(phone.address.port() + 1), ..phone }
+    }
+
+    /// Starts one with further settings, and parameters of its account.
+    pub(crate) async fn with(stage: &Stage, number: &str, settings: &str, account: &str) -> Self {
+        let (further, parameters) = (settings, account);
         let home = stage.file("baresip");
         let heard = home.join("heard");
         std::fs::create_dir_all(&heard).unwrap();
@@ -42,7 +61,7 @@ impl Baresip {
              audio_player aubridge,heard\naudio_source aufile,{}\naudio_alert aubridge,alert\n\
              ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n\
              ausrc_format s16\nauplay_format s16\nauenc_format s16\naudec_format s16\n\
-             module_path {MODULES}\nmodule cons.so\nmodule g711.so\nmodule aubridge.so\n\
+             module_path {MODULES}\n{further}module cons.so\nmodule aubridge.so\n\
              module aufile.so\nmodule sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\n\
              cons_listen 127.0.0.1:{console}\nsnd_path {}\ncall_max_calls 4\n",
             rtp + 19,
@@ -51,7 +70,7 @@ impl Baresip {
         );
         let account = format!(
             "<sip:{number}@127.0.0.1:{sip}>;regint=0;answermode=auto;\
-             audio_codecs=pcmu/8000/1,pcma/8000/1;dtmfmode=rtpevent\n"
+             {parameters};dtmfmode=rtpevent\n"
         );
         std::fs::write(home.join("config"), settings).unwrap();
         std::fs::write(home.join("accounts"), account).unwrap();

@@ -18,6 +18,7 @@ mod harness;
 mod http;
 mod passwords;
 mod phone;
+mod private;
 mod record;
 mod relay;
 mod results;

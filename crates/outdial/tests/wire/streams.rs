@@ -115,11 +115,27 @@ async fn trunk_behind_tcp_is_called_over_one_connection() {
     call_is_led(server, &customer, &told).await;
 }
 
+/// Makes a certificate for `localhost`: `phone.pem` in the stage, with its key.
+pub(crate) fn certify(stage: &Stage) {
+    drop(tls(stage));
+}
+
+/// Settings of a trunk that is reached over TLS, by that certificate.
+pub(crate) fn over_tls(trunk: &str) -> Settings {
+    Settings {
+        host: Some("localhost"),
+        trunk: format!("transport = \"tls\"\n{trunk}"),
+        sip: "ca_file = \"sip-ca.pem\"\n",
+        ..Settings::default()
+    }
+}
+
 /// TLS for `localhost` by a certificate that only `sip-ca.pem` in the stage vouches for.
 fn tls(stage: &Stage) -> TlsAcceptor {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     stage.write("sip-ca.pem", cert.pem());
+    stage.write("phone.pem", cert.pem() + &signing_key.serialize_pem());
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -137,12 +153,6 @@ async fn trunk_behind_tls_is_called_if_its_certificate_is_vouched_for() {
     let ear = Ear::open().await;
     let (address, told) = far_end(Some(tls(&stage)), "tls", ear.sdp()).await;
     let customer = Customer::open(SAYS_NOTHING).await;
-    let settings = Settings {
-        host: Some("localhost"),
-        trunk: "transport = \"tls\"\n".into(),
-        sip: "ca_file = \"sip-ca.pem\"\n",
-        ..Settings::default()
-    };
-    let server = Server::start(&stage, address, &settings).await;
+    let server = Server::start(&stage, address, &over_tls("")).await;
     call_is_led(server, &customer, &told).await;
 }
