@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::detection::Detection;
 use crate::ids::{AccountId, AppId, ApplicationId, DeploymentId};
 use crate::terms::Variables;
 use crate::time::Timestamp;
@@ -113,6 +114,8 @@ pub struct ApplicationSpec {
     pub parameters: String,
     /// Whose words the start page is asked in.
     pub dialect: Dialect,
+    /// Whether it is found out who answered, and what follows; `None`: as the campaign says.
+    pub detection: Option<Detection>,
 }
 
 /// Longest name of a deployment, in characters.

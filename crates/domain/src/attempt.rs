@@ -28,6 +28,11 @@ pub struct Attempt {
     pub outcome: Option<Outcome>,
     /// Why its leg ended.
     pub cause: Cause,
+    /// What was found out about who answered, as [`crate::detection::Detected`] writes it; empty
+    /// where nobody listened, or nothing came of it.
+    pub detected: String,
+    /// Whether the message for a machine was played to its end.
+    pub message_left: bool,
 }
 
 /// How an attempt came to its end; what the call machine hands to the store.
@@ -43,6 +48,10 @@ pub struct AttemptEnd {
     pub answered_at: Option<Timestamp>,
     /// When its leg ended.
     pub ended_at: Timestamp,
+    /// What was found out about who answered, as it is stored.
+    pub detected: String,
+    /// Whether the message for a machine was played to its end.
+    pub message_left: bool,
 }
 
 impl AttemptEnd {

@@ -85,6 +85,8 @@ pub struct Contact {
     pub last_attempt_at: Option<Timestamp>,
     /// How long the answered call lasted, in whole seconds; 0 without an answer.
     pub duration_s: u32,
+    /// Whether its last attempt left the message for a machine.
+    pub message_left: bool,
     /// When it was taken in.
     pub created_at: Timestamp,
     /// When it ended.

@@ -14,6 +14,10 @@ pub enum EventKind {
     Ringing,
     /// The far end answered.
     Answered,
+    /// It is known who or what answered; the detail says who, how sure that is, and when.
+    CalleeDetected,
+    /// The message for a machine was played to its end.
+    MessageLeft,
     /// It may not be dialed yet; the detail is the rule and what was seen. Told when the rule
     /// changes, not at each look.
     Held,
@@ -33,11 +37,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Queued,
         Self::Dialing,
         Self::Ringing,
         Self::Answered,
+        Self::CalleeDetected,
+        Self::MessageLeft,
         Self::Held,
         Self::Refused,
         Self::ScriptError,
@@ -54,6 +60,8 @@ impl EventKind {
             Self::Dialing => "dialing",
             Self::Ringing => "ringing",
             Self::Answered => "answered",
+            Self::CalleeDetected => "callee_detected",
+            Self::MessageLeft => "message_left",
             Self::Ended => "ended",
             Self::Held => "held",
             Self::Refused => "refused",

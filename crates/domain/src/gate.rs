@@ -217,6 +217,8 @@ mod tests {
             ringing_at: None,
             answered_at: None,
             ended_at: Timestamp::from_seconds(at),
+            detected: String::new(),
+            message_left: false,
         }
     }
 

@@ -21,6 +21,7 @@ pub mod contact;
 
 pub mod attempt;
 pub mod cause;
+pub mod detection;
 pub mod outcome;
 pub mod retry;
 

@@ -24,17 +24,21 @@ pub enum Outcome {
     Canceled,
     /// The process ended while the phone may have been ringing; nobody knows what came of it.
     InDoubt,
-    /// The number cannot be reached as dialed: unassigned, changed, malformed, intercepted.
+    /// Special information tones said that the number is vacant, changed or out of service.
+    Intercepted,
+    /// The number cannot be reached as dialed: unassigned, changed, malformed.
     InvalidNumber,
     /// The network or the trunk failed before the phone rang.
     LineFailure,
     /// It rang, or should have, and nobody answered.
     NoAnswer,
+    /// Tones of the network said that it has no way to the number at present.
+    NoCircuit,
 }
 
 impl Outcome {
     /// Every outcome, for tables and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Answered(CalleeType::Fax),
         Self::Answered(CalleeType::Human),
         Self::Answered(CalleeType::Machine),
@@ -42,9 +46,11 @@ impl Outcome {
         Self::Busy,
         Self::Canceled,
         Self::InDoubt,
+        Self::Intercepted,
         Self::InvalidNumber,
         Self::LineFailure,
         Self::NoAnswer,
+        Self::NoCircuit,
     ];
 
     /// The name that is stored and shown; never changed once released.
@@ -57,9 +63,11 @@ impl Outcome {
             Self::Busy => "busy",
             Self::Canceled => "canceled",
             Self::InDoubt => "in_doubt",
+            Self::Intercepted => "intercepted",
             Self::InvalidNumber => "invalid_number",
             Self::LineFailure => "line_failure",
             Self::NoAnswer => "no_answer",
+            Self::NoCircuit => "no_circuit",
         }
     }
 

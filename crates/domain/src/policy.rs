@@ -4,6 +4,7 @@ use crate::caller_ids::CallerIds;
 use crate::calling_hours::Hours;
 use crate::caps::Limit;
 use crate::destinations::DestinationPolicy;
+use crate::detection::Detection;
 use crate::gate::Limits;
 use crate::time::DialWindow;
 use crate::zones::Placing;
@@ -44,6 +45,9 @@ pub struct CampaignPolicy {
     pub caller_ids: CallerIds,
     /// Lists of numbers that it does not call, beside [`DO_NOT_CALL`].
     pub lists: Vec<String>,
+    /// Whether it is found out who answered, where an application does not say; `None`: as is
+    /// usual for the facade through which it came.
+    pub detection: Option<Detection>,
 }
 
 /// A trunk that a campaign may take.
@@ -72,6 +76,7 @@ impl Default for CampaignPolicy {
             destinations: DestinationPolicy::default(),
             caller_ids: CallerIds::default(),
             lists: Vec::new(),
+            detection: None,
         }
     }
 }

@@ -38,8 +38,8 @@ impl RetryRule {
     ///
     /// Plum puts any number that is not completed back in its queue, an invalid one too, until the
     /// retries are used up or the window closes; so do we unless `waits` says otherwise. Of its own
-    /// only an attempt in doubt ends a contact early, for the phone may have rung
-    /// (`redial_in_doubt` overrules).
+    /// two things end a contact early: an attempt in doubt, for the phone may have rung
+    /// (`redial_in_doubt` overrules), and tones that say that the number is out of service.
     pub fn after_attempt(
         &self,
         attempts: u32,
@@ -54,11 +54,14 @@ impl RetryRule {
             Outcome::InDoubt if !self.redial_in_doubt => {
                 return Verdict::End(Disposition::Failed);
             }
+            Outcome::Intercepted if said.is_none() => return Verdict::End(Disposition::Failed),
             Outcome::Busy
             | Outcome::InDoubt
+            | Outcome::Intercepted
             | Outcome::InvalidNumber
             | Outcome::LineFailure
-            | Outcome::NoAnswer => Disposition::Failed,
+            | Outcome::NoAnswer
+            | Outcome::NoCircuit => Disposition::Failed,
         };
         let wait = match (said, otherwise) {
             (Some(After::Wait(wait)), _) => wait,
@@ -96,9 +99,10 @@ pub struct Waits {
     pub busy: Option<After>,
     /// After a fax machine answered; without it the contact is completed.
     pub fax: Option<After>,
-    /// After a number that cannot be reached as dialed.
+    /// After a number that cannot be reached as dialed; one that tones say is out of service is
+    /// not dialed again without it.
     pub invalid_number: Option<After>,
-    /// After a failure of network or trunk.
+    /// After a failure of network or trunk, told by SIP or by tones.
     pub line_failure: Option<After>,
     /// After an answering machine; without it the contact is completed.
     pub machine: Option<After>,
@@ -123,8 +127,8 @@ impl Waits {
             Outcome::Answered(CalleeType::Fax) => self.fax,
             Outcome::Answered(CalleeType::Machine) => self.machine,
             Outcome::Busy => self.busy,
-            Outcome::InvalidNumber => self.invalid_number,
-            Outcome::LineFailure => self.line_failure,
+            Outcome::Intercepted | Outcome::InvalidNumber => self.invalid_number,
+            Outcome::LineFailure | Outcome::NoCircuit => self.line_failure,
             Outcome::NoAnswer => self.no_answer,
             Outcome::Answered(CalleeType::Human | CalleeType::Unknown)
             | Outcome::Canceled
@@ -261,6 +265,23 @@ mod tests {
             after(1, Outcome::Answered(CalleeType::Human)),
             Verdict::End(Disposition::Completed)
         );
+    }
+
+    #[test]
+    fn number_that_tones_say_is_out_of_service_is_dialed_again_only_where_the_rule_says_so() {
+        let again = Verdict::DialAt(Timestamp::from_seconds(1_300));
+        assert_eq!(after(1, Outcome::Intercepted, None), Verdict::End(Disposition::Failed));
+        assert_eq!(after(1, Outcome::NoCircuit, None), again);
+        assert_eq!(after(1, Outcome::InvalidNumber, None), again);
+        let waits = Waits { invalid_number: Some(After::Wait(RULE.wait)), ..Waits::NONE };
+        let rule = RetryRule { waits, ..RULE };
+        let verdict = rule.after_attempt(
+            1,
+            Outcome::Intercepted,
+            Timestamp::from_seconds(1_000),
+            &DialWindow::ALWAYS,
+        );
+        assert_eq!(verdict, again);
     }
 
     #[test]

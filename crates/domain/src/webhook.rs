@@ -28,10 +28,14 @@ const STANDARD_WAITS_S: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400
 pub enum Topic {
     /// An attempt was answered.
     CallAnswered,
+    /// It is known who or what answered.
+    CallCalleeDetected,
     /// An attempt began.
     CallDialing,
     /// An attempt ended; the detail is the outcome's name.
     CallEnded,
+    /// The message for a machine was played to its end.
+    CallMessageLeft,
     /// Another attempt will follow; the detail is its time in seconds since the epoch.
     CallRetryScheduled,
     /// The far end of an attempt rings.
@@ -52,10 +56,12 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic that an endpoint can ask for.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::CallAnswered,
+        Self::CallCalleeDetected,
         Self::CallDialing,
         Self::CallEnded,
+        Self::CallMessageLeft,
         Self::CallRetryScheduled,
         Self::CallRinging,
         Self::CallScriptError,
@@ -69,8 +75,10 @@ impl Topic {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CallAnswered => "call.answered",
+            Self::CallCalleeDetected => "call.callee_detected",
             Self::CallDialing => "call.dialing",
             Self::CallEnded => "call.ended",
+            Self::CallMessageLeft => "call.message_left",
             Self::CallRetryScheduled => "call.retry_scheduled",
             Self::CallRinging => "call.ringing",
             Self::CallScriptError => "call.script_error",
@@ -103,8 +111,10 @@ impl Topic {
     pub const fn of_fact(kind: EventKind) -> Option<Self> {
         match kind {
             EventKind::Answered => Some(Self::CallAnswered),
+            EventKind::CalleeDetected => Some(Self::CallCalleeDetected),
             EventKind::Dialing => Some(Self::CallDialing),
             EventKind::Ended => Some(Self::CallEnded),
+            EventKind::MessageLeft => Some(Self::CallMessageLeft),
             EventKind::RetryScheduled => Some(Self::CallRetryScheduled),
             EventKind::Ringing => Some(Self::CallRinging),
             EventKind::ScriptError => Some(Self::CallScriptError),

@@ -1,5 +1,6 @@
 //! One task per call: drains the machines, waits, feeds; decides nothing.
 
+mod ear;
 mod record;
 mod script_host;
 
@@ -7,22 +8,27 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::application::ScriptSource;
 use domain::attempt::AttemptEnd;
 use domain::call::{Call, CallLimits, Effect, Input, Timer};
 use domain::cause::Cause;
+use domain::detection::Detection;
 use domain::event::EventKind;
 use domain::number::Masked;
 use domain::outcome::Outcome;
 use domain::time::Timestamp;
+use facade::Facade;
 use script::step::{Input as ScriptInput, PlayId, Record};
 use store::{Begun, Store};
 use tokio::sync::mpsc;
 
+use self::ear::Ear;
 use self::record::{BEEP, Recording};
 use self::script_host::{Done, ScriptHost, Wish};
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
 use crate::files::AudioFiles;
+use crate::policies::Policies;
 use crate::rtp_io::PlayItem;
 use crate::speech::Speech;
 use crate::switch::native::{Leg, LegEvent, NativeSwitch};
@@ -32,7 +38,10 @@ pub(crate) struct CallParts {
     pub(crate) clock: Clock,
     pub(crate) fetcher: Fetcher,
     pub(crate) files: AudioFiles,
+    /// How who answered is told, where rules do not say.
+    pub(crate) classify: media::classify::Settings,
     pub(crate) limits: CallLimits,
+    pub(crate) policies: Policies,
     pub(crate) script_limits: script::vxml::Limits,
     /// All the chance there is in scripts.
     pub(crate) seed: u64,
@@ -47,13 +56,38 @@ struct CallTask {
     begun: Begun,
     call: Call,
     leg: Option<Leg>,
+    /// Who listens for who answers, as long as there is something to find out.
+    ear: Option<Ear>,
     script: Option<ScriptHost>,
+    /// What became of the message for a machine, if the script is that.
+    message: Option<Message>,
     /// What the script has recorded, while it is recorded.
     recording: Option<Recording>,
     /// Whether the keys on their way to the callee are the script's.
     script_keys: bool,
     /// What is to be fed to the call machine next.
     inputs: VecDeque<Input>,
+}
+
+/// A message for a machine that is being played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Message {
+    /// Nothing went wrong so far.
+    Whole,
+    /// Something of it could not be played.
+    Broken,
+}
+
+impl CallParts {
+    /// Whether it is found out who answers this attempt, and what follows: as its request says,
+    /// else as its campaign says, else as is usual for the facade.
+    fn detection(&self, begun: &Begun) -> Detection {
+        let spec = &begun.application.spec;
+        let said = spec.detection.clone();
+        said.or_else(|| self.policies.bench().policy(begun.contact.campaign).detection.clone())
+            .or_else(|| Facade::of(spec.dialect).map(Facade::usual_detection))
+            .unwrap_or_default()
+    }
 }
 
 /// Leads one attempt from its INVITE to its end.
@@ -71,13 +105,16 @@ pub(crate) async fn run(
         ring_time_max: begun.contact.terms.ring_time_max.unwrap_or(parts.limits.ring_time_max),
         ..parts.limits
     };
-    let call = Call::new(now, limits, post_dial);
+    let rules = parts.detection(&begun).rules().cloned();
+    let call = Call::new(now, limits, post_dial, rules);
     let mut task = CallTask {
         parts,
         begun,
         call,
         leg: None,
+        ear: None,
         script: None,
+        message: None,
         recording: None,
         script_keys: false,
         inputs: VecDeque::new(),
@@ -96,7 +133,15 @@ pub(crate) async fn run(
 /// The end of an attempt of which nothing was sent.
 pub(crate) fn never_dialed(now: Timestamp, outcome: Outcome, reason: String) -> AttemptEnd {
     let cause = Cause::local(reason);
-    AttemptEnd { outcome, cause, ringing_at: None, answered_at: None, ended_at: now }
+    AttemptEnd {
+        outcome,
+        cause,
+        ringing_at: None,
+        answered_at: None,
+        ended_at: now,
+        detected: String::new(),
+        message_left: false,
+    }
 }
 
 impl CallTask {
@@ -112,12 +157,23 @@ impl CallTask {
                         leg.hang_up();
                     }
                 }
-                Effect::Note(kind) => self.note(kind, "").await,
-                Effect::RunScript => self.run_script().await,
+                Effect::Note(kind, detail) => self.note(kind, &detail).await,
+                Effect::Listen => self.listen(),
+                Effect::RunMessage(message) => self.run_message(&message).await,
+                Effect::RunScript => {
+                    let script = self.begun.application.spec.script.clone();
+                    self.run_script(&script).await;
+                }
                 Effect::SendKeys(keys) => match &mut self.leg {
                     Some(leg) => leg.send_keys(&keys),
                     None => self.inputs.push_back(Input::KeysSent),
                 },
+                Effect::TellCallee(callee_type) => {
+                    let facade = Facade::of(self.begun.application.spec.dialect);
+                    let facade = facade.unwrap_or(Facade::Native);
+                    let word = facade.session_callee_type(Some(callee_type));
+                    self.feed(ScriptInput::CalleeType(word)).await;
+                }
             }
         }
         None
@@ -139,8 +195,30 @@ impl CallTask {
         }
     }
 
-    async fn run_script(&mut self) {
-        match ScriptHost::start(&self.parts, &self.begun) {
+    /// Listens from the first sound on, where there will be any.
+    fn listen(&mut self) {
+        let detection = self.parts.detection(&self.begun);
+        if let (Some(leg), Some(rules)) = (&self.leg, detection.rules()) {
+            let settings = ear::settings(self.parts.classify, rules, self.call.awaits_greeting());
+            self.ear = Some(Ear::open(self.parts.clock.clone(), leg.listen(), settings));
+        }
+    }
+
+    /// Plays the message for a machine from its beginning, in place of whatever runs.
+    async fn run_message(&mut self, message: &ScriptSource) {
+        if let Some(leg) = &mut self.leg {
+            leg.stop_play();
+        }
+        self.recording = None;
+        // Of what runs no end is told any more.
+        self.inputs.retain(|input| !matches!(input, Input::MessageLeft | Input::ScriptEnded));
+        self.message = Some(Message::Whole);
+        self.run_script(message).await;
+    }
+
+    async fn run_script(&mut self, script: &ScriptSource) {
+        let callee_type = self.call.callee_type();
+        match ScriptHost::start(&self.parts, &self.begun, script, callee_type) {
             Ok((script, start)) => {
                 self.script = Some(script);
                 self.feed(start).await;
@@ -162,6 +240,10 @@ impl CallTask {
 
         tokio::select! {
             event = next_event(&mut self.leg) => self.hear(event).await,
+            found = next_found(&mut self.ear) => match found {
+                Some(found) => self.inputs.push_back(found),
+                None => self.ear = None,
+            },
             done = next_done(&mut self.script) => match done {
                 Done::Input(input) => self.feed(*input).await,
                 Done::Play { play, items } => self.play(play, items),
@@ -192,7 +274,12 @@ impl CallTask {
 
     async fn hear(&mut self, event: LegEvent) {
         match event {
-            LegEvent::Answered => self.inputs.push_back(Input::Answered),
+            LegEvent::Answered => {
+                if let Some(ear) = &mut self.ear {
+                    ear.answered();
+                }
+                self.inputs.push_back(Input::Answered);
+            }
             LegEvent::Ended(cause) => {
                 self.leg = None;
                 self.inputs.push_back(Input::LegEnded(cause));
@@ -230,7 +317,10 @@ impl CallTask {
                     self.note_token(token).await;
                 }
                 Wish::HangUp => self.inputs.push_back(Input::ScriptHangUp),
-                Wish::Problem(text) => self.note(EventKind::ScriptError, &text).await,
+                Wish::Problem(text) => {
+                    self.message = self.message.map(|_| Message::Broken);
+                    self.note(EventKind::ScriptError, &text).await;
+                }
                 Wish::SendKeys(keys) => match &mut self.leg {
                     Some(leg) => {
                         leg.send_keys(&keys);
@@ -254,6 +344,9 @@ impl CallTask {
         if ended {
             self.script = None;
             self.recording = None;
+            if self.message.take() == Some(Message::Whole) {
+                self.inputs.push_back(Input::MessageLeft);
+            }
             self.inputs.push_back(Input::ScriptEnded);
         }
     }
@@ -312,6 +405,13 @@ fn report(noted: Result<(), store::StoreError>) {
 async fn next_event(leg: &mut Option<Leg>) -> LegEvent {
     match leg {
         Some(leg) => leg.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_found(ear: &mut Option<Ear>) -> Option<Input> {
+    match ear {
+        Some(ear) => ear.next().await,
         None => std::future::pending().await,
     }
 }

@@ -19,6 +19,8 @@ use sha2::{Digest, Sha256};
 pub struct Config {
     /// What a call is bounded by.
     pub call_limits: CallLimits,
+    /// How who answered is told, where the rules of a call do not say.
+    pub classify: media::classify::Settings,
     /// Directory for the journal and cached speech.
     pub data_dir: PathBuf,
     /// Whom to call when.

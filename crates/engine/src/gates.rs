@@ -296,6 +296,8 @@ mod tests {
             ringing_at: None,
             answered_at: None,
             ended_at: now,
+            detected: String::new(),
+            message_left: false,
         };
         gates.end(slot, Some(&failed));
         let soon = now + std::time::Duration::from_millis(1_500);

@@ -31,8 +31,15 @@ struct Known {
 }
 
 impl Policies {
+    /// Knows what the store has.
+    pub(crate) async fn read(config: &DialingConfig, reader: Reader) -> Result<Self, StoreError> {
+        let policies = Self::new(config, reader);
+        policies.reload().await?;
+        Ok(policies)
+    }
+
     /// Knows nothing before the first [`Self::reload`].
-    pub(crate) fn new(config: &DialingConfig, reader: Reader) -> Self {
+    fn new(config: &DialingConfig, reader: Reader) -> Self {
         let mut bench = Bench::new(Ground::at(config.home.clone()), config.standard.clone());
         bench.of_all_accounts = config.of_all_accounts;
         let known =

@@ -88,6 +88,8 @@ pub(crate) fn end_in_doubt(attempt: &Attempt, now: Timestamp) -> AttemptEnd {
         ringing_at: attempt.ringing_at,
         answered_at: attempt.answered_at,
         ended_at: now,
+        detected: String::new(),
+        message_left: false,
     }
 }
 

@@ -130,13 +130,15 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     check_speech(&speech, &health).await;
     let switch = switch(&config, (sip, media), past.journal, &past.in_doubt, identity_key)?;
 
-    let wakes = Wakes::default();
-    let calls = LiveCalls::default();
+    let (wakes, calls) = (Wakes::default(), LiveCalls::default());
+    let policies = Policies::read(&config.dialing, reader.clone()).await?;
     let parts = Arc::new(CallParts {
+        classify: config.classify,
         clock: clock.clone(),
         fetcher: Fetcher::new(http.clone(), clock.clone(), PAGE_CACHE_BYTES_MAX),
         limits: config.call_limits,
         files: AudioFiles::new(cache),
+        policies: policies.clone(),
         speech,
         script_limits: script::vxml::Limits::default(),
         seed: config.seed("scripts"),
@@ -144,8 +146,6 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         switch,
     });
     let gates = (gates(&config, &past.held), past.held);
-    let policies = Policies::new(&config.dialing, reader.clone());
-    policies.reload().await?;
     let said = (policies.clone(), config.dialing.sharing);
     let (node, membership) = node(&config, &clock, &store, &calls, &wakes);
     let (dialed, woken, shown) = (calls.clone(), wakes.clone(), health.clone());

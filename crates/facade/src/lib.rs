@@ -20,6 +20,7 @@ pub mod zone;
 
 use domain::application::Dialect;
 use domain::contact::Contact;
+use domain::detection::Detection;
 use domain::event::Event;
 use domain::outcome::CalleeType;
 use domain::webhook::{Reception, Schedule};
@@ -146,6 +147,16 @@ impl Facade {
         match self {
             Self::Native => true,
             Self::Fuse | Self::Plum => false,
+        }
+    }
+
+    /// Whether it is found out who answered, where neither request nor campaign says.
+    ///
+    /// Fuse has no switch for it: its scripts find the type after four seconds, always.
+    pub const fn usual_detection(self) -> Detection {
+        match self {
+            Self::Fuse => plum::words::detection(true),
+            Self::Native | Self::Plum => Detection::Off,
         }
     }
 

@@ -275,6 +275,7 @@ fn contact(state: ContactState, attempts: u32, outcome: Option<Outcome>) -> Cont
         last_outcome: outcome,
         last_attempt_at: outcome.map(|_| NOW),
         duration_s: 4,
+        message_left: false,
         created_at: NOW + Duration::from_millis(700),
         ended_at: None,
     }

@@ -266,6 +266,7 @@ fn contact(dialect: Dialect, state: ContactState, outcome: Option<Outcome>) -> C
         last_outcome: outcome,
         last_attempt_at: outcome.map(|_| NOW),
         duration_s: if matches!(outcome, Some(Outcome::Answered(_))) { 31 } else { 0 },
+        message_left: outcome == Some(Outcome::Answered(CalleeType::Machine)),
         created_at: NOW - Duration::from_secs(60),
         ended_at: match state {
             ContactState::Done(_) => Some(NOW + Duration::from_millis(40_250)),
@@ -388,6 +389,8 @@ fn native_call_is_shown_with_attempts_events_and_deliveries() {
         ended_at: Some(NOW + Duration::from_millis(9_000)),
         outcome: Some(Outcome::Busy),
         cause: Cause { sip_status: Some(486), q850: Some(17), text: "Busy Here".into() },
+        detected: String::new(),
+        message_left: false,
     };
     let kinds = [
         (EventKind::Queued, ""),

@@ -130,11 +130,19 @@ pub enum Effect {
         verdict: Verdict,
     },
     /// A machine's greeting has ended: a message can start.
+    ///
+    /// Where silence ended it, a beep may follow all the same: then it has ended once more.
     GreetingEnded {
         /// When.
         at: Duration,
         /// Whether a beep ended it.
         by_beep: bool,
+    },
+    /// Nothing was said for [`Settings::quiet_max`], and nobody knows yet who it is: whoever
+    /// waits there should hear something. Told once.
+    Quiet {
+        /// When.
+        at: Duration,
     },
     /// The last word; nothing follows it.
     Finished(Verdict),
@@ -149,6 +157,8 @@ enum Phase {
     Deciding,
     /// It is a machine, and its greeting goes on.
     Greeting,
+    /// Silence has ended its greeting, and its beep may still come.
+    LateBeep,
     /// All has been said.
     Finished,
 }
@@ -171,6 +181,9 @@ pub struct Classifier {
     rang_at: Option<Instant>,
     standing: Option<Verdict>,
     standing_hop: u32,
+    /// Until when a beep after the greeting is awaited.
+    late_beep_until: u32,
+    was_quiet: bool,
     effects: VecDeque<Effect>,
 }
 
@@ -196,6 +209,8 @@ impl Classifier {
             rang_at: None,
             standing: None,
             standing_hop: 0,
+            late_beep_until: 0,
+            was_quiet: false,
             effects: VecDeque::with_capacity(EFFECTS_AT_ONCE),
         }
     }
@@ -204,13 +219,12 @@ impl Classifier {
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match (self.phase, input) {
             (Phase::Early, Input::Answered) => self.answer(now),
-            (Phase::Early | Phase::Deciding | Phase::Greeting, Input::Frame(samples)) => {
-                self.hear(now, samples);
-            }
+            (Phase::Finished, Input::Frame(_)) => {}
+            (_, Input::Frame(samples)) => self.hear(now, samples),
             (Phase::Early | Phase::Deciding, Input::Words(text)) => self.read(text),
             (Phase::Deciding, Input::Expired(Timer::Listen)) => self.settle(),
-            (Phase::Greeting, Input::Expired(Timer::Listen)) => self.finish(),
-            (Phase::Early | Phase::Deciding | Phase::Greeting, Input::Stop) => self.finish(),
+            (Phase::Greeting | Phase::LateBeep, Input::Expired(Timer::Listen)) => self.finish(),
+            (_, Input::Stop) => self.finish(),
             // Late: frames and timers race with the verdict, and it has won.
             (phase, input) => tracing::trace!(?phase, ?input, "ignored"),
         }
@@ -227,6 +241,7 @@ impl Classifier {
             Phase::Early | Phase::Finished => return None,
             Phase::Deciding => self.decided_within() + PHRASE_AWAITED_MAX,
             Phase::Greeting => self.settings.greeting_within,
+            Phase::LateBeep => self.settings.greeting_within + self.settings.late_beep_within,
         };
         self.clock_at.map(|at| (at + within + FRAMES_LATE_MAX, Timer::Listen))
     }
@@ -280,7 +295,8 @@ impl Classifier {
             Phase::Early => self.judge_early(),
             Phase::Deciding => self.judge(),
             Phase::Greeting => self.await_end(),
-            Phase::Finished => {}
+            Phase::LateBeep if self.ear.hops >= self.late_beep_until => self.finish(),
+            Phase::LateBeep | Phase::Finished => {}
         }
     }
 
@@ -331,7 +347,7 @@ impl Classifier {
             }
             Beep::Ended { until } => {
                 self.effects.push_back(Effect::BeepEnded { at: self.since_answer(until) });
-                if self.phase == Phase::Greeting {
+                if matches!(self.phase, Phase::Greeting | Phase::LateBeep) {
                     self.end_greeting(true);
                 }
             }
@@ -363,12 +379,28 @@ impl Classifier {
         let standing = self.standing.map(|verdict| verdict.callee);
         let end = self.decided_within();
         self.judge_speech(standing);
+        self.judge_quiet(clock);
         // Nobody is judged in the middle of a phrase that may tell.
         let is_speaking = standing == Some(Callee::Human)
             && self.timing.pause_hops().is_some_and(|pause| pause < SAME_SPEECH_HOPS)
             && clock < end + PHRASE_AWAITED_MAX;
         if clock >= end && !is_speaking && self.phase == Phase::Deciding {
             self.settle();
+        }
+    }
+
+    /// A person who has spoken, or has not, waits to hear something; a line that rings does not.
+    fn judge_quiet(&mut self, clock: Duration) {
+        let pause = self.timing.pause_hops();
+        let pause = pause.map(|hops| Duration::from_millis(u64::from(hops) * HOP_MS));
+        let is_quiet = pause.unwrap_or(clock) >= self.settings.quiet_max;
+        let standing = self.standing.map(|verdict| verdict.callee);
+        let is_other = matches!(standing, Some(Callee::Human | Callee::Ringback | Callee::Music));
+        let may_be_tone = self.ear.awaits_tone() || self.music.is_likely();
+        let is_deciding = self.phase == Phase::Deciding;
+        if is_deciding && is_quiet && !self.was_quiet && !is_other && !may_be_tone {
+            self.was_quiet = true;
+            self.effects.push_back(Effect::Quiet { at: self.since_answer(self.ear.hops) });
         }
     }
 
@@ -453,7 +485,13 @@ impl Classifier {
     fn end_greeting(&mut self, by_beep: bool) {
         let at = self.since_answer(self.ear.hops);
         self.effects.push_back(Effect::GreetingEnded { at, by_beep });
-        self.finish();
+        if by_beep || self.settings.late_beep_within.is_zero() {
+            return self.finish();
+        }
+        let within = self.settings.late_beep_within.as_millis() as u64 / HOP_MS;
+        self.phase = Phase::LateBeep;
+        self.late_beep_until =
+            self.ear.hops.saturating_add(u32::try_from(within).unwrap_or(u32::MAX));
     }
 
     fn finish(&mut self) {

@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) call_time_max: Duration,
     /// How long a shutdown waits for live calls.
     pub(crate) drain_time_max: Duration,
+    /// How who answered is told, where the rules of a call do not say.
+    pub(crate) classify: media::classify::Settings,
     /// Whom to call when, where campaigns say nothing else.
     pub(crate) dialing: engine::config::DialingConfig,
     /// Private networks that start and result URLs may point into, as CIDR.

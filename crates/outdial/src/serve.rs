@@ -102,6 +102,7 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
             ring_time_max: config.ring_time_max,
             call_time_max: config.call_time_max,
         },
+        classify: config.classify,
         data_dir,
         dialing: config.dialing.clone(),
         drain_time_max: config.drain_time_max,

@@ -334,6 +334,8 @@ impl Ledger {
         attempt.ringing_at = end.ringing_at.or(attempt.ringing_at);
         attempt.answered_at = end.answered_at.or(attempt.answered_at);
         attempt.cause = end.cause.clone();
+        attempt.detected = end.detected.clone();
+        attempt.message_left = end.message_left;
         self.numbers_called.end(id, end);
         self.tell(contact, Some(id), end.ended_at, EventKind::Ended, end.outcome.name());
         let verdict = self.follow(contact, end);
@@ -469,6 +471,7 @@ impl Ledger {
             last_outcome: None,
             last_attempt_at: None,
             duration_s: 0,
+            message_left: false,
             created_at: now,
             ended_at: None,
         };
@@ -506,6 +509,8 @@ impl Ledger {
             ended_at: None,
             outcome: None,
             cause: Cause::default(),
+            detected: String::new(),
+            message_left: false,
         };
         self.attempts.insert(attempt.id, attempt.clone());
         (contact, attempt)
@@ -520,6 +525,7 @@ impl Ledger {
             rule.after_attempt(contact.attempts, end.outcome, end.ended_at, &contact.window);
         contact.last_outcome = Some(end.outcome);
         contact.duration_s = end.duration_s();
+        contact.message_left = end.message_left;
         match verdict {
             Verdict::DialAt(_) if entry.cancel_asked => Verdict::End(Disposition::Canceled),
             Verdict::DialAt(at) => {

@@ -222,6 +222,7 @@ impl World {
                 script: ScriptSource::Say("hello".into()),
                 parameters: String::new(),
                 dialect: Dialect(0),
+                detection: None,
             },
             window: planned.window,
             retry: RetryRule {
@@ -301,8 +302,12 @@ impl World {
         process.trunks[trunk].start(now);
         process.campaigns.entry(contact.campaign).or_default().start(now);
         let number = Canonical::of(contact.destination.dialed(), Country::US).key().to_owned();
-        let live =
-            Live { call: Call::new(now, limits, None), campaign: contact.campaign, trunk, number };
+        let live = Live {
+            call: Call::new(now, limits, None, None),
+            campaign: contact.campaign,
+            trunk,
+            number,
+        };
         let incarnation = process.incarnation;
         process.calls.insert(attempt.id, live);
         self.drain(incarnation, attempt.id);
@@ -362,10 +367,10 @@ impl World {
                         Happening::Call(incarnation, attempt, Input::LegEnded(Cause::default()));
                     self.at(self.now + Duration::from_millis(80), gone);
                 }
-                Effect::Note(kind) => {
+                Effect::Note(kind, detail) => {
                     let contact = self.ledger.attempts[&attempt].contact;
                     if !self.store_is_away() {
-                        self.ledger.note(attempt, contact, self.now, kind, "");
+                        self.ledger.note(attempt, contact, self.now, kind, &detail);
                     }
                 }
                 Effect::RunScript => {
@@ -373,6 +378,8 @@ impl World {
                     let ended = Happening::Call(incarnation, attempt, Input::ScriptEnded);
                     self.at(self.now + lasts, ended);
                 }
+                // Nobody listens for who answers here, so nothing comes of it.
+                Effect::Listen | Effect::RunMessage(_) | Effect::TellCallee(_) => {}
                 Effect::SendKeys(_) => {
                     self.at(self.now, Happening::Call(incarnation, attempt, Input::KeysSent));
                 }
@@ -536,6 +543,8 @@ impl World {
                 ringing_at: attempt.ringing_at,
                 answered_at: attempt.answered_at,
                 ended_at: self.now,
+                detected: String::new(),
+                message_left: false,
             };
             self.ledger.finish_attempt(attempt.id, &end);
             let trunk = usize::try_from(attempt.trunk.0 - 1).unwrap_or_default();

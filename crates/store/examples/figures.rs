@@ -235,6 +235,8 @@ fn end() -> AttemptEnd {
         ringing_at: Some(at(9)),
         answered_at: Some(at(10)),
         ended_at: at(11),
+        detected: String::new(),
+        message_left: false,
     }
 }
 
@@ -246,6 +248,7 @@ fn rule(account: AccountId, campaign: &str) -> ContactRule {
             script: ScriptSource::Url("http://customer.example/start.vxml".into()),
             parameters: String::new(),
             dialect: Dialect(1),
+            detection: None,
         },
         window: DialWindow::ALWAYS,
         retry: RetryRule::ONCE,

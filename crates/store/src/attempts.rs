@@ -29,7 +29,7 @@ queries! {
     );
     END = "UPDATE attempts SET outcome = $1, ended_at = $2, \
         ringing_at = coalesce($3, ringing_at), answered_at = coalesce($4, answered_at), \
-        sip_status = $5, q850 = $6, cause = $7 WHERE id = $8";
+        sip_status = $5, q850 = $6, cause = $7, detected = $8, message_left = $9 WHERE id = $10";
     FORGET = "DELETE FROM attempts WHERE id = $1";
     FORGET_EVENTS = "DELETE FROM events WHERE contact = $1 AND attempt = $2";
     LAST_CONTACT = "SELECT coalesce(max(id), 0) FROM contacts WHERE campaign = $1";
@@ -70,10 +70,12 @@ impl Store {
             match kind {
                 EventKind::Ringing => tx.put(NOTE_RINGING, values![at, attempt])?,
                 EventKind::Answered => tx.put(NOTE_ANSWERED, values![at, attempt])?,
-                EventKind::Dialing
+                EventKind::CalleeDetected
+                | EventKind::Dialing
                 | EventKind::Done
                 | EventKind::Ended
                 | EventKind::Held
+                | EventKind::MessageLeft
                 | EventKind::Queued
                 | EventKind::Refused
                 | EventKind::RetryScheduled
@@ -216,6 +218,8 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
             end.cause.sip_status.map(u32::from),
             end.cause.q850.map(u32::from),
             cut(&end.cause.text),
+            cut(&end.detected),
+            end.message_left,
             id,
         ],
     )?;
@@ -231,6 +235,7 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
     };
     contact.last_outcome = Some(end.outcome);
     contact.duration_s = end.duration_s();
+    contact.message_left = end.message_left;
     let mut parked = false;
     match verdict {
         Verdict::DialAt(at) => {

@@ -21,13 +21,14 @@ queries! {
         parameters, result_url, priority, rank_at, ring_ms, waits, variables, place, number) \
         VALUES ($1, $2, $3, $4, 'waiting', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
         $17, $18, $19, $20, $21, $22, $23)";
-    APPLICATION = "SELECT id, account, source, script, parameters, dialect \
+    APPLICATION = "SELECT id, account, source, script, parameters, dialect, detection \
         FROM applications WHERE id = $1";
     CONTACT = concat!(
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id = $2"
     );
     CREATE_APPLICATION = "INSERT INTO applications \
-        (account, spec_hash, source, script, parameters, dialect) VALUES ($1, $2, $3, $4, $5, $6) \
+        (account, spec_hash, source, script, parameters, dialect, detection) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7) \
         ON CONFLICT (account, spec_hash) DO NOTHING RETURNING id";
     EVENTS = "SELECT id, contact, attempt, at, kind, detail FROM events \
         WHERE contact = $1 ORDER BY at, id LIMIT $2";
@@ -66,8 +67,8 @@ queries! {
          AND id < $3 AND id >= $4 ORDER BY id DESC LIMIT $5"
     );
     MOVE = "UPDATE contacts SET state = $1, parked = $2, next_at = $3, attempts = $4, \
-        last_outcome = $5, last_attempt_at = $6, duration_s = $7, ended_at = $8, rank_at = $9 \
-        WHERE id = $10";
+        last_outcome = $5, last_attempt_at = $6, duration_s = $7, ended_at = $8, rank_at = $9, \
+        message_left = $10 WHERE id = $11";
     LOOK_END = "SELECT id FROM contacts WHERE account = $1 AND id < $2 \
         ORDER BY id DESC LIMIT 1 OFFSET $3";
     LOOK_END_OF_CAMPAIGN = "SELECT id FROM contacts WHERE campaign = $1 AND id < $2 \
@@ -248,6 +249,7 @@ pub(crate) fn move_on(
             contact.duration_s,
             contact.ended_at,
             contact.terms.priority.rank_at(contact.next_at),
+            contact.message_left,
             contact.id,
         ],
     )?;
@@ -352,8 +354,17 @@ fn application(
         return Ok(found);
     }
     let (source, script) = script_columns(&spec.script);
-    let values =
-        values![account, &hash, source, script.as_ref(), spec.parameters.as_str(), spec.dialect];
+    let detection = detection_column(spec);
+    let parameters = spec.parameters.as_str();
+    let values = values![
+        account,
+        &hash,
+        source,
+        script.as_ref(),
+        parameters,
+        spec.dialect,
+        detection.as_str()
+    ];
     let created = tx.one(CREATE_APPLICATION, values, |row| row.int())?;
     match created.map(ApplicationId) {
         Some(created) => Ok(created),
@@ -371,7 +382,13 @@ fn spec_hash(spec: &ApplicationSpec) -> [u8; 32] {
         hash.update(part);
     }
     hash.update([spec.dialect.0]);
+    // Nothing where nothing is said: such specs have the hash that they always had.
+    hash.update(detection_column(spec));
     hash.finalize().into()
+}
+
+fn detection_column(spec: &ApplicationSpec) -> String {
+    spec.detection.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Those in a call: as many as there are calls, found by their open attempts.

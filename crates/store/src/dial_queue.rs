@@ -384,6 +384,8 @@ impl Begin<'_> {
             ended_at: None,
             outcome: None,
             cause: Cause::default(),
+            detected: String::new(),
+            message_left: false,
         };
         let application = tx.application(contact.application)?;
         Ok(Begun { application, attempt, contact, caller_id })

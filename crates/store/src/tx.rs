@@ -29,7 +29,7 @@ queries! {
     ADD_SUM = "INSERT INTO sums (name, node, value) VALUES ($1, $2, $3) \
         ON CONFLICT (name, node) DO UPDATE SET value = sums.value + excluded.value";
     LISTENER = "SELECT id FROM endpoints WHERE state = 'enabled' LIMIT 1";
-    READ_APPLICATION = "SELECT id, account, source, script, parameters, dialect \
+    READ_APPLICATION = "SELECT id, account, source, script, parameters, dialect, detection \
         FROM applications WHERE id = $1";
     SET_COUNTER = "UPDATE counters SET value = $1 WHERE name = $2 AND value = $3";
 }
@@ -385,9 +385,11 @@ pub(crate) const fn outcome_counter(outcome: Outcome) -> &'static str {
         Outcome::Busy => "attempts_busy",
         Outcome::Canceled => "attempts_canceled",
         Outcome::InDoubt => "attempts_in_doubt",
+        Outcome::Intercepted => "attempts_intercepted",
         Outcome::InvalidNumber => "attempts_invalid_number",
         Outcome::LineFailure => "attempts_line_failure",
         Outcome::NoAnswer => "attempts_no_answer",
+        Outcome::NoCircuit => "attempts_no_circuit",
     }
 }
 

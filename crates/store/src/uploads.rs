@@ -22,7 +22,7 @@ macro_rules! staged_contact {
              NULL, u.dialect, staged.destination, staged.reference, staged.parameters, \
              u.result_url, \
              (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = u.campaign), \
-             staged.priority, u.ring_ms, u.waits, staged.variables, staged.place \
+             staged.priority, u.ring_ms, u.waits, staged.variables, staged.place, 0 \
              FROM uploads u JOIN staged ON staged.upload = u.id WHERE u.state = 'committed' AND ",
             $where
         )

@@ -10,6 +10,7 @@ use domain::attempt::Attempt;
 use domain::campaign::{Campaign, CampaignCounts, CampaignState};
 use domain::cause::Cause;
 use domain::contact::{Contact, ContactState};
+use domain::detection::Detection;
 use domain::event::{Event, EventKind};
 use domain::ids::{
     AccountId, AppId, ApplicationId, AttemptId, CampaignId, ContactId, DeliveryId, DeploymentId,
@@ -35,7 +36,8 @@ macro_rules! contact_columns {
          contacts.duration_s, contacts.created_at, contacts.ended_at, contacts.dialect, \
          contacts.destination, contacts.reference, contacts.parameters, contacts.result_url, \
          (SELECT campaigns.redial_in_doubt FROM campaigns WHERE campaigns.id = contacts.campaign), \
-         contacts.priority, contacts.ring_ms, contacts.waits, contacts.variables, contacts.place"
+         contacts.priority, contacts.ring_ms, contacts.waits, contacts.variables, contacts.place, \
+         contacts.message_left"
     };
 }
 pub(crate) use contact_columns;
@@ -45,7 +47,8 @@ macro_rules! attempt_columns {
     () => {
         "attempts.id, attempts.contact, attempts.number, attempts.trunk, attempts.started_at, \
          attempts.ringing_at, attempts.answered_at, attempts.ended_at, attempts.outcome, \
-         attempts.sip_status, attempts.q850, attempts.cause"
+         attempts.sip_status, attempts.q850, attempts.cause, attempts.detected, \
+         attempts.message_left"
     };
 }
 pub(crate) use attempt_columns;
@@ -229,15 +232,23 @@ impl Row<'_> {
         })
     }
 
-    /// An application: `id, account, source, script, parameters, dialect`.
+    /// An application: `id, account, source, script, parameters, dialect, detection`.
     pub(crate) fn application(&mut self) -> Result<Application, StoreError> {
         let (id, account) = (ApplicationId(self.int()?), AccountId(self.int()?));
         let spec = ApplicationSpec {
             script: self.script()?,
             parameters: self.text()?,
             dialect: self.dialect()?,
+            detection: self.detection()?,
         };
         Ok(Application { id, account, spec })
+    }
+
+    /// Whether it is found out who answered: `detection`.
+    fn detection(&mut self) -> Result<Option<Detection>, StoreError> {
+        let text = self.text()?;
+        let rules = (!text.is_empty()).then(|| text.parse()).transpose();
+        rules.map_err(|_| self.damaged("rules for who answered that nobody wrote"))
     }
 
     /// A script: `source, script`.
@@ -373,6 +384,7 @@ impl Row<'_> {
             terms: Terms { priority, ring_time_max },
             variables: self.name(|text| text.parse().ok())?,
             place: self.name(|text| text.parse().ok())?,
+            message_left: self.flag()?,
         })
     }
 
@@ -393,6 +405,8 @@ impl Row<'_> {
                 q850: self.maybe_number()?,
                 text: self.text()?,
             },
+            detected: self.text()?,
+            message_left: self.flag()?,
         })
     }
 

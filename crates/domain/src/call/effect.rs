@@ -1,7 +1,9 @@
 //! What a call wants done.
 
+use crate::application::ScriptSource;
 use crate::attempt::AttemptEnd;
 use crate::event::EventKind;
+use crate::outcome::CalleeType;
 
 /// One thing to do for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +16,16 @@ pub enum Effect {
     Finish(AttemptEnd),
     /// End the leg: CANCEL before the answer, BYE after it.
     HangUp,
-    /// Write down what happened.
-    Note(EventKind),
+    /// Listen for who answers, from the first sound on.
+    Listen,
+    /// Write down what happened, with the detail of its kind.
+    Note(EventKind, String),
+    /// Play this to the machine from its beginning, in place of whatever script still runs.
+    RunMessage(ScriptSource),
     /// Start the application's script.
     RunScript,
     /// Send these keys to the far end.
     SendKeys(String),
+    /// Tell the script who answered.
+    TellCallee(CalleeType),
 }

@@ -2,6 +2,7 @@
 
 use super::Timer;
 use crate::cause::Cause;
+use crate::detection::Detected;
 
 /// One thing that happened to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,12 +14,23 @@ pub enum Input {
         /// Why, for the record.
         reason: String,
     },
+    /// More is known about who answered, or will.
+    Detected(Detected),
     /// The timer of the last deadline ran out.
     Expired(Timer),
+    /// A machine's greeting is over, by its beep or by silence; by a beep it may be over once more.
+    GreetingEnded {
+        /// Whether there was a beep.
+        by_beep: bool,
+    },
     /// The keys to send after the answer are out.
     KeysSent,
     /// The leg is gone; nothing more comes from it.
     LegEnded(Cause),
+    /// All of the message for the machine was played.
+    MessageLeft,
+    /// The callee has neither said nor heard anything for as long as a person waits.
+    Quiet,
     /// The far end rings.
     Ringing,
     /// The script has ended; nothing more comes from it.

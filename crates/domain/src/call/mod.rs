@@ -2,6 +2,7 @@
 
 mod effect;
 mod input;
+mod listening;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ pub use input::Input;
 
 use crate::attempt::AttemptEnd;
 use crate::cause::Cause;
+use crate::detection::{Detected, DetectionRules};
 use crate::event::EventKind;
 use crate::outcome::{CalleeType, Outcome};
 use crate::time::Timestamp;
@@ -36,8 +38,12 @@ const LEG_END_MAX: Duration = Duration::from_secs(40);
 pub enum Timer {
     /// The answered call has lasted as long as it may.
     CallTime,
+    /// It should be known by now who answered.
+    Classify,
     /// The script has had its time after the call.
     FinalProcessing,
+    /// A machine's greeting has lasted longer than any.
+    Greeting,
     /// The leg did not confirm its end.
     LegEnd,
     /// Nobody answered in time.
@@ -51,8 +57,14 @@ enum Phase {
     Ringing,
     /// Answered; keys are being sent before the script starts.
     SendingKeys,
+    /// Answered; the script waits until it is known by whom.
+    Classifying,
     /// The script runs.
     Talking,
+    /// A machine answered, and its greeting goes on; the script waits, or comes to its end.
+    AwaitingGreeting,
+    /// The message for the machine plays.
+    LeavingMessage,
     /// We hung up and wait for the leg to end; no script runs.
     HangingUp,
     /// We hung up on the script's behalf or our own; leg and script are both still to end.
@@ -67,9 +79,21 @@ enum Phase {
 pub struct Call {
     limits: CallLimits,
     post_dial: Option<String>,
+    /// How it is found out who answers; `None`: not at all.
+    rules: Option<DetectionRules>,
     phase: Phase,
     deadline: Option<(Timestamp, Timer)>,
+    /// A nearer one of classifying and greetings, beside that of the call.
+    listen_deadline: Option<(Timestamp, Timer)>,
     effects: VecDeque<Effect>,
+    detected: Option<Detected>,
+    /// What the script was last told.
+    told: Option<CalleeType>,
+    /// Whether it should be known by now who answered.
+    is_overdue: bool,
+    /// Whether a script runs, or comes to its end.
+    has_script: bool,
+    message_left: bool,
     ringing_at: Option<Timestamp>,
     answered_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -80,13 +104,27 @@ pub struct Call {
 
 impl Call {
     /// A call that begins now; `post_dial` are the keys to send after the answer.
-    pub fn new(now: Timestamp, limits: CallLimits, post_dial: Option<String>) -> Self {
+    /// Without `rules` nobody listens for who answers.
+    pub fn new(
+        now: Timestamp,
+        limits: CallLimits,
+        post_dial: Option<String>,
+        rules: Option<DetectionRules>,
+    ) -> Self {
+        let listen = rules.is_some().then_some(Effect::Listen);
         Self {
             limits,
             post_dial,
+            rules,
             phase: Phase::Dialing,
             deadline: Some((now + limits.ring_time_max, Timer::Ring)),
-            effects: VecDeque::from([Effect::Dial]),
+            listen_deadline: None,
+            effects: [Effect::Dial].into_iter().chain(listen).collect(),
+            detected: None,
+            told: None,
+            is_overdue: false,
+            has_script: false,
+            message_left: false,
             ringing_at: None,
             answered_at: None,
             ended_at: None,
@@ -106,28 +144,46 @@ impl Call {
             (Phase::Dialing | Phase::Ringing, Input::Cancel { reason }) => {
                 self.give_up(now, Outcome::Canceled, reason);
             }
-            (Phase::SendingKeys, Input::KeysSent) => self.run_script(),
-            (Phase::SendingKeys, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
+            (Phase::Dialing | Phase::Ringing, Input::Detected(found)) => {
+                self.hear_early(now, found)
+            }
+            (Phase::SendingKeys, Input::KeysSent) => self.begin(now),
+            (Phase::SendingKeys, Input::Detected(found)) => self.detected = Some(found),
+            (Phase::Classifying | Phase::Talking, Input::Detected(found)) => self.hear(now, found),
+            (Phase::Classifying, Input::Quiet) => self.run_script(),
+            (Phase::Classifying | Phase::Talking, Input::Expired(Timer::Classify)) => self.settle(),
+            (
+                Phase::AwaitingGreeting,
+                Input::GreetingEnded { .. } | Input::Expired(Timer::Greeting),
+            ) => self.speak_to_machine(),
+            (Phase::AwaitingGreeting, Input::ScriptEnded) => self.has_script = false,
+            // It was silence that ended the greeting before, and nothing of the message was taken.
+            (Phase::LeavingMessage, Input::GreetingEnded { by_beep: true }) => {
+                self.speak_to_machine();
+            }
+            (Phase::LeavingMessage, Input::MessageLeft) => self.note_message(),
+            (Phase::Talking | Phase::LeavingMessage, Input::ScriptEnded) => {
                 self.hang_up(now, Phase::HangingUp);
             }
-            (Phase::Talking, Input::ScriptEnded) => self.hang_up(now, Phase::HangingUp),
-            (Phase::Talking, Input::ScriptHangUp) => self.hang_up(now, Phase::Closing),
-            (Phase::Talking, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
-                self.effects.push_back(Effect::EndScript);
+            (Phase::Talking | Phase::LeavingMessage, Input::ScriptHangUp) => {
                 self.hang_up(now, Phase::Closing);
             }
-            (Phase::Talking, Input::LegEnded(cause)) => {
-                self.effects.push_back(Effect::EndScript);
-                self.lose_leg(now, cause);
-            }
+            (
+                Phase::SendingKeys
+                | Phase::Classifying
+                | Phase::Talking
+                | Phase::AwaitingGreeting
+                | Phase::LeavingMessage,
+                Input::Cancel { .. } | Input::Expired(Timer::CallTime),
+            ) => self.leave(now),
+            (
+                Phase::Talking | Phase::AwaitingGreeting | Phase::LeavingMessage,
+                Input::LegEnded(cause),
+            ) => self.be_left(now, cause),
             (Phase::Closing, Input::LegEnded(cause)) => self.lose_leg(now, cause),
             (Phase::Closing, Input::ScriptEnded) => self.phase = Phase::HangingUp,
             (Phase::Closing, Input::Expired(Timer::LegEnd)) => {
                 self.lose_leg(now, Cause::local("far end did not confirm the hang-up"));
-            }
-            // The 200 crossed our CANCEL; the leg is being taken down by ACK and BYE.
-            (Phase::HangingUp, Input::Answered) => {
-                tracing::debug!("answered while being canceled");
             }
             (Phase::HangingUp, Input::Expired(Timer::LegEnd)) => {
                 self.end_leg(now, Cause::local("far end did not confirm the hang-up"));
@@ -138,13 +194,18 @@ impl Call {
                 Input::ScriptEnded | Input::Expired(Timer::FinalProcessing),
             ) => self.finish(),
             (
-                Phase::Dialing | Phase::Ringing | Phase::SendingKeys | Phase::HangingUp,
+                Phase::Dialing
+                | Phase::Ringing
+                | Phase::SendingKeys
+                | Phase::Classifying
+                | Phase::HangingUp,
                 Input::LegEnded(cause),
             ) => {
                 self.end_leg(now, cause);
                 self.finish();
             }
-            // Late or repeated: leg, script and timers race, and the first one wins.
+            // Late or repeated: leg, script and timers race, and the first one wins. A 200 that
+            // crossed our CANCEL is among it; ACK and BYE take the leg down.
             (phase, input) => tracing::trace!(?phase, ?input, "ignored"),
         }
     }
@@ -156,31 +217,58 @@ impl Call {
 
     /// When to wake it, and for what.
     pub fn deadline(&self) -> Option<(Timestamp, Timer)> {
-        self.deadline
+        self.listen_deadline.into_iter().chain(self.deadline).min_by_key(|(at, _)| *at)
     }
 
     fn ring(&mut self, now: Timestamp) {
         self.phase = Phase::Ringing;
         self.ringing_at = Some(now);
-        self.effects.push_back(Effect::Note(EventKind::Ringing));
+        self.note(EventKind::Ringing);
     }
 
     fn answer(&mut self, now: Timestamp) {
         self.answered_at = Some(now);
         self.deadline = Some((now + self.limits.call_time_max, Timer::CallTime));
-        self.effects.push_back(Effect::Note(EventKind::Answered));
+        self.note(EventKind::Answered);
         match self.post_dial.take() {
             Some(keys) => {
                 self.phase = Phase::SendingKeys;
                 self.effects.push_back(Effect::SendKeys(keys));
             }
-            None => self.run_script(),
+            None => self.begin(now),
         }
     }
 
     fn run_script(&mut self) {
         self.phase = Phase::Talking;
+        self.has_script = true;
+        self.told = self.callee_type();
         self.effects.push_back(Effect::RunScript);
+    }
+
+    fn note(&mut self, kind: EventKind) {
+        self.effects.push_back(Effect::Note(kind, String::new()));
+    }
+
+    /// Ends an answered call of our own accord.
+    fn leave(&mut self, now: Timestamp) {
+        if self.has_script {
+            self.effects.push_back(Effect::EndScript);
+            self.hang_up(now, Phase::Closing);
+        } else {
+            self.hang_up(now, Phase::HangingUp);
+        }
+    }
+
+    /// The callee has ended an answered call.
+    fn be_left(&mut self, now: Timestamp, cause: Cause) {
+        if self.has_script {
+            self.effects.push_back(Effect::EndScript);
+            self.lose_leg(now, cause);
+        } else {
+            self.end_leg(now, cause);
+            self.finish();
+        }
     }
 
     fn give_up(&mut self, now: Timestamp, outcome: Outcome, reason: String) {
@@ -190,6 +278,7 @@ impl Call {
 
     fn hang_up(&mut self, now: Timestamp, phase: Phase) {
         self.phase = phase;
+        self.listen_deadline = None;
         self.deadline = Some((now + LEG_END_MAX, Timer::LegEnd));
         self.effects.push_back(Effect::HangUp);
     }
@@ -202,6 +291,7 @@ impl Call {
 
     fn end_leg(&mut self, now: Timestamp, cause: Cause) {
         self.ended_at = Some(now);
+        self.listen_deadline = None;
         self.cause = cause;
     }
 
@@ -210,9 +300,7 @@ impl Call {
         self.deadline = None;
         let ended_at = self.ended_at.expect("a call finishes after its leg has ended");
         let (outcome, cause) = match (self.answered_at, self.gave_up.take()) {
-            (Some(_), _) => {
-                (Outcome::Answered(CalleeType::Unknown), std::mem::take(&mut self.cause))
-            }
+            (Some(_), _) => (self.answered_outcome(), std::mem::take(&mut self.cause)),
             (None, Some((outcome, mut cause))) => {
                 cause.sip_status = self.cause.sip_status;
                 cause.q850 = self.cause.q850;
@@ -226,6 +314,8 @@ impl Call {
             ringing_at: self.ringing_at,
             answered_at: self.answered_at,
             ended_at,
+            detected: self.detected.as_ref().map(Detected::to_string).unwrap_or_default(),
+            message_left: self.message_left,
         }));
     }
 }

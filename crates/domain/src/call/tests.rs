@@ -1,6 +1,8 @@
 //! Arrows of the call machine, as stories.
 
 use super::*;
+use crate::application::ScriptSource;
+use crate::detection::{Heard, OnFax, OnMachine, ScriptStart};
 
 const LIMITS: CallLimits = CallLimits {
     ring_time_max: Duration::from_secs(45),
@@ -13,19 +15,29 @@ fn status(sip_status: u16) -> Input {
 
 /// Feeds `inputs` (seconds, input) and tells every effect; deadlines in between fire by themselves.
 fn story(post_dial: Option<&str>, inputs: Vec<(i64, Input)>) -> Vec<String> {
-    let mut call = Call::new(Timestamp::from_seconds(0), LIMITS, post_dial.map(Into::into));
+    tell(post_dial, None, inputs)
+}
+
+fn tell(
+    post_dial: Option<&str>,
+    rules: Option<DetectionRules>,
+    inputs: Vec<(i64, Input)>,
+) -> Vec<String> {
+    let mut call = Call::new(Timestamp::from_seconds(0), LIMITS, post_dial.map(Into::into), rules);
     let mut told = Vec::new();
     let mut drain = |call: &mut Call| {
         while let Some(effect) = call.poll() {
             told.push(match effect {
                 Effect::Finish(end) => format!(
-                    "finish {} {}s {:?} {}",
+                    "finish {} {}s {:?} {}{}",
                     end.outcome.name(),
                     end.duration_s(),
                     end.cause.sip_status,
-                    end.cause.text
+                    end.cause.text,
+                    if end.message_left { " message left" } else { "" }
                 ),
-                Effect::Note(kind) => kind.name().into(),
+                Effect::Note(kind, detail) if detail.is_empty() => kind.name().into(),
+                Effect::Note(kind, detail) => format!("{} {detail}", kind.name()),
                 Effect::SendKeys(keys) => format!("keys {keys}"),
                 other => format!("{other:?}"),
             });
@@ -155,4 +167,334 @@ fn script_that_disconnects_runs_on_after_the_call() {
         ],
     );
     assert_eq!(told[3..], ["HangUp", "finish answered 6s Some(200) "]);
+}
+
+fn found(heard: Heard, is_firm: bool, after_ms: u64) -> Input {
+    let after = Duration::from_millis(after_ms);
+    Input::Detected(Detected { heard, code: "", percent: 90, after, is_firm })
+}
+
+fn message() -> OnMachine {
+    OnMachine::LeaveMessage(ScriptSource::Say("call us".into()))
+}
+
+/// The story of a call by these rules; its answer is at second 0.
+fn heard(rules: DetectionRules, inputs: Vec<(i64, Input)>) -> String {
+    let answered = std::iter::once((0, Input::Answered));
+    tell(None, Some(rules), answered.chain(inputs).collect()).join(", ")
+}
+
+fn rules(start: ScriptStart, on_machine: OnMachine) -> DetectionRules {
+    DetectionRules { start, on_machine, ..DetectionRules::TELL }
+}
+
+#[test]
+fn script_runs_at_once_and_is_told_who_it_is() {
+    let told = heard(
+        DetectionRules::TELL,
+        vec![
+            (2, found(Heard::Human, false, 1_800)),
+            (4, found(Heard::Human, true, 1_800)),
+            (9, Input::ScriptEnded),
+            (9, status(200)),
+        ],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, RunScript, callee_detected human 90% after 1800 ms, \
+         TellCallee(Human), HangUp, finish human 9s Some(200) "
+    );
+}
+
+#[test]
+fn early_person_may_turn_out_to_be_a_machine() {
+    let told = heard(
+        DetectionRules::TELL,
+        vec![
+            (2, found(Heard::Human, false, 1_800)),
+            (4, found(Heard::Machine, true, 3_900)),
+            (9, status(200)),
+            (9, Input::ScriptEnded),
+        ],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, RunScript, callee_detected human 90% after 1800 ms, \
+         TellCallee(Human), callee_detected machine 90% after 3900 ms, TellCallee(Machine), \
+         EndScript, finish machine 9s Some(200) "
+    );
+}
+
+#[test]
+fn machine_is_hung_up_on_when_it_is_beyond_doubt_and_not_before() {
+    let told = heard(
+        rules(ScriptStart::AtOnce, OnMachine::HangUp),
+        vec![
+            (2, found(Heard::Machine, false, 1_800)),
+            (3, found(Heard::Machine, true, 2_900)),
+            (3, Input::ScriptEnded),
+            (3, status(200)),
+        ],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, RunScript, callee_detected machine 90% after 2900 ms, EndScript, \
+         HangUp, finish machine 3s Some(200) "
+    );
+}
+
+#[test]
+fn machine_without_a_script_is_hung_up_on_too() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::HangUp),
+        vec![(3, found(Heard::Machine, true, 2_900)), (3, status(200))],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, callee_detected machine 90% after 2900 ms, HangUp, \
+         finish machine 3s Some(200) "
+    );
+}
+
+#[test]
+fn script_that_waits_for_a_person_starts_with_the_person() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::HangUp),
+        vec![(2, found(Heard::Human, false, 1_500)), (5, Input::ScriptEnded), (5, status(200))],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, callee_detected human 90% after 1500 ms, RunScript, HangUp, \
+         finish human 5s Some(200) "
+    );
+}
+
+#[test]
+fn person_who_waits_in_silence_hears_the_script_before_the_verdict() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::HangUp),
+        vec![(2, Input::Quiet), (4, found(Heard::Human, false, 3_500))],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, RunScript, callee_detected human 90% after 3500 ms, \
+         TellCallee(Human)"
+    );
+}
+
+#[test]
+fn script_starts_without_a_verdict_when_the_time_is_over() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::HangUp),
+        vec![(9, Input::ScriptEnded), (9, status(200))],
+    );
+    assert_eq!(told, "Dial, Listen, answered, RunScript, HangUp, finish answered 9s Some(200) ");
+}
+
+#[test]
+fn script_that_runs_is_told_when_nobody_can_tell() {
+    let told = heard(DetectionRules::TELL, vec![(6, Input::Quiet)]);
+    assert_eq!(told, "Dial, Listen, answered, RunScript, TellCallee(Unknown)");
+}
+
+#[test]
+fn script_waits_for_the_end_of_a_greeting() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::Wait),
+        vec![
+            (3, found(Heard::Machine, true, 2_900)),
+            (7, Input::Quiet),
+            (8, Input::GreetingEnded { by_beep: true }),
+            (12, Input::ScriptEnded),
+            (12, status(200)),
+        ],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, callee_detected machine 90% after 2900 ms, RunScript, HangUp, \
+         finish machine 12s Some(200) "
+    );
+}
+
+#[test]
+fn message_is_left_after_the_greeting_and_noted() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, message()),
+        vec![
+            (3, found(Heard::Machine, true, 2_900)),
+            (8, Input::GreetingEnded { by_beep: true }),
+            (12, Input::MessageLeft),
+            (12, Input::ScriptEnded),
+            (12, status(200)),
+        ],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, callee_detected machine 90% after 2900 ms, \
+         RunMessage(Say(\"call us\")), message_left, HangUp, \
+         finish machine 12s Some(200)  message left"
+    );
+}
+
+#[test]
+fn message_begins_again_when_the_beep_comes_after_all() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, message()),
+        vec![
+            (3, found(Heard::Machine, true, 2_900)),
+            (8, Input::GreetingEnded { by_beep: false }),
+            (9, Input::GreetingEnded { by_beep: true }),
+            (11, status(200)),
+            (11, Input::ScriptEnded),
+        ],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, callee_detected machine 90% after 2900 ms, \
+         RunMessage(Say(\"call us\")), RunMessage(Say(\"call us\")), EndScript, \
+         finish machine 11s Some(200) "
+    );
+}
+
+#[test]
+fn message_takes_the_place_of_a_script_that_runs() {
+    let told = heard(
+        rules(ScriptStart::AtOnce, message()),
+        vec![
+            (3, found(Heard::Machine, true, 2_900)),
+            (4, Input::ScriptEnded),
+            (8, Input::GreetingEnded { by_beep: true }),
+            (12, Input::MessageLeft),
+            (12, Input::ScriptEnded),
+            (12, status(200)),
+        ],
+    );
+    assert_eq!(
+        told,
+        "Dial, Listen, answered, RunScript, callee_detected machine 90% after 2900 ms, EndScript, \
+         RunMessage(Say(\"call us\")), message_left, HangUp, \
+         finish machine 12s Some(200)  message left"
+    );
+}
+
+#[test]
+fn greeting_that_never_ends_is_spoken_into() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, message()),
+        vec![(3, found(Heard::Machine, true, 2_900)), (90, Input::Quiet)],
+    );
+    assert!(told.ends_with("RunMessage(Say(\"call us\"))"), "{told}");
+}
+
+#[test]
+fn machine_that_hangs_up_during_its_greeting_was_left_no_message() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, message()),
+        vec![(3, found(Heard::Machine, true, 2_900)), (6, status(200))],
+    );
+    assert!(told.ends_with("finish machine 6s Some(200) "), "{told}");
+}
+
+#[test]
+fn fax_machine_is_hung_up_on_where_the_rules_say_so() {
+    for (on_fax, expected) in [(OnFax::HangUp, "HangUp"), (OnFax::Continue, "RunScript")] {
+        let rules = DetectionRules { on_fax, ..rules(ScriptStart::WhenKnown, OnMachine::HangUp) };
+        let told = heard(rules, vec![(1, found(Heard::Fax, true, 800))]);
+        assert_eq!(
+            told,
+            format!("Dial, Listen, answered, callee_detected fax 90% after 800 ms, {expected}")
+        );
+    }
+}
+
+#[test]
+fn tones_after_the_answer_end_the_call_as_if_it_had_not_been_answered() {
+    for (heard_tone, outcome) in [
+        (Heard::SitNumber, "intercepted"),
+        (Heard::SitNetwork, "no_circuit"),
+        (Heard::Busy, "busy"),
+        (Heard::Reorder, "no_circuit"),
+    ] {
+        let told = heard(
+            DetectionRules::TELL,
+            vec![(1, found(heard_tone, true, 900)), (1, Input::ScriptEnded), (1, status(200))],
+        );
+        let end = format!("EndScript, HangUp, finish {outcome} 1s Some(200) ");
+        assert!(told.ends_with(&end), "{told}");
+    }
+}
+
+#[test]
+fn tones_before_the_answer_give_the_call_up() {
+    let told = tell(
+        None,
+        Some(DetectionRules::TELL),
+        vec![(1, Input::Ringing), (2, found(Heard::SitNumber, true, 0)), (2, status(487))],
+    );
+    assert_eq!(
+        told[2..],
+        [
+            "ringing",
+            "callee_detected sit_number 90% after 0 ms",
+            "HangUp",
+            "finish intercepted 0s Some(487) the network said so by tones: \
+             sit_number 90% after 0 ms",
+        ]
+    );
+}
+
+#[test]
+fn ring_after_the_answer_starts_the_time_again() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::HangUp),
+        vec![
+            (4, found(Heard::Ringback, false, 3_900)),
+            (7, found(Heard::Ringback, false, 3_900)),
+            (11, found(Heard::Human, false, 10_500)),
+        ],
+    );
+    assert_eq!(told, "Dial, Listen, answered, callee_detected human 90% after 10500 ms, RunScript");
+}
+
+#[test]
+fn screener_is_spoken_to_for_a_person_may_still_answer() {
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::HangUp),
+        vec![(3, found(Heard::CallScreener, true, 2_900)), (4, status(200))],
+    );
+    assert!(told.contains("RunScript"), "{told}");
+}
+
+#[test]
+fn what_is_heard_while_keys_are_sent_counts_after_them() {
+    let told = tell(
+        Some("1"),
+        Some(rules(ScriptStart::WhenKnown, OnMachine::HangUp)),
+        vec![
+            (0, Input::Answered),
+            (1, found(Heard::Machine, true, 900)),
+            (2, Input::KeysSent),
+            (2, status(200)),
+        ],
+    );
+    assert_eq!(
+        told[2..],
+        [
+            "answered",
+            "keys 1",
+            "callee_detected machine 90% after 900 ms",
+            "HangUp",
+            "finish machine 2s Some(200) ",
+        ]
+    );
+}
+
+#[test]
+fn canceled_call_that_is_still_classified_hangs_up() {
+    let cancel = Input::Cancel { reason: "shutdown".into() };
+    let told = heard(
+        rules(ScriptStart::WhenKnown, OnMachine::HangUp),
+        vec![(1, cancel), (1, status(200))],
+    );
+    assert_eq!(told, "Dial, Listen, answered, HangUp, finish answered 1s Some(200) ");
 }

@@ -37,6 +37,7 @@ fn contact(destination: &str) -> Contact {
         last_outcome: None,
         last_attempt_at: None,
         duration_s: 0,
+        message_left: false,
         created_at: at(0),
         ended_at: None,
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::application::{ActionPages, PageAddress, ScriptSource};
 use domain::contact::Contact;
+use domain::outcome::CalleeType;
 use domain::time::Timestamp;
 use facade::Facade;
 use futures_util::FutureExt;
@@ -70,8 +71,14 @@ pub(super) struct ScriptHost {
 }
 
 impl ScriptHost {
-    /// The script of this attempt and the input that starts it; or why it cannot start.
-    pub(super) fn start(parts: &Arc<CallParts>, begun: &Begun) -> Result<(Self, Input), String> {
+    /// A script for this attempt and the input that starts it, or why it cannot start; the script
+    /// is told who answered, as far as that is known.
+    pub(super) fn start(
+        parts: &Arc<CallParts>,
+        begun: &Begun,
+        script: &ScriptSource,
+        callee_type: Option<CalleeType>,
+    ) -> Result<(Self, Input), String> {
         let spec = &begun.application.spec;
         let facade = Facade::of(spec.dialect)
             .ok_or_else(|| "the application was stored by a newer program".to_owned())?;
@@ -79,7 +86,7 @@ impl ScriptHost {
         let seed =
             parts.seed ^ begun.attempt.id.0.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut machine = Script::Vxml(Box::new(Vxml::new(parts.script_limits.clone(), seed)));
-        let page = match &spec.script {
+        let page = match script {
             ScriptSource::Actions(pages) => {
                 let limits = script::actions::Limits::default();
                 machine = Script::Actions(Box::new(Runner::new(limits, instance(begun, pages))));
@@ -103,7 +110,7 @@ impl ScriptHost {
             prompts: VecDeque::new(),
             takes: Takes::default(),
         };
-        let session = session(&begun.contact, facade);
+        let session = session(&begun.contact, facade, callee_type);
         Ok((host, Input::Start { session, page }))
     }
 
@@ -325,7 +332,7 @@ fn method(page: &PageAddress) -> PageMethod {
 }
 
 /// What the script may know of its call.
-fn session(contact: &Contact, facade: Facade) -> Session {
+fn session(contact: &Contact, facade: Facade, callee_type: Option<CalleeType>) -> Session {
     let destination = &contact.destination;
     let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     Session {
@@ -333,8 +340,7 @@ fn session(contact: &Contact, facade: Facade) -> Session {
         remote_uri: format!("tel:{}", destination.dialed()),
         protocol_name: "sip".into(),
         protocol_version: "2.0".into(),
-        // Nobody listens for the callee's type yet, so it is unknown from the start.
-        callee_type: facade.session_callee_type(Some(domain::outcome::CalleeType::Unknown)).into(),
+        callee_type: facade.session_callee_type(callee_type).into(),
         parameters: contact.variables.iter().map(pair).collect(),
     }
 }

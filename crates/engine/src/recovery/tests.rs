@@ -33,6 +33,7 @@ async fn begun(store: &Store, redial_in_doubt: bool) -> (AccountId, Begun) {
             script: ScriptSource::Say("hello".into()),
             parameters: String::new(),
             dialect: Dialect(0),
+            detection: None,
         },
         window: DialWindow::ALWAYS,
         retry: RetryRule { attempts_max: 3, ..RetryRule::ONCE },

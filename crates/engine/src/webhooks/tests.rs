@@ -101,6 +101,7 @@ impl House {
                 script: ScriptSource::Say("hello".to_owned()),
                 parameters: String::new(),
                 dialect,
+                detection: None,
             },
             window: DialWindow::ALWAYS,
             retry: RetryRule { wait: Duration::from_secs(60), ..RetryRule::ONCE },

@@ -109,6 +109,7 @@ impl Order {
                 script: deployment.script.clone(),
                 parameters: String::new(),
                 dialect,
+                detection: None,
             },
             window: self.window,
             retry: self.retry,

@@ -11,10 +11,10 @@ use domain::outcome::{CalleeType, Disposition, Outcome};
 pub const fn state_of_outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Answered(_) => "disconnected",
-        Outcome::Busy | Outcome::LineFailure => "busy",
+        Outcome::Busy | Outcome::LineFailure | Outcome::NoCircuit => "busy",
         // Given up while it rang, or nobody knows: not answered, as far as anybody can say.
         Outcome::Canceled | Outcome::InDoubt | Outcome::NoAnswer => "noanswer",
-        Outcome::InvalidNumber => "informationtone",
+        Outcome::Intercepted | Outcome::InvalidNumber => "informationtone",
     }
 }
 
@@ -54,8 +54,10 @@ pub fn event(event: &Event) -> Option<&'static str> {
         // The detail is the outcome's name.
         EventKind::Ended => Outcome::from_name(&event.detail).map(state_of_outcome),
         EventKind::Queued => Some("queued"),
-        EventKind::Done
+        EventKind::CalleeDetected
+        | EventKind::Done
         | EventKind::Held
+        | EventKind::MessageLeft
         | EventKind::Refused
         | EventKind::RetryScheduled
         | EventKind::Ringing
@@ -87,9 +89,11 @@ mod tests {
                 ("busy", "busy"),
                 ("canceled", "noanswer"),
                 ("in_doubt", "noanswer"),
+                ("intercepted", "informationtone"),
                 ("invalid_number", "informationtone"),
                 ("line_failure", "busy"),
                 ("no_answer", "noanswer"),
+                ("no_circuit", "busy"),
             ]
         );
     }

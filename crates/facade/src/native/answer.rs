@@ -32,6 +32,8 @@ pub struct Call {
     /// Who answered; `null` where nobody did.
     #[schema(required)]
     pub callee_type: Option<Callee>,
+    /// Whether the last attempt left the message for a machine, all of it.
+    pub message_left: bool,
     /// The number that is dialed.
     #[schema(example = "+12125550101")]
     pub number: String,
@@ -134,6 +136,12 @@ pub struct Attempt {
     /// Who answered.
     #[schema(required)]
     pub callee_type: Option<Callee>,
+    /// What was heard, how sure that is, and how long after the answer: `machine 97% after 2100
+    /// ms`; empty where nobody listened, or nothing came of it.
+    #[schema(example = "machine 97% after 2100 ms")]
+    pub detected: String,
+    /// Whether the message for a machine was played to its end.
+    pub message_left: bool,
     /// Status of the final SIP answer.
     #[schema(required)]
     pub sip_status: Option<u16>,
@@ -351,6 +359,7 @@ impl Call {
             state: contact.state.into(),
             outcome: contact.last_outcome.map(Into::into),
             callee_type: contact.last_outcome.and_then(callee),
+            message_left: contact.message_left,
             number: contact.destination.dialed().to_owned(),
             caller_id: contact.destination.caller_id().map(str::to_owned),
             post_dial: contact.destination.post_dial().map(str::to_owned),
@@ -389,6 +398,8 @@ impl Attempt {
             ended_at: attempt.ended_at.map(rfc_3339),
             outcome: attempt.outcome.map(Into::into),
             callee_type: attempt.outcome.and_then(callee),
+            detected: attempt.detected.clone(),
+            message_left: attempt.message_left,
             sip_status: attempt.cause.sip_status,
             q850_cause: attempt.cause.q850,
             reason: attempt.cause.text.clone(),
@@ -427,7 +438,9 @@ pub(super) fn fact_detail(topic: Topic, detail: &str) -> String {
             Some(_) | None => detail.to_owned(),
         },
         Topic::CallAnswered
+        | Topic::CallCalleeDetected
         | Topic::CallDialing
+        | Topic::CallMessageLeft
         | Topic::CallRinging
         | Topic::CallScriptError
         | Topic::ContactCanceled

@@ -28,8 +28,8 @@ pub struct ResultEvent {
 /// What a webhook endpoint is told of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallEvent {
-    /// What happened: `call.dialing`, `call.ringing`, `call.answered`, `call.ended`,
-    /// `call.retry_scheduled` or `call.script_error`.
+    /// What happened: `call.dialing`, `call.ringing`, `call.answered`, `call.callee_detected`,
+    /// `call.message_left`, `call.ended`, `call.retry_scheduled` or `call.script_error`.
     #[serde(rename = "type")]
     #[schema(example = "call.answered")]
     pub kind: &'static str,
@@ -56,7 +56,7 @@ pub struct CallFact {
     pub number: String,
     /// Your own id for the call.
     pub reference: String,
-    /// The outcome of `call.ended`, the time of `call.retry_scheduled`, the mistake of
+    /// The outcome of `call.ended`, what was heard of `call.callee_detected`, the time of `call.retry_scheduled`, the mistake of
     /// `call.script_error`; else empty.
     pub detail: String,
 }
@@ -137,8 +137,10 @@ pub fn message(fact: Fact<'_>) -> String {
         | Topic::ContactExpired
         | Topic::ContactFailed => result(contact),
         Topic::CallAnswered
+        | Topic::CallCalleeDetected
         | Topic::CallDialing
         | Topic::CallEnded
+        | Topic::CallMessageLeft
         | Topic::CallRetryScheduled
         | Topic::CallRinging
         | Topic::CallScriptError

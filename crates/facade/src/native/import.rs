@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::detection::DetectionRequest;
 use super::json::{self, Fields};
 use super::request::{RetryRequest, WindowRequest};
 use super::rule::{self, Rule};
@@ -53,6 +54,9 @@ pub struct ImportRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 10)]
     pub priority: Option<u8>,
+    /// Whether it is found out who answered, and what follows. Default: as the campaign says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detection: Option<DetectionRequest>,
     /// How long each rings, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 5, maximum = 300)]

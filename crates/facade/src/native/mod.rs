@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod callback;
 pub mod deployment;
+pub mod detection;
 pub mod explain;
 pub mod import;
 mod json;

@@ -17,6 +17,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::answer::Window;
+use super::detection::{self, DetectionRequest};
 use super::json::{self, Fields};
 use super::rule::moment;
 use crate::refusal::{Mistake, Refusal};
@@ -56,6 +57,10 @@ pub struct Policy {
     pub caller_ids: CallerIdPool,
     /// Lists of numbers that it does not call, beside your account's own list `do-not-call`.
     pub do_not_call_lists: Vec<String>,
+    /// Whether it is found out who answered, where a call does not say; `null`: not, but for calls
+    /// of facades that always do.
+    #[schema(required)]
+    pub detection: Option<DetectionRequest>,
 }
 
 /// When callees may be called.
@@ -181,6 +186,7 @@ impl Policy {
                 calls_a_day_max: policy.caller_ids.calls_a_day_max,
             },
             do_not_call_lists: policy.lists.clone(),
+            detection: policy.detection.as_ref().map(DetectionRequest::new),
         }
     }
 }
@@ -241,6 +247,7 @@ fn read(fields: &mut Fields<'_>) -> Option<CampaignPolicy> {
     let destinations = fields.object("destinations", destinations);
     let caller_ids = fields.object("caller_ids", caller_ids);
     let lists = fields.text_list("do_not_call_lists", ITEMS_MAX, NAME_MAX);
+    let detection = detection::read(fields);
     Some(CampaignPolicy {
         weight,
         group: group.map(str::to_owned),
@@ -256,6 +263,7 @@ fn read(fields: &mut Fields<'_>) -> Option<CampaignPolicy> {
         destinations: destinations.unwrap_or_default(),
         caller_ids: caller_ids.unwrap_or_default(),
         lists: lists.into_iter().map(str::to_owned).collect(),
+        detection,
     })
 }
 
@@ -406,7 +414,8 @@ mod tests {
             "caller_ids": {
                 "numbers": ["+12122530001"], "local_presence": true, "calls_a_day_max": 100
             },
-            "do_not_call_lists": ["partners"]
+            "do_not_call_lists": ["partners"],
+            "detection": {"message": {"say": "Please call back."}, "on_fax": "hang_up"}
         })
     }
 

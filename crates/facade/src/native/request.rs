@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::detection::DetectionRequest;
 use super::json::{self, Fields};
 use super::rule::{self, Rule};
 use super::words::CallState;
@@ -85,6 +86,9 @@ pub struct CallRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 5, maximum = 300)]
     pub ring_time_max_s: Option<u32>,
+    /// Whether it is found out who answered, and what follows. Default: as the campaign says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detection: Option<DetectionRequest>,
     /// Named values for the script, as texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<BTreeMap<String, String>>,
@@ -144,7 +148,8 @@ pub struct AfterRequest {
     /// After a fax machine answered. Default: `stop`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fax: Option<AfterWord>,
-    /// After a number that cannot be reached as dialed.
+    /// After a number that cannot be reached as dialed. Where tones of the network say so, the
+    /// default is `stop`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invalid_number: Option<AfterWord>,
     /// After a failure of network or trunk.

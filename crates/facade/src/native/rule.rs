@@ -5,11 +5,13 @@ use std::time::Duration;
 use domain::application::{ApplicationSpec, ScriptSource};
 use domain::campaign::{DEFAULT_CAMPAIGN, NAME_MAX};
 use domain::contact::ContactRule;
+use domain::detection::Detection;
 use domain::ids::AccountId;
 use domain::retry::{After, RetryRule, Waits};
 use domain::terms::{Place, Priority, Terms, Variables};
 use domain::time::{DialWindow, Timestamp};
 
+use super::detection;
 use super::json::Fields;
 use crate::Facade;
 use crate::refusal::Mistake;
@@ -43,6 +45,7 @@ pub(super) struct Rule {
     retry: RetryRule,
     terms: Terms,
     result_url: Option<String>,
+    detection: Option<Detection>,
 }
 
 impl Rule {
@@ -56,6 +59,7 @@ impl Rule {
                 script: self.script.clone(),
                 parameters: String::new(),
                 dialect,
+                detection: self.detection.clone(),
             },
             window: self.window,
             retry: self.retry,
@@ -78,6 +82,7 @@ pub(super) fn rule(fields: &mut Fields<'_>, now: Timestamp) -> Option<Rule> {
     let result_url = web_address(fields, "result_url");
     let priority = fields.number("priority", 1..=10).and_then(|number| u8::try_from(number).ok());
     let ring_s = fields.number("ring_time_max_s", RING_S);
+    let detection = detection::read(fields);
     Some(Rule {
         campaign: campaign.unwrap_or(DEFAULT_CAMPAIGN).to_owned(),
         script: script?,
@@ -88,6 +93,7 @@ pub(super) fn rule(fields: &mut Fields<'_>, now: Timestamp) -> Option<Rule> {
             ring_time_max: ring_s.map(|seconds| Duration::from_secs(seconds.into())),
         },
         result_url,
+        detection,
     })
 }
 

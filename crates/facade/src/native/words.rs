@@ -37,12 +37,16 @@ pub enum AttemptOutcome {
     Canceled,
     /// The server ended while the phone may have been ringing; nobody knows what came of it.
     InDoubt,
+    /// Tones of the network said that the number is vacant, changed or out of service.
+    Intercepted,
     /// The number cannot be reached as dialed.
     InvalidNumber,
     /// The network or the trunk failed before the phone rang.
     LineFailure,
     /// Nobody answered in time.
     NoAnswer,
+    /// Tones of the network said that it has no way to the number at present.
+    NoCircuit,
 }
 
 /// Who or what answered.
@@ -75,6 +79,8 @@ pub enum CampaignStateWord {
 pub enum EventWord {
     /// The far end answered.
     Answered,
+    /// It is known who answered; the detail says who, how sure that is, and when.
+    CalleeDetected,
     /// An attempt began.
     Dialing,
     /// The call ended for good; the detail is its state.
@@ -83,6 +89,8 @@ pub enum EventWord {
     Ended,
     /// It may not be dialed yet; the detail is the rule and what was seen.
     Held,
+    /// The message for a machine was played to its end.
+    MessageLeft,
     /// Taken into the dial queue.
     Queued,
     /// It may not be dialed at all; the detail is the rule and what was seen.
@@ -147,9 +155,11 @@ impl From<Outcome> for AttemptOutcome {
             Outcome::Busy => Self::Busy,
             Outcome::Canceled => Self::Canceled,
             Outcome::InDoubt => Self::InDoubt,
+            Outcome::Intercepted => Self::Intercepted,
             Outcome::InvalidNumber => Self::InvalidNumber,
             Outcome::LineFailure => Self::LineFailure,
             Outcome::NoAnswer => Self::NoAnswer,
+            Outcome::NoCircuit => Self::NoCircuit,
         }
     }
 }
@@ -172,9 +182,11 @@ pub fn callee(outcome: Outcome) -> Option<Callee> {
         Outcome::Busy
         | Outcome::Canceled
         | Outcome::InDoubt
+        | Outcome::Intercepted
         | Outcome::InvalidNumber
         | Outcome::LineFailure
-        | Outcome::NoAnswer => None,
+        | Outcome::NoAnswer
+        | Outcome::NoCircuit => None,
     }
 }
 
@@ -191,10 +203,12 @@ impl From<EventKind> for EventWord {
     fn from(kind: EventKind) -> Self {
         match kind {
             EventKind::Answered => Self::Answered,
+            EventKind::CalleeDetected => Self::CalleeDetected,
             EventKind::Dialing => Self::Dialing,
             EventKind::Done => Self::Done,
             EventKind::Ended => Self::Ended,
             EventKind::Held => Self::Held,
+            EventKind::MessageLeft => Self::MessageLeft,
             EventKind::Queued => Self::Queued,
             EventKind::Refused => Self::Refused,
             EventKind::RetryScheduled => Self::RetryScheduled,

@@ -15,6 +15,7 @@ use domain::retry::RetryRule;
 use domain::terms::Terms;
 use domain::time::{DialWindow, Timestamp};
 
+use super::words;
 use crate::Facade;
 use crate::form::Form;
 use crate::refusal::{Mistake, Refusal};
@@ -97,8 +98,8 @@ pub struct Order {
     pub retry: RetryRule,
     /// When to dial.
     pub window: DialWindow,
-    /// Whether the client asked to be told who answers.
-    pub callee_type_detection: bool,
+    /// Whether the client asked to be told who answers; `None`: it did not say.
+    pub callee_type_detection: Option<bool>,
     /// The fields of the request as they came, without the PIN, for the answer.
     pub echo: Vec<(&'static str, String)>,
 }
@@ -163,6 +164,7 @@ impl Order {
                 script: ScriptSource::Url(self.start_url.clone()),
                 parameters: self.campaign_parameters.clone(),
                 dialect,
+                detection: self.callee_type_detection.map(words::detection),
             },
             window: self.window,
             retry: self.retry,
@@ -352,16 +354,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn switch(&mut self, name: &'static str) -> bool {
-        let Some(text) = self.one(name) else {
-            return false;
-        };
+    fn switch(&mut self, name: &'static str) -> Option<bool> {
+        let text = self.one(name)?;
         match text.trim().to_ascii_lowercase().as_str() {
-            "1" | "on" | "true" | "yes" => true,
-            "0" | "false" | "no" | "off" => false,
+            "1" | "on" | "true" | "yes" => Some(true),
+            "0" | "false" | "no" | "off" => Some(false),
             _ => {
                 self.refuse(name, Mistake::Malformed, text, "1 or 0");
-                false
+                None
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Plum's words for how a call ended and who answered.
 
 use domain::contact::{Contact, ContactState};
+use domain::detection::{DECIDE_WITHIN_PLUM, Detection, DetectionRules};
 use domain::outcome::{CalleeType, Disposition, Outcome};
 
 /// `callee_type` of a result: who answered, or why nobody did.
@@ -14,7 +15,7 @@ pub const fn callee_type_of_outcome(outcome: Outcome) -> &'static str {
         // Given up while it rang: not picked up, as far as anybody can say.
         Outcome::Canceled => "noanswer",
         Outcome::InDoubt => "unknown",
-        Outcome::InvalidNumber => "informationtone",
+        Outcome::Intercepted | Outcome::InvalidNumber | Outcome::NoCircuit => "informationtone",
         Outcome::LineFailure => "linefailure",
         Outcome::NoAnswer => "noanswer",
     }
@@ -57,6 +58,16 @@ pub const fn session_callee_type(callee_type: Option<CalleeType>) -> &'static st
     }
 }
 
+/// What `callee_type_detection` asks for: the script runs at once, and is told.
+pub const fn detection(is_on: bool) -> Detection {
+    if is_on {
+        let rules = DetectionRules { decide_within: DECIDE_WITHIN_PLUM, ..DetectionRules::TELL };
+        Detection::On(rules)
+    } else {
+        Detection::Off
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,9 +85,11 @@ mod tests {
                 ("busy", "busy"),
                 ("canceled", "noanswer"),
                 ("in_doubt", "unknown"),
+                ("intercepted", "informationtone"),
                 ("invalid_number", "informationtone"),
                 ("line_failure", "linefailure"),
                 ("no_answer", "noanswer"),
+                ("no_circuit", "informationtone"),
             ]
         );
     }

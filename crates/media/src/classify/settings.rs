@@ -39,6 +39,11 @@ pub struct Settings {
     pub greeting_pause: Duration,
     /// Longest greeting, from the answer.
     pub greeting_within: Duration,
+    /// How long a beep is awaited after silence has ended a greeting: a message that began too
+    /// early can begin again.
+    pub late_beep_within: Duration,
+    /// Silence of both sides after which a person who answered should hear something.
+    pub quiet_max: Duration,
     /// Longest ringing after the answer.
     pub ringing_within: Duration,
 }
@@ -53,6 +58,8 @@ impl Default for Settings {
             greeting: Greeting::default(),
             greeting_pause: Duration::from_millis(2_500),
             greeting_within: Duration::from_secs(60),
+            late_beep_within: Duration::from_secs(10),
+            quiet_max: Duration::from_millis(2_000),
             ringing_within: Duration::from_secs(60),
         }
     }

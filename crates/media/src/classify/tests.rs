@@ -304,10 +304,47 @@ fn a_message_can_start_when_the_greeting_has_ended() {
     assert!(is_beep && at >= ms(5_780) && at <= ms(5_880), "{at:?}");
     let by_silence = all(&[greeting, silence(3_000)]);
     let said = effects_of(&over(CLEAN, &by_silence), trial::settings());
-    let [.., Effect::GreetingEnded { at, by_beep: false }, Effect::Finished(_)] = said[..] else {
+    let Some(Effect::GreetingEnded { at, by_beep: false }) =
+        said.iter().find(|effect| matches!(effect, Effect::GreetingEnded { .. }))
+    else {
         panic!("{said:?}")
     };
     assert!(at.abs_diff(ms(5_000 + 2_500)) <= ms(120), "{at:?}");
+}
+
+#[test]
+fn a_beep_after_the_silence_that_ended_a_greeting_ends_it_once_more() {
+    let late = |pause| all(&[speech(5_000, 3), silence(pause), beep(1_000.0, -20.0, 400)]);
+    let ends = |sound: Vec<i16>| -> Vec<bool> {
+        let said = effects_of(&over(CLEAN, &all(&[sound, silence(500)])), trial::settings());
+        let ended = said.iter().filter_map(|effect| match effect {
+            Effect::GreetingEnded { by_beep, .. } => Some(*by_beep),
+            _ => None,
+        });
+        assert_eq!(said.iter().filter(|e| matches!(e, Effect::Finished(_))).count(), 1);
+        ended.collect()
+    };
+    assert_eq!(ends(late(4_000)), [false, true]);
+    assert_eq!(ends(late(1_000)), [true]);
+    assert_eq!(ends(all(&[late(14_000)])), [false], "that late it is another thing");
+}
+
+#[test]
+fn who_waits_in_silence_is_told_of_once_and_nobody_else_is() {
+    let quiet = |parts: &[Vec<i16>]| -> Vec<Duration> {
+        let said = effects_of(&over(CLEAN, &all(parts)), trial::settings());
+        let quiet = said.into_iter().filter_map(|effect| match effect {
+            Effect::Quiet { at } => Some(at),
+            _ => None,
+        });
+        quiet.collect()
+    };
+    assert_eq!(quiet(&[silence(6_000)]), [ms(2_000)]);
+    assert_eq!(quiet(&[silence(300), speech(600, 4), silence(6_000)]), [], "a person by then");
+    assert_eq!(quiet(&[speech(8_000, 4)]), []);
+    assert_eq!(quiet(&[tone(Tone::ringback(), 12_000)]), [], "it rings");
+    let late = quiet(&[silence(2_600), speech(600, 4), silence(6_000)]);
+    assert_eq!(late, [ms(2_000)]);
 }
 
 #[test]
@@ -329,6 +366,7 @@ fn a_ring_after_the_answer_starts_the_clock_again() {
     };
     assert_eq!((ring.callee, verdict.callee), (Callee::Ringback, Callee::Human));
     let network = Settings { mode: Mode::NetworkConnect, ..Settings::default() };
+    assert!(!said.iter().any(|effect| matches!(effect, Effect::Quiet { .. })), "{said:?}");
     let said = effects_of(&sound, network);
     assert!(matches!(said.last(), Some(Effect::Finished(v)) if v.callee == Callee::Ringback));
 }

@@ -194,7 +194,8 @@ pub fn listen(samples: &[i16], settings: Settings, model: &'static Model, start:
             Effect::Finished(verdict) => last = Some(verdict),
             Effect::BeepStarted { .. }
             | Effect::BeepEnded { .. }
-            | Effect::GreetingEnded { .. } => {}
+            | Effect::GreetingEnded { .. }
+            | Effect::Quiet { .. } => {}
         }
     }
     let verdict = last.expect("a call that was stopped has a last word");

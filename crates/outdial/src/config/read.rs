@@ -71,6 +71,7 @@ impl Reader {
             ring_time_max: self.seconds("calls.ring_time_max_s"),
             call_time_max: self.seconds("calls.call_time_max_s"),
             drain_time_max: self.seconds("calls.drain_time_max_s"),
+            classify: self.classify(),
             dialing: self.dialing(),
             fetch_allow: self.list("fetch.allow_private"),
             fetch_ca: self.path("fetch.ca_file"),
@@ -96,6 +97,16 @@ impl Reader {
         };
         self.check_together(&config);
         config
+    }
+
+    fn classify(&mut self) -> media::classify::Settings {
+        media::classify::Settings {
+            humans_taken_max: f32::from(self.number::<u16>("callee_type.humans_taken_max"))
+                / 1_000.0,
+            greeting_pause: Duration::from_millis(self.number("callee_type.greeting_pause_ms")),
+            greeting_within: self.seconds("callee_type.greeting_time_max_s"),
+            ..media::classify::Settings::default()
+        }
     }
 
     fn dialing(&mut self) -> DialingConfig {

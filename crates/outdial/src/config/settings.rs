@@ -52,6 +52,24 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Address and port of the HTTP API. Open it to the network behind a TLS proxy only.",
     ),
     with(
+        "callee_type.greeting_pause_ms",
+        Form::Number(500, 10_000),
+        "2500",
+        "Milliseconds of silence that end a machine's greeting without a beep. Less, and a message may begin before the beep, and begin again after it.",
+    ),
+    with(
+        "callee_type.greeting_time_max_s",
+        Form::Number(5, 300),
+        "60",
+        "Seconds from the answer after which a machine's greeting is taken for over.",
+    ),
+    with(
+        "callee_type.humans_taken_max",
+        Form::Number(1, 200),
+        "50",
+        "People in a thousand who may be taken for machines. Less, and machines are told later.",
+    ),
+    with(
         "calls.call_time_max_s",
         Form::Number(1, 86_400),
         "3600",

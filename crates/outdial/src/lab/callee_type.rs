@@ -202,6 +202,7 @@ fn describe(effect: &Effect) -> String {
         Effect::GreetingEnded { at, by_beep } => {
             line(*at, format!("greeting ended by {}", if *by_beep { "beep" } else { "silence" }))
         }
+        Effect::Quiet { at } => line(*at, "quiet".into()),
         Effect::Revised { was, verdict: said } => {
             line(said.at, format!("revised: {}, not {}", verdict(said), was.name()))
         }

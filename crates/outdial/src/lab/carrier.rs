@@ -154,6 +154,7 @@ struct Call {
 
 enum SoundCommand {
     Play(callee::Sound),
+    PlayFile(PathBuf),
     Press(String),
 }
 
@@ -300,6 +301,7 @@ impl Carrier {
                 }),
                 Effect::Over => is_over = true,
                 Effect::Play(sound) => tell(call.sound.as_ref(), SoundCommand::Play(sound)),
+                Effect::PlayFile(file) => tell(call.sound.as_ref(), SoundCommand::PlayFile(file)),
                 Effect::Press(keys) => tell(call.sound.as_ref(), SoundCommand::Press(keys)),
                 Effect::Send(data) => send(&self.socket, call.peer, &data),
                 Effect::Silence => call.sound = None,
@@ -362,6 +364,13 @@ async fn sound(
                 Some(SoundCommand::Play(sound)) => {
                     plays += 1;
                     stream.play(PlayId(plays), sounds.of(sound));
+                }
+                Some(SoundCommand::PlayFile(file)) => {
+                    plays += 1;
+                    match sounds::file(&file).await {
+                        Ok(items) => stream.play(PlayId(plays), items),
+                        Err(error) => tracing::error!(file = %file.display(), %error, "not played"),
+                    }
                 }
                 Some(SoundCommand::Press(keys)) => {
                     stream.send_keys(&keys);

@@ -8,6 +8,7 @@
 mod bad_input;
 mod bad_lists;
 mod baresip;
+mod callee_type;
 mod carrier;
 mod crash;
 mod crash_rounds;

@@ -63,6 +63,7 @@ async fn contact_is_read_as_it_was_taken_in() {
         last_outcome: None,
         last_attempt_at: None,
         duration_s: 0,
+        message_left: false,
         created_at: at(7),
         ended_at: None,
     };

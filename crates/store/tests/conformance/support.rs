@@ -115,6 +115,7 @@ pub(crate) fn rule(account: AccountId) -> ContactRule {
             script: ScriptSource::Say("hello".into()),
             parameters: String::new(),
             dialect: Dialect(0),
+            detection: None,
         },
         window: DialWindow::ALWAYS,
         retry: RetryRule { attempts_max: 3, wait: Duration::from_secs(60), ..RetryRule::ONCE },
@@ -146,5 +147,7 @@ pub(crate) fn end(outcome: Outcome, ended_at: Timestamp) -> AttemptEnd {
         ringing_at: None,
         answered_at: answered.then(|| ended_at - Duration::from_secs(10)),
         ended_at,
+        detected: if answered { "machine 97% after 2100 ms".into() } else { String::new() },
+        message_left: outcome == Outcome::Answered(domain::outcome::CalleeType::Machine),
     }
 }

@@ -5,6 +5,7 @@
 //! request gets the same answer again.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -62,6 +63,8 @@ pub(super) enum Effect {
     Over,
     /// Let the caller hear this.
     Play(Sound),
+    /// Let the caller hear this file.
+    PlayFile(PathBuf),
     /// Press these keys.
     Press(String),
     /// Stop audio.
@@ -219,7 +222,10 @@ impl Callee {
             _ if self.habit.keys.is_empty() => (Sound::Hello, STAYS_MAX),
             _ => (Sound::Hello, KEYS_AFTER),
         };
-        self.effects.push_back(Effect::Play(sound));
+        self.effects.push_back(match (self.habit.kind, &self.habit.plays) {
+            (Kind::Plays, Some(file)) => Effect::PlayFile(file.clone()),
+            _ => Effect::Play(sound),
+        });
         self.due = Some(now + stays);
     }
 

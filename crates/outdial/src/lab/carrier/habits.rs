@@ -6,13 +6,14 @@
 //! number = "15550100001"          # exact, without "+"; "155501*" for all that begin so
 //! does = ["busy", "person"]       # first call, second call; the last one stays
 //! keys = "12#"
+//! plays = "greeting.wav"         # for "plays": what it lets be heard
 //! [[mix]]                          # numbers that no callee names: by weight
 //! does = ["machine"]
 //! weight = 3
 //! ```
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -34,6 +35,8 @@ pub(crate) enum Kind {
     NoAnswer,
     /// Answers, says hello, presses the keys it was given, and stays.
     Person,
+    /// Answers and lets a recording be heard, the file that `plays` names, then listens.
+    Plays,
     /// Declines: 603.
     Refuses,
     /// The number is out of service: information tones as early media, then 404.
@@ -55,6 +58,7 @@ impl Kind {
             Self::Machine => "machine",
             Self::NoAnswer => "no_answer",
             Self::Person => "person",
+            Self::Plays => "plays",
             Self::Refuses => "refuses",
             Self::Sit => "sit",
             Self::Unavailable => "unavailable",
@@ -70,7 +74,12 @@ impl Kind {
             Self::Refuses => Some((603, "Decline")),
             Self::Sit | Self::Wrong => Some((404, "Not Found")),
             Self::Unavailable => Some((480, "Temporarily Unavailable")),
-            Self::Fax | Self::HangsUp | Self::Machine | Self::NoAnswer | Self::Person => None,
+            Self::Fax
+            | Self::HangsUp
+            | Self::Machine
+            | Self::NoAnswer
+            | Self::Person
+            | Self::Plays => None,
         }
     }
 }
@@ -85,6 +94,8 @@ pub(crate) struct Habit {
     pub(crate) ring_ms: u64,
     /// Pressed one after the other once it has heard something.
     pub(crate) keys: String,
+    /// The recording that is heard.
+    pub(crate) plays: Option<PathBuf>,
 }
 
 /// The file, as it is written.
@@ -106,6 +117,7 @@ struct Callee {
     does: Vec<Kind>,
     #[serde(default)]
     keys: String,
+    plays: Option<PathBuf>,
     ring_after_ms: Option<u64>,
     ring_ms: Option<u64>,
 }
@@ -151,9 +163,14 @@ impl Habits {
         let mut file: File = toml::from_str(text)?;
         file.seed = seed.unwrap_or(file.seed);
         for callee in &file.callee {
-            anyhow::ensure!(!callee.does.is_empty(), "callee {} does nothing", callee.number);
+            let number = &callee.number;
+            anyhow::ensure!(!callee.does.is_empty(), "callee {number} does nothing");
+            let has_sound = callee.plays.is_some() || !callee.does.contains(&Kind::Plays);
+            anyhow::ensure!(has_sound, "callee {number} plays, but no file is named");
         }
         anyhow::ensure!(file.mix.iter().all(|mix| !mix.does.is_empty()), "a mix does nothing");
+        let plays = |mix: &Mix| mix.does.contains(&Kind::Plays);
+        anyhow::ensure!(!file.mix.iter().any(plays), "only a callee with a number plays a file");
         Ok(Self { file, calls: HashMap::new() })
     }
 
@@ -172,7 +189,9 @@ impl Habits {
                 None => return Habit::of(Kind::Wrong, "", pace, None, None),
             },
         };
-        Habit::of(does[call.min(does.len() - 1)], keys, pace, ring_after, ring)
+        let kind = does[call.min(does.len() - 1)];
+        let plays = named.and_then(|callee| callee.plays.clone());
+        Habit { plays, ..Habit::of(kind, keys, pace, ring_after, ring) }
     }
 }
 
@@ -183,6 +202,7 @@ impl Habit {
             ring_after_ms: after.unwrap_or(50 + pace % 400),
             ring_ms: ring.unwrap_or(500 + (pace >> 16) % 3_500),
             keys: keys.to_owned(),
+            plays: None,
         }
     }
 }
@@ -243,6 +263,16 @@ mod tests {
         let mut habits = Habits::parse("[[callee]]\nnumber='155*'\ndoes=['fax']", None).unwrap();
         assert_eq!(habits.next("15577").kind, Kind::Fax);
         assert_eq!(habits.next("19999").kind, Kind::Wrong);
+    }
+
+    #[test]
+    fn callee_that_plays_names_its_file() {
+        let text = "[[callee]]\nnumber = '1555'\ndoes = ['plays']";
+        assert!(Habits::parse(text, None).is_err());
+        let text = format!("{text}\nplays = 'hello.wav'");
+        let habit = Habits::parse(&text, None).unwrap().next("1555");
+        assert_eq!((habit.kind, habit.plays), (Kind::Plays, Some("hello.wav".into())));
+        assert!(Habits::parse("[[mix]]\ndoes = ['plays']", None).is_err());
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! What callees let be heard: voices, a beep, a fax machine's tone, information tones.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Result;
 use engine::files::{CacheConfig, SoundCache};
 use engine::rtp_io::{Heard, Listener, PlayItem};
+use media::g711::Law;
 use media::playlist::{Bargein, Playable};
+use media::sound::{Hint, Limits, Sound as Recording};
 use media::tone::{Sit, Tone};
 use proto::rtp::Codec;
 use tokio::sync::Notify;
@@ -52,6 +56,14 @@ impl Sounds {
 
 fn item(sound: Playable) -> PlayItem {
     PlayItem { sound, bargein: Bargein::Allowed }
+}
+
+/// A recording of any form that is known.
+pub(super) async fn file(file: &Path) -> Result<Vec<PlayItem>> {
+    let bytes = tokio::fs::read(file).await?;
+    let sound = Recording::read(&bytes, Hint::default(), &Limits::default())?;
+    let sound = sound.at_rate(media::RATE_HZ)?;
+    Ok(vec![item(Playable::Audio(sound.encode(Law::Mu)))])
 }
 
 async fn voice(text: &str, tone_ms: u64) -> Vec<PlayItem> {

@@ -1,0 +1,355 @@
+//! Who answers, on the wire: the verdict reaches scripts, results and rules; messages land after
+//! the beep.
+
+use std::time::Duration;
+
+use media::tone::{Generator, Sit, Tone};
+use serde_json::{Value, json};
+
+use crate::carrier::Carrier;
+use crate::customer::{Customer, Reply, SAYS_NOTHING};
+use crate::harness::{Stage, until};
+use crate::phone::{Ear, Heard, Phone, Voice};
+use crate::record::samples;
+use crate::scene::NUMBER;
+use crate::server::{Server, Settings};
+use crate::sound::{check, spoken};
+
+/// A greeting that nobody takes for a person's.
+const GREETING: &str = "Hello, you have reached the voicemail of Ann Lee. I cannot take your call \
+    right now, since I am away from my desk. Please leave your name and your number after the \
+    tone, and I will call you back as soon as I can.";
+/// What is left there.
+const MESSAGE: &str = "This is a reminder of your appointment tomorrow at nine. Goodbye.";
+/// Loudest sample of what still counts as silence.
+const QUIET_MAX: u16 = 600;
+
+/// Tells who it is when the script begins, and again after six seconds without a key.
+const BRANCHES: &str = r##"<?xml version="1.0"?>
+<vxml version="2.0" xmlns="http://www.w3.org/2001/vxml">
+  <var name="first" expr="session.connection.callee_type"/>
+  <form><field name="key" type="digits?length=1">
+    <property name="timeout" value="8s"/>
+    <noinput>
+      <var name="then" expr="session.connection.callee_type"/>
+      <submit next="/answer" method="post" namelist="first then"/>
+    </noinput>
+  </field></form>
+</vxml>"##;
+
+/// A server, a phone of our own, and what is to happen to a call.
+struct Line {
+    server: Server,
+    customer: Customer,
+    phone: Phone,
+    ear: Ear,
+    id: String,
+    _stage: Stage,
+}
+
+/// An answered call.
+struct Talk {
+    invite: Heard,
+    voice: Voice,
+}
+
+impl Line {
+    /// A call by these rules, with more fields of its request.
+    async fn dial(page: &str, detection: Value, more: Value) -> Self {
+        let stage = Stage::new();
+        let (phone, ear) = (Phone::open().await, Ear::open().await);
+        let customer = Customer::open(page).await;
+        customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
+        let server = Server::start(&stage, phone.address, &Settings::default()).await;
+        let mut call = json!({
+            "number": NUMBER,
+            "vxml_url": customer.url("/start"),
+            "result_url": customer.url("/result"),
+            "detection": detection,
+        });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            call[name] = value.clone();
+        }
+        let id = server.create_call(call).await;
+        Self { server, customer, phone, ear, id, _stage: stage }
+    }
+
+    /// Answers the next attempt.
+    async fn answer(&self) -> Talk {
+        let invite = self.phone.request("INVITE").await;
+        let voice = self.ear.speak(&invite.message);
+        self.phone.accept(&invite, "ear", &self.ear.sdp()).await;
+        self.phone.request("ACK").await;
+        Talk { invite, voice }
+    }
+
+    /// Is hung up by the server.
+    async fn hung_up(&self) {
+        let bye = self.phone.request("BYE").await;
+        self.phone.answer(&bye, 200, "OK", "ear").await;
+    }
+
+    /// The result, as it was posted, and the call, as it is shown.
+    async fn ends(self, state: &str) -> (Value, Value) {
+        let result = self.customer.result().await;
+        let call = self.server.until_state(&self.id, state).await;
+        self.server.stop().await;
+        (serde_json::from_str(&result.body).unwrap(), call)
+    }
+}
+
+impl Talk {
+    /// Says this to its end.
+    async fn say(&self, samples: &[i16]) {
+        self.voice.say(samples);
+        until("it was said", async || self.voice.is_silent().then_some(())).await;
+    }
+}
+
+fn tone(tone: Tone, ms: usize) -> Vec<i16> {
+    let mut samples = vec![0; ms * 8];
+    Generator::new(tone).fill(&mut samples);
+    samples
+}
+
+async fn greeting_and_beep() -> Vec<i16> {
+    let mut sound = spoken(GREETING).await;
+    sound.extend([0; 4_000]);
+    sound.extend(tone(Tone::beep(1_000.0, Duration::from_millis(400)), 400));
+    sound.extend([0; 1_600]);
+    sound
+}
+
+/// What the attempt's event says of who it was.
+fn detected(call: &Value) -> Vec<String> {
+    let events = call["events"].as_array().unwrap();
+    let of_kind = events.iter().filter(|event| event["kind"] == "callee_detected");
+    of_kind.map(|event| event["detail"].as_str().unwrap().to_owned()).collect()
+}
+
+fn loud(ear: &Ear) -> usize {
+    samples(ear).iter().filter(|sample| sample.unsigned_abs() > QUIET_MAX).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn script_hears_processing_first_and_then_that_a_person_answered() {
+    let line = Line::dial(BRANCHES, json!({}), json!({})).await;
+    let talk = line.answer().await;
+    talk.say(&spoken("Hello?").await).await;
+    let answer = line.customer.posted("/answer").await;
+    assert_eq!((answer.field("first"), answer.field("then")), ("processing", "human"));
+    line.hung_up().await;
+    let (result, call) = line.ends("completed").await;
+    assert_eq!(result["data"]["callee_type"], "human");
+    let told = detected(&call);
+    assert!(matches!(&told[..], [one] if one.starts_with("human ")), "{told:?}");
+    assert!(call["attempts"][0]["detected"].as_str().unwrap().starts_with("human "), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plums_client_that_asks_for_it_is_told_of_a_machine_in_script_and_result() {
+    let stage = Stage::new();
+    let (phone, ear) = (Phone::open().await, Ear::open().await);
+    let customer = Customer::open(BRANCHES).await;
+    customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
+    let server = Server::start(&stage, phone.address, &Settings::default()).await;
+    let (start_url, result_url) = (customer.url("/start"), customer.url("/result"));
+    server
+        .queued(&[
+            ("phone_number", NUMBER),
+            ("start_url", &start_url),
+            ("result_url", &result_url),
+            ("callee_type_detection", "1"),
+        ])
+        .await;
+    let invite = phone.request("INVITE").await;
+    let voice = ear.speak(&invite.message);
+    phone.accept(&invite, "ear", &ear.sdp()).await;
+    phone.request("ACK").await;
+    voice.say(&greeting_and_beep().await);
+    let answer = customer.posted("/answer").await;
+    assert_eq!((answer.field("first"), answer.field("then")), ("processing", "answeringmachine"));
+    let bye = phone.request("BYE").await;
+    phone.answer(&bye, 200, "OK", "ear").await;
+    let result = customer.result().await;
+    assert_eq!(
+        (result.field("result"), result.field("callee_type")),
+        ("Completed", "answeringmachine")
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_is_left_after_the_beep_whole_and_noted() {
+    let rules = json!({ "message": { "say": MESSAGE } });
+    let line = Line::dial(SAYS_NOTHING, rules, json!({})).await;
+    let talk = line.answer().await;
+    talk.say(&greeting_and_beep().await).await;
+    // All of greeting and beep was said by now, with 0.2 s of silence after it.
+    let before = loud(&line.ear);
+    assert_eq!(before, 0, "nothing is said into the greeting");
+    line.hung_up().await;
+    check("message", &spoken(MESSAGE).await, &samples(&line.ear));
+    let customer_was_asked = line.customer.asked().iter().any(|asked| asked.path == "/start");
+    assert!(!customer_was_asked, "the script is for people");
+    let (result, call) = line.ends("completed").await;
+    let data = &result["data"];
+    assert_eq!((&data["callee_type"], &data["message_left"]), (&json!("machine"), &json!(true)));
+    let kinds: Vec<&str> =
+        call["events"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds[kinds.len() - 5..],
+        ["answered", "callee_detected", "message_left", "ended", "done"],
+        "{kinds:?}"
+    );
+    assert_eq!(call["attempts"][0]["message_left"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_that_began_before_a_late_beep_begins_again_after_it() {
+    let rules = json!({ "message": { "say": MESSAGE } });
+    let line = Line::dial(SAYS_NOTHING, rules, json!({})).await;
+    let talk = line.answer().await;
+    talk.say(&spoken(GREETING).await).await;
+    until("the message begins", async || (loud(&line.ear) > 4_000).then_some(())).await;
+    let first = samples(&line.ear).len();
+    talk.say(&tone(Tone::beep(1_000.0, Duration::from_millis(400)), 400)).await;
+    line.hung_up().await;
+    // What was heard from the beep on holds all of it: it began again there.
+    check("message after the beep", &spoken(MESSAGE).await, &samples(&line.ear)[first..]);
+    let (result, _) = line.ends("completed").await;
+    assert_eq!(result["data"]["message_left"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callee_who_hangs_up_during_the_message_was_not_left_it() {
+    let rules = json!({ "message": { "say": MESSAGE } });
+    let line = Line::dial(SAYS_NOTHING, rules, json!({})).await;
+    let talk = line.answer().await;
+    talk.say(&greeting_and_beep().await).await;
+    until("the message begins", async || (loud(&line.ear) > 4_000).then_some(())).await;
+    let answer = line.phone.ask(&talk.invite, "ear", "BYE", 7, line.server.sip).await;
+    assert_eq!(answer.status(), Some(200));
+    let (result, _) = line.ends("completed").await;
+    let data = &result["data"];
+    assert_eq!((&data["callee_type"], &data["message_left"]), (&json!("machine"), &json!(false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_is_hung_up_on_and_called_again_where_the_rules_say_so() {
+    let rules = json!({ "on_machine": "hang_up" });
+    let retry = json!({ "retry": { "attempts_max": 2, "after": { "machine": 1 } } });
+    let line = Line::dial(BRANCHES, rules, retry).await;
+    let greeting = greeting_and_beep().await;
+    let talk = line.answer().await;
+    talk.voice.say(&greeting);
+    line.hung_up().await;
+    drop(talk);
+    let talk = line.answer().await;
+    talk.say(&spoken("Hello?").await).await;
+    let answer = line.customer.posted("/answer").await;
+    assert_eq!(answer.field("then"), "human");
+    line.hung_up().await;
+    let (result, call) = line.ends("completed").await;
+    assert_eq!(result["data"]["attempts_made"], 2);
+    let types: Vec<&Value> =
+        call["attempts"].as_array().unwrap().iter().map(|a| &a["callee_type"]).collect();
+    assert_eq!(types, ["machine", "human"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fax_machine_is_hung_up_on() {
+    let line = Line::dial(BRANCHES, json!({ "on_fax": "hang_up" }), json!({})).await;
+    let talk = line.answer().await;
+    talk.voice.say(&tone(Tone::ced(), 3_000));
+    line.hung_up().await;
+    let (result, _) = line.ends("completed").await;
+    assert_eq!(result["data"]["callee_type"], "fax");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answered_tones_of_a_vacant_number_end_call_and_contact() {
+    let retry = json!({ "retry": { "attempts_max": 3, "wait_s": 1 } });
+    let line = Line::dial(BRANCHES, json!({}), retry).await;
+    let talk = line.answer().await;
+    talk.voice.say(&tone(Tone::sit(Sit::VacantCode), 1_500));
+    line.hung_up().await;
+    let (result, call) = line.ends("failed").await;
+    let data = &result["data"];
+    assert_eq!((&data["outcome"], &data["attempts_made"]), (&json!("intercepted"), &json!(1)));
+    assert_eq!(data["callee_type"], Value::Null);
+    assert!(detected(&call)[0].starts_with("sit_number VC 99% after "), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tones_of_a_network_without_circuits_are_followed_by_another_attempt() {
+    let retry = json!({ "retry": { "attempts_max": 2, "wait_s": 1 } });
+    let line = Line::dial(BRANCHES, json!({}), retry).await;
+    for tones in [Tone::sit(Sit::NoCircuit), Tone::reorder()] {
+        let talk = line.answer().await;
+        talk.voice.say(&tone(tones, 5_000));
+        line.hung_up().await;
+    }
+    let (result, _) = line.ends("failed").await;
+    let data = &result["data"];
+    assert_eq!((&data["outcome"], &data["attempts_made"]), (&json!("no_circuit"), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tones_before_the_answer_end_an_attempt_without_waiting_for_the_network() {
+    let stage = Stage::new();
+    let habits = format!("[[callee]]\nnumber = '{NUMBER}'\ndoes = ['sit']\nring_after_ms = 0\n");
+    let carrier = Carrier::start(&stage, &habits).await;
+    let server = Server::start(&stage, carrier.address, &Settings::default()).await;
+    let call = json!({
+        "number": NUMBER, "say": "hello", "detection": {},
+        "retry": { "attempts_max": 3, "wait_s": 1 },
+    });
+    let id = server.create_call(call).await;
+    let call = server.until_state(&id, "failed").await;
+    assert_eq!((&call["outcome"], &call["attempts_made"]), (&json!("intercepted"), &json!(1)));
+    carrier
+        .until("canceled", |events| events.iter().find(|e| e.event == "canceled").cloned())
+        .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_callee_hears_the_script_before_anybody_knows_who_it_is() {
+    let rules = json!({ "start": "when_known", "decide_within_ms": 60_000 });
+    let line = Line::dial(BRANCHES, rules, json!({})).await;
+    let talk = line.answer().await;
+    // With a minute for the verdict, only the silence can have started it.
+    let answer = line.customer.posted("/answer").await;
+    assert_eq!((answer.field("first"), answer.field("then")), ("processing", "processing"));
+    line.hung_up().await;
+    drop(talk);
+    let (result, _) = line.ends("completed").await;
+    assert_eq!(result["data"]["callee_type"], "unknown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn campaign_says_for_calls_that_do_not() {
+    let stage = Stage::new();
+    let (phone, ear) = (Phone::open().await, Ear::open().await);
+    let server = Server::start(&stage, phone.address, &Settings::default()).await;
+    let campaign = server.native("POST", "/v1/campaigns", Some(json!({ "name": "spring" }))).await;
+    let campaign = campaign.json();
+    let path = format!("/v1/campaigns/{}/policy", campaign["id"].as_str().unwrap());
+    let policy = json!({ "detection": { "on_fax": "hang_up" } });
+    let answer = server.native("PATCH", &path, Some(policy)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let id = server
+        .create_call(json!({ "number": NUMBER, "campaign": "spring", "document": BRANCHES }))
+        .await;
+    let invite = phone.request("INVITE").await;
+    let voice = ear.speak(&invite.message);
+    phone.accept(&invite, "ear", &ear.sdp()).await;
+    phone.request("ACK").await;
+    voice.say(&tone(Tone::ced(), 3_000));
+    let bye = phone.request("BYE").await;
+    phone.answer(&bye, 200, "OK", "ear").await;
+    let call = server.until_state(&id, "completed").await;
+    assert_eq!(call["callee_type"], "fax");
+    server.stop().await;
+}
