@@ -210,7 +210,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     unset(
         "store.url",
         Form::Text,
-        "\"postgres://outdial@db.example/outdial?sslmode=require\"",
+        "\"postgres://outdial@db.example/outdial?sslmode=verify-full\"",
         "PostgreSQL instead of the file, for several servers on one database; see docs/database.md. A password is better in the environment: OUTDIAL_STORE__URL.",
     ),
 ];

@@ -1,29 +1,30 @@
 //! Where the PostgreSQL server is, how it is spoken to, and with which session settings.
 
-use std::future::Future;
 use std::io;
-use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
-use tokio_postgres::{Client, Config, NoTls, Socket};
-use tokio_rustls::TlsConnector;
+use tokio_postgres::{Client, Config, NoTls};
 
+use super::tls::{Tls, Trust};
 use crate::StoreError;
 use crate::driver::unavailable;
 
 /// Longest time to reach one address of the server, unless the URL says otherwise.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
+/// As many of the times above may pass until a server has let us in: one that is frozen takes the
+/// connection, and then never does, while another one of the URL would.
+const ENTRY_TIMES: u32 = 3;
 /// Unanswered data ends a connection after this time: a pulled cable must not look like patience.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// A connection that is silent for so long is asked whether it is there, and then so often: data
+/// that has arrived and is never answered looks like patience, too.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
+/// Longest wait for an answer, unless the URL says otherwise: the server itself gives up before, by
+/// `statement_timeout`, if it is one that can.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(35);
 /// Oldest server: `xid8`, and `gen_random_uuid` without an extension.
 const SERVER_VERSION_MIN: i64 = 130_000;
 
@@ -64,80 +65,198 @@ impl Purpose {
 /// A server, a database, a role.
 #[derive(Clone)]
 pub(crate) struct Target {
-    config: Config,
+    /// One for each host of the URL, in the order of preference.
+    servers: Vec<Config>,
     tls: Option<Tls>,
+    answer_time_max: Duration,
 }
 
 impl Target {
-    /// Reads a URL: `postgres://role:password@host:port/database?sslmode=require`.
+    /// Reads a URL: `postgres://role:password@host:port/database?sslmode=verify-full`.
     ///
-    /// Beside what libpq and the driver know, `sslrootcert` names a PEM file of authorities. A
-    /// server's certificate is always checked where TLS is asked for.
+    /// `sslmode` and `sslrootcert` mean what they mean to libpq; authorities are the system's where
+    /// none are named. `answer_timeout` is our own: seconds to wait for an answer.
     pub(crate) fn parse(url: &str) -> Result<Self, StoreError> {
         let (url, root_file) = take_out(url, "sslrootcert");
         let (url, mode) = take_out(&url, "sslmode");
+        let (url, answer_s) = take_out(&url, "answer_timeout");
         let mut config: Config = url.parse().map_err(unavailable)?;
-        let encrypted = match mode.as_deref() {
-            None | Some("disable" | "allow" | "prefer") => false,
-            Some("require" | "verify-ca" | "verify-full") => true,
+        // TLS is never spoken over sockets of the machine itself.
+        let local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
+            && config.get_hostaddrs().is_empty();
+        let chain_if_known = if root_file.is_some() { Trust::Chain } else { Trust::Anybody };
+        let (mode, trust) = match mode.as_deref() {
+            // Without a word the driver's own reading counts, which prefers TLS.
+            None => (config.get_ssl_mode(), chain_if_known),
+            Some("disable") => (SslMode::Disable, Trust::Anybody),
+            Some("allow" | "prefer") => (SslMode::Prefer, chain_if_known),
+            Some("require") => (SslMode::Require, chain_if_known),
+            Some("verify-ca") => (SslMode::Require, Trust::Chain),
+            Some("verify-full") => (SslMode::Require, Trust::ChainAndName),
             Some(other) => return Err(wrong(format!("sslmode {other:?} is none that exists"))),
         };
-        config.ssl_mode(if encrypted { SslMode::Require } else { SslMode::Disable });
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_TIME_MAX);
-        }
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(SILENCE_MAX);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("outdial");
-        }
-        let tls = if encrypted { Some(Tls::new(root_file.as_deref())?) } else { None };
-        Ok(Self { config, tls })
+        config.ssl_mode(if local { SslMode::Disable } else { mode });
+        let answer_time_max = match answer_s.map(|text| (text.parse().ok(), text)) {
+            None => ANSWER_TIME_MAX,
+            Some((Some(seconds @ 1..), _)) => Duration::from_secs(seconds),
+            Some((_, text)) => return Err(wrong(format!("answer_timeout {text:?} is no number"))),
+        };
+        fill_in(&mut config);
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(Tls::new(trust, root_file.as_deref())?),
+        };
+        Ok(Self { servers: one_by_one(&config), tls, answer_time_max })
     }
 
     /// The server for people, without secrets.
     pub(crate) fn shown(&self) -> String {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
+        let hosts = self.servers.iter().flat_map(|config| config.get_hosts());
+        let hosts = hosts.map(|host| match host {
             Host::Tcp(name) => name.clone(),
             Host::Unix(path) => path.display().to_string(),
         });
         let hosts: Vec<String> = hosts.collect();
-        format!("{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+        let database = self.servers.first().and_then(Config::get_dbname).unwrap_or_default();
+        format!("{}/{database}", hosts.join(","))
     }
 
-    /// Connects; what drives the connection is a task of `runtime`.
+    /// Longest wait for an answer.
+    pub(crate) const fn answer_time_max(&self) -> Duration {
+        self.answer_time_max
+    }
+
+    /// Connects to the first server that lets us in; what drives the connection is a task of
+    /// `runtime`.
     pub(crate) fn connect(
         &self,
         runtime: &Runtime,
         purpose: Purpose,
     ) -> Result<Client, StoreError> {
         runtime.block_on(async {
-            let client = match &self.tls {
-                Some(tls) => {
-                    let opened = self.config.connect(tls.clone()).await;
-                    let (client, connection) = opened.map_err(unavailable)?;
-                    drive(runtime, connection);
-                    client
+            let mut refused = wrong("the URL names no host".into());
+            for server in &self.servers {
+                let time_max = server.get_connect_timeout().copied().unwrap_or(CONNECT_TIME_MAX);
+                let entered = self.enter(runtime, server, purpose);
+                match tokio::time::timeout(time_max * ENTRY_TIMES, entered).await {
+                    Ok(Ok(client)) => return Ok(client),
+                    Ok(Err(error)) => refused = error,
+                    Err(_) => refused = silent("the server takes connections and lets nobody in"),
                 }
-                None => {
-                    let (client, connection) =
-                        self.config.connect(NoTls).await.map_err(unavailable)?;
-                    drive(runtime, connection);
-                    client
-                }
-            };
-            client.batch_execute(purpose.settings()).await.map_err(unavailable)?;
-            Ok(client)
+            }
+            Err(refused)
         })
+    }
+
+    async fn enter(
+        &self,
+        runtime: &Runtime,
+        server: &Config,
+        purpose: Purpose,
+    ) -> Result<Client, StoreError> {
+        let client = match &self.tls {
+            Some(tls) => {
+                let opened = server.connect(tls.clone()).await;
+                let (client, connection) = opened.map_err(unavailable)?;
+                drive(runtime, connection);
+                client
+            }
+            None => {
+                let (client, connection) = server.connect(NoTls).await.map_err(unavailable)?;
+                drive(runtime, connection);
+                client
+            }
+        };
+        client.batch_execute(purpose.settings()).await.map_err(unavailable)?;
+        Ok(client)
     }
 }
 
-/// Refuses a server that is too old, or a database that cannot hold every text.
-pub(crate) fn check(runtime: &Runtime, client: &Client) -> Result<(), StoreError> {
+/// Sets what the URL left unsaid and the driver takes for granted.
+fn fill_in(config: &mut Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIME_MAX);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE_MAX);
+    }
+    if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+        config.keepalives_idle(PROBE_AFTER).keepalives_interval(PROBE_AFTER);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("outdial");
+    }
+}
+
+/// A configuration for each host: the driver asks the next one only where the one before answers.
+fn one_by_one(config: &Config) -> Vec<Config> {
+    let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+    let ports = config.get_ports();
+    let alone = |nth: usize| {
+        let mut one = common(config);
+        match hosts.get(nth) {
+            Some(Host::Tcp(name)) => drop(one.host(name)),
+            Some(Host::Unix(path)) => drop(one.host_path(path)),
+            None => {}
+        }
+        if let Some(address) = addresses.get(nth) {
+            one.hostaddr(*address);
+        }
+        if let Some(port) = ports.get(nth).or_else(|| ports.first()) {
+            one.port(*port);
+        }
+        one
+    };
+    (0..hosts.len().max(addresses.len())).map(alone).collect()
+}
+
+/// All of a configuration but its hosts.
+fn common(config: &Config) -> Config {
+    let mut one = Config::new();
+    if let Some(user) = config.get_user() {
+        one.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        one.password(password);
+    }
+    if let Some(name) = config.get_dbname() {
+        one.dbname(name);
+    }
+    if let Some(options) = config.get_options() {
+        one.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        one.application_name(name);
+    }
+    if let Some(time) = config.get_connect_timeout() {
+        one.connect_timeout(*time);
+    }
+    if let Some(time) = config.get_tcp_user_timeout() {
+        one.tcp_user_timeout(*time);
+    }
+    if let Some(time) = config.get_keepalives_interval() {
+        one.keepalives_interval(time);
+    }
+    if let Some(tries) = config.get_keepalives_retries() {
+        one.keepalives_retries(tries);
+    }
+    one.ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    one
+}
+
+/// Refuses a server that is too old, or a database that cannot hold every text; the process behind
+/// the connection, and when it began.
+pub(super) async fn check(client: &Client) -> Result<(i32, String), StoreError> {
     let query = "SELECT current_setting('server_version_num')::bigint, \
-                 current_setting('server_encoding')";
-    let row = runtime.block_on(client.query_one(query, &[])).map_err(unavailable)?;
+                 current_setting('server_encoding'), pid, backend_start::text \
+                 FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    let row = client.query_one(query, &[]).await.map_err(unavailable)?;
     let (version, encoding): (i64, String) = (row.get(0), row.get(1));
     if version < SERVER_VERSION_MIN {
         let found = version / 10_000;
@@ -146,7 +265,7 @@ pub(crate) fn check(runtime: &Runtime, client: &Client) -> Result<(), StoreError
     if encoding != "UTF8" {
         return Err(wrong(format!("the database is encoded in {encoding}, not in UTF8")));
     }
-    Ok(())
+    Ok((row.get(2), row.get(3)))
 }
 
 fn drive<S, T>(runtime: &Runtime, connection: tokio_postgres::Connection<S, T>)
@@ -161,7 +280,7 @@ where
     });
 }
 
-/// Takes a parameter out of a URL's query.
+/// Takes a parameter out of a URL's query, read as URLs are.
 fn take_out(url: &str, name: &str) -> (String, Option<String>) {
     let Some((head, query)) = url.split_once('?') else {
         return (url.to_owned(), None);
@@ -169,114 +288,34 @@ fn take_out(url: &str, name: &str) -> (String, Option<String>) {
     let (mut rest, mut found) = (Vec::new(), None);
     for pair in query.split('&') {
         match pair.split_once('=') {
-            Some((key, value)) if key == name => found = Some(value.to_owned()),
+            Some((key, value)) if key == name => found = Some(unescaped(value)),
             _ => rest.push(pair),
         }
     }
     (format!("{head}?{}", rest.join("&")), found)
 }
 
-fn wrong(what: String) -> StoreError {
+/// A text of a URL with its `%2F` and the like as what they stand for.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, escape)) = rest.split_once('%') {
+        bytes.extend_from_slice(plain.as_bytes());
+        let code = escape.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(code.unwrap_or(b'%'));
+        rest = if code.is_some() { &escape[2..] } else { escape };
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+pub(super) fn wrong(what: String) -> StoreError {
     unavailable(io::Error::new(io::ErrorKind::InvalidInput, what))
 }
 
-/// TLS by rustls, with the system's authorities or those of a file.
-#[derive(Clone)]
-struct Tls(TlsConnector);
-
-impl Tls {
-    fn new(root_file: Option<&str>) -> Result<Self, StoreError> {
-        let mut roots = rustls::RootCertStore::empty();
-        match root_file {
-            Some(file) => {
-                let path = PathBuf::from(file);
-                let read = |error| wrong(format!("sslrootcert {file}: {error}"));
-                for certificate in CertificateDer::pem_file_iter(&path).map_err(read)? {
-                    roots.add(certificate.map_err(read)?).map_err(unavailable)?;
-                }
-            }
-            None => {
-                for certificate in rustls_native_certs::load_native_certs().certs {
-                    // What rustls cannot read cannot have signed what rustls reads.
-                    roots.add(certificate).ok();
-                }
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(unavailable)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
-    }
-}
-
-impl MakeTlsConnect<Socket> for Tls {
-    type Stream = TlsStream;
-    type TlsConnect = TlsTo;
-    type Error = io::Error;
-
-    fn make_tls_connect(&mut self, domain: &str) -> Result<TlsTo, io::Error> {
-        let name = ServerName::try_from(domain.to_owned()).map_err(io::Error::other)?;
-        Ok(TlsTo { connector: self.0.clone(), name })
-    }
-}
-
-/// TLS to one server.
-struct TlsTo {
-    connector: TlsConnector,
-    name: ServerName<'static>,
-}
-
-impl TlsConnect<Socket> for TlsTo {
-    type Stream = TlsStream;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<TlsStream, io::Error>> + Send>>;
-
-    fn connect(self, stream: Socket) -> Self::Future {
-        Box::pin(async move {
-            let stream = self.connector.connect(self.name, stream).await?;
-            Ok(TlsStream(Box::new(stream)))
-        })
-    }
-}
-
-/// An encrypted connection.
-struct TlsStream(Box<tokio_rustls::client::TlsStream<Socket>>);
-
-impl tokio_postgres::tls::TlsStream for TlsStream {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl AsyncRead for TlsStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for TlsStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
+/// Somebody who was asked says nothing.
+pub(super) fn silent(what: &'static str) -> StoreError {
+    unavailable(io::Error::new(io::ErrorKind::TimedOut, what))
 }
 
 #[cfg(test)]
@@ -284,28 +323,69 @@ mod tests {
     use super::*;
 
     #[test]
-    fn url_names_the_server_and_shows_no_password() {
-        let target =
-            Target::parse("postgres://outdial:secret@db.example,db2.example:5433/calls").unwrap();
+    fn url_names_the_servers_and_shows_no_password() {
+        let url = "postgres://outdial:secret@db.example,db2.example:5433/calls";
+        let target = Target::parse(url).unwrap();
         assert_eq!(target.shown(), "db.example,db2.example/calls");
-        assert!(target.tls.is_none());
+        let ports: Vec<&[u16]> = target.servers.iter().map(Config::get_ports).collect();
+        assert_eq!(ports, [[5432], [5433]]);
+        let same = target.servers.iter().all(|one| one.get_password() == Some(b"secret"));
+        assert!(same && target.servers.iter().all(|one| one.get_user() == Some("outdial")));
     }
 
     #[test]
-    fn tls_is_used_where_it_is_asked_for() {
-        let modes = ["require", "verify-ca", "verify-full"];
-        for mode in modes {
-            let url = format!("postgres://db.example/calls?connect_timeout=2&sslmode={mode}");
-            assert!(Target::parse(&url).unwrap().tls.is_some(), "{mode}");
+    fn tls_is_preferred_and_used_where_it_is_asked_for() {
+        let mode = |mode: &str| {
+            let url = format!("postgres://db.example/calls?connect_timeout=2{mode}");
+            let target = Target::parse(&url)?;
+            Ok::<_, StoreError>((target.servers[0].get_ssl_mode(), target.tls.is_some()))
+        };
+        assert_eq!(mode("").unwrap(), (SslMode::Prefer, true));
+        assert_eq!(mode("&sslmode=disable").unwrap(), (SslMode::Disable, false));
+        for weak in ["allow", "prefer"] {
+            assert_eq!(mode(&format!("&sslmode={weak}")).unwrap(), (SslMode::Prefer, true));
         }
-        assert!(Target::parse("postgres://db.example/calls?sslmode=verify").is_err());
+        for strong in ["require", "verify-ca", "verify-full"] {
+            assert_eq!(mode(&format!("&sslmode={strong}")).unwrap(), (SslMode::Require, true));
+        }
+        assert!(mode("&sslmode=verify").is_err());
+        let socket = Target::parse("postgres://outdial@%2Frun%2Fpostgresql/calls?sslmode=require");
+        assert!(socket.unwrap().tls.is_none());
     }
 
     #[test]
     fn authorities_come_from_the_file_that_is_named() {
-        let url = "postgres://db.example/calls?sslmode=require&sslrootcert=/nowhere/ca.pem";
+        let url = "postgres://db.example/calls?sslmode=verify-full&sslrootcert=%2Fnowhere/ca.pem";
         let refused = Target::parse(url).map(drop).unwrap_err();
         let cause = std::error::Error::source(&refused).unwrap().to_string();
         assert!(cause.contains("/nowhere/ca.pem"), "{cause}");
+    }
+
+    #[test]
+    fn wait_for_answers_is_a_number_of_seconds() {
+        let url = |text: &str| format!("postgres://db.example/calls?answer_timeout={text}");
+        let target = Target::parse(&url("7")).unwrap();
+        assert_eq!(target.answer_time_max(), Duration::from_secs(7));
+        assert!(Target::parse(&url("0")).is_err() && Target::parse(&url("soon")).is_err());
+    }
+
+    #[test]
+    fn escapes_of_a_url_are_read_and_what_is_none_stays() {
+        assert_eq!(unescaped("%2Fetc%2fa%20b"), "/etc/a b");
+        assert_eq!(unescaped("100%"), "100%");
+        assert_eq!(unescaped("%zz%é"), "%zz%é");
+    }
+
+    #[test]
+    fn server_that_lets_nobody_in_is_given_up() {
+        let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = deaf.local_addr().unwrap().port();
+        let url = format!("postgres://outdial@127.0.0.1:{port}/calls?connect_timeout=1");
+        let target = Target::parse(&url).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.unwrap();
+        let refused = target.connect(&runtime, Purpose::Write).map(drop).unwrap_err();
+        let cause = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(cause.contains("lets nobody in"), "{cause}");
     }
 }

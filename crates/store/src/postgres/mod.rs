@@ -2,6 +2,7 @@
 
 mod connect;
 mod session;
+mod tls;
 mod together;
 mod values;
 mod writer;

@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row, Statement};
 
-use super::connect::{Purpose, Target, check};
+use super::connect::{Purpose, Target, check, silent};
 use super::together::{Shape, for_many};
 use super::values::{Column, Owned};
 use crate::StoreError;
@@ -26,7 +27,11 @@ pub(crate) struct Session {
     pending: RefCell<Pending>,
     /// A statement failed since the transaction began: PostgreSQL lets it only be undone.
     failed: Cell<bool>,
+    /// An answer did not come in time: whatever comes now belongs to nothing any more.
+    silent: Cell<bool>,
     backend: Backend,
+    /// Longest wait for an answer; `None`: for ever, as migrations may take.
+    answer_time_max: Option<Duration>,
     /// Where to connect once more, and the connection beside this one, where it was needed.
     target: Target,
     beside: RefCell<Option<Box<Self>>>,
@@ -78,18 +83,24 @@ impl Session {
             .build()
             .map_err(unavailable)?;
         let client = target.connect(&runtime, purpose)?;
-        check(&runtime, &client)?;
-        let query = "SELECT pid, backend_start::text FROM pg_stat_activity \
-                     WHERE pid = pg_backend_pid()";
-        let row = runtime.block_on(client.query_one(query, &[])).map_err(unavailable)?;
-        let backend = Backend { pid: row.get(0), since: row.get(1) };
+        let answer_time_max = match purpose {
+            Purpose::Migrate => None,
+            Purpose::Read | Purpose::Write => Some(target.answer_time_max()),
+        };
+        let known = async { check(&client).await };
+        let known = async { tokio::time::timeout(target.answer_time_max(), known).await };
+        let known = runtime.block_on(known);
+        let (pid, since) = known.map_err(|_| silent("the server does not answer"))??;
+        let backend = Backend { pid, since };
         Ok(Self {
             runtime,
             client,
             statements: RefCell::default(),
             pending: RefCell::default(),
             failed: Cell::new(false),
+            silent: Cell::new(false),
             backend,
+            answer_time_max,
             target: target.clone(),
             beside: RefCell::default(),
         })
@@ -99,12 +110,12 @@ impl Session {
     pub(crate) fn is_up(&self) -> bool {
         // Lets the connection's task read what has come, the end included.
         self.runtime.block_on(tokio::task::yield_now());
-        !self.client.is_closed()
+        !self.client.is_closed() && !self.silent.get()
     }
 
     /// Whether a statement failed since the transaction began.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed.get() || self.client.is_closed()
+        self.failed.get() || self.client.is_closed() || self.silent.get()
     }
 
     /// The server's process behind this connection.
@@ -116,8 +127,11 @@ impl Session {
     pub(super) fn end(&self, other: &Backend) {
         let query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                      WHERE pid = $1 AND backend_start::text = $2";
-        let ended = self.runtime.block_on(self.client.query(query, &[&other.pid, &other.since]));
-        if let Err(error) = ended {
+        let asked = async {
+            let ended = self.client.query(query, &[&other.pid, &other.since]).await;
+            ended.map_err(unavailable)
+        };
+        if let Err(error) = self.wait(asked) {
             tracing::debug!(%error, "the lost connection could not be ended at the server");
         }
     }
@@ -125,8 +139,7 @@ impl Session {
     /// Runs a script of several statements.
     pub(crate) fn script(&self, script: &str) -> Result<(), StoreError> {
         self.flush()?;
-        let done = self.runtime.block_on(self.client.batch_execute(script));
-        done.map_err(|error| self.fail(error))
+        self.wait(async { self.client.batch_execute(script).await.map_err(|e| self.fail(e)) })
     }
 
     /// Runs a statement that gives no rows; how many it changed.
@@ -204,8 +217,11 @@ impl Session {
     /// Commits what was sent.
     pub(super) fn commit(&self) -> Result<(), Unsettled> {
         let known = self.known("COMMIT").map_err(Unsettled::Failed)?;
-        let Err(error) = self.runtime.block_on(self.client.execute(&known.one, &[])) else {
-            return Ok(());
+        let asked = async { Ok(self.client.execute(&known.one, &[]).await) };
+        let error = match self.wait(asked) {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(silent) => return Err(Unsettled::Unknown(silent)),
         };
         // A refusal is certain. A lost answer is not, nor are the last words of a server that ends.
         let refused = error.as_db_error().and_then(DbError::parsed_severity);
@@ -218,9 +234,10 @@ impl Session {
     /// Undoes the transaction, or forgets one that was not begun yet.
     pub(super) fn roll_back(&self) -> Result<(), StoreError> {
         *self.pending.borrow_mut() = Pending::default();
-        let done = self.runtime.block_on(self.client.batch_execute("ROLLBACK"));
+        let asked = self.client.batch_execute("ROLLBACK");
+        let done = self.wait(async { asked.await.map_err(unavailable) });
         self.failed.set(false);
-        done.map_err(unavailable)
+        done
     }
 
     /// Marks the place to which [`Self::undo`] goes back.
@@ -308,7 +325,7 @@ impl Session {
         answers.extend(last);
         let mut rows = Vec::new();
         // The first error is the cause: in a failed transaction everything after it fails, too.
-        for answer in self.runtime.block_on(in_order(answers)) {
+        for answer in self.wait(async { Ok(in_order(answers).await) })? {
             rows = answer.map_err(|error| self.fail(error))?;
         }
         Ok(rows)
@@ -346,8 +363,28 @@ impl Session {
     }
 
     fn prepare(&self, sql: &str) -> Result<Statement, StoreError> {
-        let prepared = self.runtime.block_on(self.client.prepare(sql));
-        prepared.map_err(|error| self.fail(error))
+        self.wait(async { self.client.prepare(sql).await.map_err(|error| self.fail(error)) })
+    }
+
+    /// Waits for an answer, but not for ever: a server that is frozen keeps its connections, and
+    /// another one may have taken its place.
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let nobody = || silent("the server does not answer");
+        if self.silent.get() {
+            return Err(nobody());
+        }
+        let Some(time_max) = self.answer_time_max else {
+            return self.runtime.block_on(answer);
+        };
+        let answer = async { tokio::time::timeout(time_max, answer).await };
+        self.runtime.block_on(answer).unwrap_or_else(|_| {
+            self.silent.set(true);
+            self.failed.set(true);
+            Err(nobody())
+        })
     }
 
     fn fail(&self, error: Error) -> StoreError {

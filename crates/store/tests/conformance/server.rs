@@ -13,23 +13,27 @@ use crate::support::Database;
 
 /// Tells a child of the tests which server to use.
 const SOCKET: &str = "OUTDIAL_STORE_TEST_SOCKET";
+/// Names the socket of a server that is not reached over the network.
+const PORT: u16 = 5_432;
 /// Who runs the server where the tests run as root, which it refuses: nobody.
 const NOBODY: u32 = 65_534;
 /// Ends the server and removes its files as soon as nobody holds the other end of its input.
 const KEEPER: &str = r#"
-postgres -D "$1/data" -k "$1" -c listen_addresses= -c fsync=off -c max_connections=200 \
-    -c shared_buffers=64MB -c autovacuum_naptime=5s -c log_min_messages=fatal >"$1/log" 2>&1 &
+dir=$1
+shift
+postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=200 \
+    -c shared_buffers=64MB -c autovacuum_naptime=5s -c log_min_messages=fatal "$@" >"$dir/log" 2>&1 &
 server=$!
 read -r end
 kill -QUIT $server
 wait $server
-rm -rf "$1"
+rm -rf "$dir"
 "#;
 
 /// A running server.
-struct Server {
+pub(crate) struct Server {
     /// Its directory, where its socket is.
-    socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// Ends the server when its input is closed, which the end of this process does.
     _keeper: Option<Child>,
 }
@@ -40,7 +44,7 @@ static SERVER: OnceLock<Option<Server>> = OnceLock::new();
 ///
 /// Where PostgreSQL is not installed, the whole program of tests says so and ends well.
 pub(crate) fn url_of(dir: &Path) -> String {
-    let Some(server) = SERVER.get_or_init(start) else {
+    let Some(server) = SERVER.get_or_init(shared) else {
         // Past the harness, which shows nothing of a test that ends well.
         std::io::stderr().write_all(b"skipped: no PostgreSQL\n").unwrap();
         std::process::exit(0);
@@ -70,7 +74,7 @@ pub(crate) fn run(url: &str, script: &str) {
 /// What a child of the tests must find in its environment.
 pub(crate) fn for_child() -> Option<(&'static str, OsString)> {
     let started = match crate::DATABASE {
-        Database::Postgres => SERVER.get_or_init(start).as_ref(),
+        Database::Postgres => SERVER.get_or_init(shared).as_ref(),
         Database::Sqlite => None,
     };
     started.map(|server| (SOCKET, server.socket.clone().into_os_string()))
@@ -95,10 +99,15 @@ fn programs() -> OsString {
     path
 }
 
-fn start() -> Option<Server> {
-    if let Some(socket) = std::env::var_os(SOCKET) {
-        return Some(Server { socket: socket.into(), _keeper: None });
+fn shared() -> Option<Server> {
+    match std::env::var_os(SOCKET) {
+        Some(socket) => Some(Server { socket: socket.into(), _keeper: None }),
+        None => start(PORT, &[], |_| {}),
     }
+}
+
+/// Starts a server with further settings, once `prepare` has seen to its data.
+pub(crate) fn start(port: u16, settings: &[&str], prepare: impl FnOnce(&Path)) -> Option<Server> {
     let found = Command::new("initdb").env("PATH", programs()).arg("--version").output();
     found.ok()?;
     let dir = tempfile::Builder::new().prefix("outdial-pg-").tempdir().unwrap().keep();
@@ -117,12 +126,15 @@ fn start() -> Option<Server> {
     as_nobody(initdb.arg(dir.join("data")));
     let made = initdb.output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    prepare(&dir.join("data"));
     let mut keeper = Command::new("sh");
     as_nobody(keeper.args(["-c", KEEPER, "keeper"]).arg(&dir));
+    keeper.args(["-p", &port.to_string()]).args(settings);
     // A signal for the tests' terminal is none of the server's business.
     let keeper = keeper.stdin(Stdio::piped()).process_group(0).spawn().unwrap();
     let server = Server { socket: dir, _keeper: Some(keeper) };
-    let ready = format!("host={} user=outdial dbname=postgres", server.socket.display());
+    let socket = server.socket.display();
+    let ready = format!("host={socket} port={port} user=outdial dbname=postgres");
     on_a_thread(async move {
         // The socket appears when the server does; a refusal means that it is still starting.
         for _ in 0..10_000 {
