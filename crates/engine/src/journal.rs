@@ -3,13 +3,14 @@
 //! The store says which attempts were begun; only this file can say of a begun attempt that nothing
 //! of it was ever sent, so that it may be dialed again after a crash of the process. A mark is one
 //! `write` without sync: it survives the process. It does not survive the machine, so a journal of
-//! another boot proves nothing and everything begun is in doubt. Nor does a damaged one: a mark that
+//! another boot proves nothing and everything begun is in doubt. Nor does a copy, for the process
+//! that it was copied from may have gone on, nor a damaged one: a mark that
 //! is missing would have a phone rung twice, so each has a check, and a file that was cut shows it by
 //! its length.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +20,7 @@ use domain::time::Timestamp;
 /// Marks per file; when it is full, a new journal begins and older attempts are in doubt.
 const MARKS_MAX: u64 = 4_000_000;
 /// First line of the file: format, boot id, and since when marks are complete.
-const HEADER: &str = "outdial-journal-2";
+const HEADER: &str = "outdial-journal-3";
 /// Bytes of the header; padded, so that marks are aligned.
 const HEADER_BYTES: usize = 128;
 /// A mark: the attempt, and a check of it and its place.
@@ -32,6 +33,7 @@ const ROOM_MARKS: u64 = 4_096;
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: Mutex<Open>,
+    /// This boot and this file.
     boot_id: String,
 }
 
@@ -72,6 +74,9 @@ impl Journal {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
+        // A copy does not know what the other one goes on to write.
+        let about = file.metadata()?;
+        let boot_id = &format!("{boot_id}/{:x}:{:x}", about.dev(), about.ino());
         let past = read(&bytes, boot_id, open);
         let mut opened = Open { file, marks: 0 };
         opened.begin(boot_id, past.complete_since.unwrap_or(now))?;
@@ -229,6 +234,20 @@ mod tests {
     }
 
     #[test]
+    fn copy_of_a_journal_proves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("journal"), dir.path().join("copy"));
+        let (journal, _) = reopen(&path, "boot-1", &[]);
+        std::fs::copy(&path, &copy).unwrap();
+        journal.sent(AttemptId(7), T0).unwrap();
+        let (_, past) = reopen(&copy, "boot-1", &[7, 8]);
+        assert!(!past.never_sent(AttemptId(7), T0));
+        assert!(!past.never_sent(AttemptId(8), T0));
+        let (_, past) = reopen(&path, "boot-1", &[7, 8]);
+        assert!(past.never_sent(AttemptId(8), T0));
+    }
+
+    #[test]
     fn attempt_older_than_the_journal_is_in_doubt() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
@@ -256,7 +275,9 @@ mod tests {
         (1..=5).for_each(|attempt| journal.sent(AttemptId(attempt), T0).unwrap());
         drop(journal);
         let good = std::fs::read(&path).unwrap();
-        let proves = |bytes: &[u8]| read(bytes, "boot-1", &[]).never_sent(AttemptId(8), T0);
+        let head = String::from_utf8_lossy(&good);
+        let boot = head.split_whitespace().nth(1).unwrap();
+        let proves = |bytes: &[u8]| read(bytes, boot, &[]).never_sent(AttemptId(8), T0);
         assert!(proves(&good));
         let marks_end = HEADER_BYTES + 5 * MARK_BYTES;
         for at in (0..marks_end + 64).chain(good.len() - 64..good.len()) {
