@@ -97,6 +97,7 @@ fn report(health: health::Health) -> Health {
     if health.speech_error.is_some() {
         problems.push("texts cannot be spoken".to_owned());
     }
+    problems.extend(health.database);
     problems.extend(
         trunks
             .iter()
@@ -127,6 +128,7 @@ mod tests {
             draining: false,
             live_calls: 1,
             store_error: None,
+            database: Vec::new(),
             speech_error: None,
             trunks: trunks.iter().map(|(name, trunk)| ((*name).into(), trunk.clone())).collect(),
         }

@@ -12,6 +12,8 @@ pub struct Health {
     pub live_calls: usize,
     /// Why the store cannot be written; `None`: it can.
     pub store_error: Option<String>,
+    /// What is wrong with the database, though it answers.
+    pub database: Vec<String>,
     /// Why nothing can be spoken; `None`: it can.
     pub speech_error: Option<String>,
     /// Trunks by name.
@@ -40,6 +42,7 @@ pub(crate) struct HealthBoard(Arc<Mutex<Board>>);
 #[derive(Debug, Default)]
 struct Board {
     store_error: Option<String>,
+    database: Vec<String>,
     speech_error: Option<String>,
     trunks: BTreeMap<String, TrunkHealth>,
 }
@@ -51,6 +54,7 @@ impl HealthBoard {
             draining,
             live_calls,
             store_error: board.store_error.clone(),
+            database: board.database.clone(),
             speech_error: board.speech_error.clone(),
             trunks: board.trunks.clone(),
         }
@@ -58,6 +62,14 @@ impl HealthBoard {
 
     pub(crate) fn store(&self, error: Option<String>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).store_error = error;
+    }
+
+    /// What is wrong with the database; whether that is news.
+    pub(crate) fn database(&self, alarms: Vec<String>) -> bool {
+        let mut board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = board.database != alarms;
+        board.database = alarms;
+        is_news
     }
 
     pub(crate) fn speech(&self, error: Option<String>) {

@@ -2,6 +2,7 @@
 //!
 //! [`start`] starts every loop there is; [`control::Control`] has the verbs that the API may use.
 
+mod alarms;
 mod answered;
 mod call_task;
 mod calls;

@@ -14,8 +14,10 @@ use domain::trunk::TrunkLimits;
 use store::{NodeReport, NodeTick, Store, StoreError, TrunkReport};
 use tokio_util::sync::CancellationToken;
 
+use crate::alarms::Alarms;
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
+use crate::health::HealthBoard;
 use crate::recovery::end_in_doubt;
 use crate::wake::Wakes;
 
@@ -23,6 +25,9 @@ use crate::wake::Wakes;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Longest wait for the store at one of them; what comes later is not worth the wait.
 const TICK_TIME_MAX: Duration = Duration::from_secs(4);
+
+/// Words between two looks at how the database is doing.
+const LOOK_EVERY: u32 = 5;
 
 /// What this node may do now; clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -100,6 +105,7 @@ impl Membership {
 pub(crate) struct Node {
     pub(crate) calls: LiveCalls,
     pub(crate) clock: Clock,
+    pub(crate) health: HealthBoard,
     pub(crate) limits: CallLimits,
     pub(crate) membership: Membership,
     pub(crate) store: Store,
@@ -110,6 +116,8 @@ impl Node {
     /// Keeps the lease until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut away = false;
+        let mut alarms = Alarms::default();
+        let mut words = 0_u32;
         while !stop.is_cancelled() {
             let asked_at = self.clock.instant();
             match tokio::time::timeout(TICK_TIME_MAX, self.tick(asked_at)).await {
@@ -121,10 +129,30 @@ impl Node {
                 Ok(Err(error)) => self.miss(&mut away, &error.to_string()),
                 Err(_) => self.miss(&mut away, "the store takes too long"),
             }
+            if words.is_multiple_of(LOOK_EVERY) {
+                self.watch(&mut alarms).await;
+            }
+            words = words.wrapping_add(1);
             let next = PERIOD.saturating_sub(self.clock.instant().duration_since(asked_at));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(next) => {}
+            }
+        }
+    }
+
+    /// Looks at how the database is doing, and says what is wrong with it when that changes.
+    async fn watch(&self, alarms: &mut Alarms) {
+        let looked = tokio::time::timeout(TICK_TIME_MAX, self.store.database_state()).await;
+        // What does not answer is told elsewhere.
+        let Ok(Ok(Some(state))) = looked else {
+            return;
+        };
+        let wrong = alarms.hear(self.clock.instant(), &state);
+        if self.health.database(wrong.clone()) {
+            match wrong.is_empty() {
+                true => tracing::info!("the database is well again"),
+                false => tracing::warn!("see docs/database.md: {}", wrong.join(", ")),
             }
         }
     }

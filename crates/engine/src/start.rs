@@ -147,7 +147,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     });
     let gates = (gates(&config, &past.held), past.held);
     let said = (policies.clone(), config.dialing.sharing);
-    let (node, membership) = node(&config, &clock, &store, &calls, &wakes);
+    let (node, membership) = node(&config, &clock, (&store, &health), &calls, &wakes);
     let (dialed, woken, shown) = (calls.clone(), wakes.clone(), health.clone());
     let dialer = Dialer::new(dialed, gates, shown, membership, parts, said, woken);
     let runtime = tokio::runtime::Handle::current();
@@ -305,7 +305,7 @@ fn switch(
 fn node(
     config: &Config,
     clock: &Clock,
-    store: &Store,
+    (store, health): (&Store, &HealthBoard),
     calls: &LiveCalls,
     wakes: &Wakes,
 ) -> (Node, Membership) {
@@ -313,6 +313,7 @@ fn node(
     let node = Node {
         calls: calls.clone(),
         clock: clock.clone(),
+        health: health.clone(),
         limits: config.call_limits,
         membership: membership.clone(),
         store: store.clone(),

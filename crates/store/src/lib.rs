@@ -23,6 +23,7 @@ mod nodes;
 mod numbers;
 mod policies;
 mod uploads;
+mod watch;
 mod webhooks;
 
 mod ahead;
@@ -51,3 +52,4 @@ pub use policies::{AccountTerms, PolicyRow};
 pub use reader::Reader;
 pub use store::Store;
 pub use types::*;
+pub use watch::DatabaseState;
