@@ -188,8 +188,9 @@ impl Dialer {
         let is_held = claimed.held > 0 || !claimed.unfinished.is_empty();
         // The answer may have taken long: others may have taken this node for dead meanwhile.
         let is_late = self.membership.epoch(self.parts.clock.instant()) != Some(epoch);
+        let answered_at = self.parts.clock.now();
         for begun in claimed.begun {
-            if is_late {
+            if is_late || !begun.contact.window.is_open(answered_at) {
                 release(&self.parts.store, now, begun.attempt.id).await?;
             } else {
                 self.begin(begun);
@@ -333,7 +334,7 @@ enum More {
 
 /// Gives back an attempt of which nothing was sent.
 async fn release(store: &Store, now: Timestamp, attempt: AttemptId) -> Result<(), StoreError> {
-    tracing::warn!(call.id = %attempt, "this node's lease is over, giving a call back unsent");
+    tracing::warn!(call.id = %attempt, "claimed too late, giving a call back unsent");
     store.release_attempt(now, attempt).await.map(drop)
 }
 

@@ -8,6 +8,7 @@
 //! is missing would have a phone rung twice, so each has a check, and a file that was cut shows it by
 //! its length.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -29,6 +30,10 @@ const MARK_BYTES: usize = 16;
 /// so many is damaged.
 const ROOM_MARKS: u64 = 4_096;
 
+/// Attempts that a journal tells of as having left last: as many as a process leaves open at most,
+/// beside those that it has begun since.
+const RECENT_MAX: usize = 500;
+
 /// An open journal.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -49,9 +54,16 @@ pub(crate) struct Past {
     /// Marks are complete for attempts begun from here on; `None`: for none at all.
     complete_since: Option<Timestamp>,
     sent: Vec<AttemptId>,
+    /// The last ones that left, whatever has become of them since.
+    recent: Vec<AttemptId>,
 }
 
 impl Past {
+    /// The last attempts that left, whatever has become of them since.
+    pub(crate) fn recent(&self) -> &[AttemptId] {
+        &self.recent
+    }
+
     /// Whether it is certain that nothing of this attempt was ever sent.
     pub(crate) fn never_sent(&self, attempt: AttemptId, started_at: Timestamp) -> bool {
         self.complete_since.is_some_and(|since| started_at >= since)
@@ -151,7 +163,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
 
 /// Reads a journal; anything odd about it means that it proves nothing, though its marks still count.
 fn read(bytes: &[u8], boot_id: &str, open: &[AttemptId]) -> Past {
-    let nothing = Past { complete_since: None, sent: Vec::new() };
+    let nothing = Past { complete_since: None, sent: Vec::new(), recent: Vec::new() };
     let Some((head, rest)) = bytes.split_at_checked(HEADER_BYTES) else {
         return nothing;
     };
@@ -166,7 +178,7 @@ fn read(bytes: &[u8], boot_id: &str, open: &[AttemptId]) -> Past {
     };
     let room = ROOM_MARKS as usize * MARK_BYTES;
     let mut whole = !rest.is_empty() && rest.len().is_multiple_of(room);
-    let (mut sent, mut ended) = (Vec::new(), false);
+    let (mut sent, mut recent, mut ended) = (Vec::new(), VecDeque::new(), false);
     for (nth, mark) in (0..).zip(rest.chunks_exact(MARK_BYTES)) {
         let (attempt, beside) = mark.split_at(8);
         let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
@@ -175,14 +187,20 @@ fn read(bytes: &[u8], boot_id: &str, open: &[AttemptId]) -> Past {
             ended = true;
         } else if ended || number(beside) != check(attempt, nth) {
             whole = false;
-        } else if open.contains(&attempt) {
-            sent.push(attempt);
+        } else {
+            recent.push_back(attempt);
+            if recent.len() > RECENT_MAX {
+                recent.pop_front();
+            }
+            if open.contains(&attempt) {
+                sent.push(attempt);
+            }
         }
     }
     if !whole {
         tracing::error!("the journal is damaged: what was begun and not ended is in doubt");
     }
-    Past { complete_since: whole.then_some(since), sent }
+    Past { complete_since: whole.then_some(since), sent, recent: recent.into() }
 }
 
 /// Which boot of the machine this is; differs after every restart of the machine.

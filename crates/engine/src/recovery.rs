@@ -25,6 +25,9 @@ pub(crate) struct Recovered {
     pub(crate) held: Vec<(Timestamp, TrunkId)>,
 }
 
+/// How long an INVITE may be repeated beside the time to ring (RFC 3261 §17.1.1.2, 64 T1).
+const INVITE_TIME_MAX: Duration = Duration::from_secs(32);
+
 /// Why the start failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
@@ -73,6 +76,21 @@ pub(crate) async fn recover(
         held.push((now + ring_time_max, attempt.trunk));
         in_doubt.push((attempt, contact));
         *counts.entry("in doubt").or_default() += 1;
+    }
+    // A process that was killed right after it had settled them took none of them down.
+    let since = now - ring_time_max - INVITE_TIME_MAX;
+    for (attempt, contact) in store.in_doubt_since(past.recent().to_vec(), since).await? {
+        if in_doubt.iter().any(|(known, _)| known.id == attempt.id) {
+            continue;
+        }
+        let mark = journal.sent(attempt.id, now);
+        mark.map_err(|source| RecoveryError::Journal { path: path.display().to_string(), source })?;
+        let ring_time_max = contact.terms.ring_time_max.unwrap_or(ring_time_max);
+        let until = attempt.ended_at.unwrap_or(now) + ring_time_max;
+        if until > now {
+            held.push((until, attempt.trunk));
+        }
+        in_doubt.push((attempt, contact));
     }
     if !counts.is_empty() {
         tracing::warn!(?counts, "the process before left attempts open");

@@ -41,6 +41,11 @@ queries! {
         " FROM attempts JOIN contacts ON contacts.id = attempts.contact \
          WHERE attempts.outcome IS NULL AND attempts.node = $1 ORDER BY attempts.id"
     );
+    IN_DOUBT = concat!(
+        "SELECT ", attempt_columns!(), ", ", contact_columns!(),
+        " FROM attempts JOIN contacts ON contacts.id = attempts.contact \
+         WHERE attempts.id = $1 AND attempts.outcome = 'in_doubt' AND attempts.ended_at >= $2"
+    );
     ASK_NODE = "INSERT INTO cancel_asks (node, attempt) VALUES ($1, $2) \
         ON CONFLICT (node, attempt) DO NOTHING";
     OPEN_OF_CONTACT = "SELECT id, node FROM attempts WHERE contact = $1 AND outcome IS NULL";
@@ -120,6 +125,23 @@ impl Store {
             sql.all(OPEN, values![node], |row| Ok((row.attempt()?, row.contact()?)))
         };
         self.eyes().look(open).await
+    }
+
+    /// Those of these attempts that ended in doubt, since then.
+    pub async fn in_doubt_since(
+        &self,
+        attempts: Vec<AttemptId>,
+        since: Timestamp,
+    ) -> Result<Vec<(Attempt, Contact)>, StoreError> {
+        let look = move |sql: Sql<'_>| {
+            let mut found = Vec::new();
+            for attempt in attempts {
+                let read = |row: &mut Row<'_>| Ok((row.attempt()?, row.contact()?));
+                found.extend(sql.one(IN_DOUBT, values![attempt, since], read)?);
+            }
+            Ok(found)
+        };
+        self.eyes().look(look).await
     }
 
     /// Ends a waiting contact as canceled; one in a call is not dialed again.

@@ -84,6 +84,25 @@ async fn attempt_that_left_is_in_doubt_and_holds_its_slot_while_it_may_ring() {
 }
 
 #[tokio::test]
+async fn attempt_in_doubt_is_taken_down_by_each_process_while_it_may_ring() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let (store, _) = open(dir.path()).await;
+    let before = recover(&store, &path, T0, RING).await.unwrap();
+    let (_, begun) = begun(&store, false).await;
+    before.journal.sent(begun.attempt.id, T0).unwrap();
+    drop(before);
+    // Two that are killed before they have done anything about it, and a third.
+    for _ in 0..3 {
+        let recovered = recover(&store, &path, T0, RING).await.unwrap();
+        let left: Vec<AttemptId> = recovered.in_doubt.iter().map(|left| left.0.id).collect();
+        assert_eq!(left, [begun.attempt.id]);
+    }
+    let later = T0 + RING + INVITE_TIME_MAX + Duration::from_secs(1);
+    assert!(recover(&store, &path, later, RING).await.unwrap().in_doubt.is_empty());
+}
+
+#[tokio::test]
 async fn attempt_in_doubt_is_repeated_where_the_campaign_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
