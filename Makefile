@@ -41,5 +41,5 @@ bench-queue: setup ## Cycles of the dial queue on SQLite, PostgreSQL and graphil
 deny: ## Licences, advisories and sources of dependencies (needs cargo-deny)
 	cargo deny check
 
-setup: ## Install what demo, test and bench need (Debian packages)
+setup: ## Install what demo, test, bench and chaos need (Debian packages)
 	@scripts/setup.sh

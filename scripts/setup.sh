@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what demo, test and bench need and is missing. Debian 12; a Rust toolchain is yours to bring.
+# Installs what demo, test, bench and chaos need and is missing. Debian 12; a Rust toolchain is yours to bring.
 set -eu
 
 if ! command -v cargo >/dev/null 2>&1; then
@@ -16,6 +16,8 @@ need espeak-ng espeak-ng
 need sipp sip-tester
 need baresip baresip
 need curl curl
+# For the faults of `make chaos` that let a clock jump.
+need faketime faketime
 # Debian keeps the server's programs out of the way of those who do not look for them.
 if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     missing="$missing postgresql"

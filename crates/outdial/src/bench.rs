@@ -15,7 +15,7 @@ use serde::Serialize;
 use self::far_end::{Caller, Customer, FarEnd};
 use self::gaps::{Ear, Gaps};
 use crate::client::ApiClient;
-use crate::stage::{ANY_PORT, Account, Running, ServerPlan, multipart};
+use crate::stage::{ANY_PORT, Account, CALL_TIME_MAX_S, Running, ServerPlan, multipart};
 use crate::terminal::table;
 
 /// Longest gap between two packets that nobody hears: a frame of 20 ms and a quarter.
@@ -224,6 +224,8 @@ async fn prepare(
         ring_time_max_s: 45,
         api: ANY_PORT.into(),
         sip: ANY_PORT.into(),
+        store_url: None,
+        call_time_max_s: CALL_TIME_MAX_S,
     };
     let account = plan.prepare("bench").await?;
     Ok((plan, account))

@@ -59,8 +59,19 @@ impl ApiClient {
         body: &serde_json::Value,
         key: &str,
     ) -> Result<Answer> {
-        let body = Full::new(body.to_string().into()).map_err(|never| match never {});
-        let head = [("content-type", "application/json"), ("idempotency-key", key)];
+        self.post_once(path, "application/json", body.to_string(), key).await
+    }
+
+    /// POST of anything that counts once however often it is sent, by an Idempotency-Key.
+    pub(crate) async fn post_once(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Bytes>,
+        key: &str,
+    ) -> Result<Answer> {
+        let body = Full::new(body.into()).map_err(|never| match never {});
+        let head = [("content-type", content_type), ("idempotency-key", key)];
         self.send_body("POST", path, &head, body.boxed_unsync()).await
     }
 

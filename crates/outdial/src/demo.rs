@@ -17,7 +17,7 @@ use self::customer::Customer;
 use self::report::Report;
 use crate::cli::EXIT_FAILED;
 use crate::client::ApiClient;
-use crate::stage::{ANY_PORT, Account, Running, ServerPlan, multipart};
+use crate::stage::{ANY_PORT, Account, CALL_TIME_MAX_S, Running, ServerPlan, multipart};
 
 /// Shortest wait between attempts that the list's service takes, in seconds.
 const RETRY_WAIT_S: u32 = 60;
@@ -68,6 +68,8 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
         ring_time_max_s: RING_TIME_MAX_S,
         api: options.api.clone(),
         sip: ANY_PORT.into(),
+        store_url: None,
+        call_time_max_s: CALL_TIME_MAX_S,
     };
     let account = plan.prepare("demo").await?;
     let server = plan.serve(None).await?;

@@ -180,6 +180,9 @@ pub(crate) fn cpu_s(path: &str, fields: &[usize]) -> f64 {
 /// An address of loopback whose port is the system's choice.
 pub(crate) const ANY_PORT: &str = "127.0.0.1:0";
 
+/// Longest call in seconds where nothing is tried about it.
+pub(crate) const CALL_TIME_MAX_S: u32 = 3_600;
+
 /// A server's directory and settings.
 pub(crate) struct ServerPlan {
     /// Where its files are.
@@ -193,6 +196,10 @@ pub(crate) struct ServerPlan {
     pub(crate) api: String,
     /// Its SIP address; port 0 for any.
     pub(crate) sip: String,
+    /// Its PostgreSQL; without one it keeps a file.
+    pub(crate) store_url: Option<String>,
+    /// Longest call in seconds.
+    pub(crate) call_time_max_s: u32,
 }
 
 /// Login, PIN and API key of a server's first account.
@@ -211,14 +218,19 @@ impl ServerPlan {
 
     /// Writes the settings, over those of before.
     pub(crate) fn write_settings(&self) -> Result<()> {
-        let Self { dir, trunk, slots, calls_per_second, ring_time_max_s, api, sip } = self;
+        let Self { dir, trunk, slots, calls_per_second, ring_time_max_s, api, sip, .. } = self;
+        let call_time_max_s = self.call_time_max_s;
+        let store = match &self.store_url {
+            Some(url) => format!("[store]\nurl = {url:?}\n"),
+            None => String::new(),
+        };
         let settings = format!(
             "[api]\nlisten = {api:?}\n\
-             [calls]\nring_time_max_s = {ring_time_max_s}\n\
+             [calls]\nring_time_max_s = {ring_time_max_s}\ncall_time_max_s = {call_time_max_s}\n\
              [fetch]\nallow_private = [\"127.0.0.0/8\"]\n\
              [log]\nfilter = \"info\"\n\
              [rtp]\nbind = \"127.0.0.1\"\n\
-             [sip]\nbind = {sip:?}\n\
+             [sip]\nbind = {sip:?}\n{store}\
              [[trunk]]\nname = \"carrier\"\nhosts = [{trunk:?}]\nslots = {slots}\n\
              calls_per_second = {calls_per_second}\nallow_loopback = true\n"
         );

@@ -19,6 +19,7 @@ mod harness;
 mod http;
 mod passwords;
 mod phone;
+mod postgres;
 mod private;
 mod record;
 mod relay;

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) trunk: String,
     /// Further lines of the settings of SIP.
     pub(crate) sip: &'static str,
+    /// Further sections of the settings.
+    pub(crate) store: String,
     pub(crate) log: &'static str,
 }
 
@@ -38,6 +40,7 @@ impl Default for Settings {
             host: None,
             trunk: String::new(),
             sip: "",
+            store: String::new(),
             log: "info,outdial_engine=debug,outdial_proto=debug,outdial_script=debug",
         }
     }
@@ -284,7 +287,8 @@ impl Document {
 }
 
 fn configuration(far_end: SocketAddr, settings: &Settings) -> String {
-    let Settings { ring_time_max_s, slots, calls_per_second, host, trunk, sip, log } = settings;
+    let Settings { ring_time_max_s, slots, calls_per_second, host, trunk, sip, store, log } =
+        settings;
     let far_end = match host {
         Some(name) => format!("{name}:{}", far_end.port()),
         None => far_end.to_string(),
@@ -299,7 +303,7 @@ fn configuration(far_end: SocketAddr, settings: &Settings) -> String {
          [fetch]\nallow_private = [\"127.0.0.0/8\"]\n\
          [log]\nfilter = {log:?}\n\
          [rtp]\nbind = \"127.0.0.1\"\nport_min = {rtp}\nport_max = {}\n\
-         [sip]\nbind = \"127.0.0.1:{}\"\n{sip}\n\
+         [sip]\nbind = \"127.0.0.1:{}\"\n{sip}\n{store}\
          [[trunk]]\nname = \"carrier\"\nhosts = [\"{far_end}\"]\nallow_loopback = true\n\
          slots = {slots}\ncalls_per_second = {calls_per_second}\n{trunk}\n",
         rtp + rtp_ports - 1,

@@ -1,5 +1,9 @@
 //! The faults that are tried, by their rows in the list of faults.
 
+use std::time::Duration;
+
+use super::road::Passing;
+
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
@@ -9,8 +13,8 @@ pub(super) struct Fault {
     pub(super) about: &'static str,
     /// What is done.
     pub(super) strike: Strike,
-    /// Needs PostgreSQL.
-    pub(super) postgres: bool,
+    /// Servers on one PostgreSQL; 0: one, with a file.
+    pub(super) nodes: usize,
 }
 
 /// What is done to whom.
@@ -25,21 +29,18 @@ pub(super) enum Strike {
     },
     /// The end of the journal is damaged while the server is dead.
     Damage(Damage),
-    /// The database's answers to commits are lost.
-    DeafCommits,
-    /// The database is killed, and comes back after so many seconds.
-    Database {
-        /// Seconds.
-        away_s: u64,
-    },
+    /// Something becomes of the database.
+    Database(Outage),
     /// The disk of the server's files is full for some seconds.
     DiskFull,
     /// The same request fifty times, and across a restart.
     Duplicates,
+    /// The primary is lost, and its standby promoted.
+    Failover(Failover),
+    /// Something becomes of one of several servers.
+    Fleet(Loss),
     /// The server is killed.
     Kill(Kill),
-    /// A transaction is left open while calls are made.
-    LongTransaction,
     /// More requests than the server can take.
     Overload,
     /// The server is stopped for so many seconds and goes on.
@@ -47,9 +48,11 @@ pub(super) enum Strike {
         /// Seconds.
         seconds: u64,
     },
-    /// Nothing passes between server and database for so many seconds.
-    Partition {
-        /// Seconds.
+    /// The road to the database lets only this pass.
+    Road {
+        /// What passes.
+        passing: Passing,
+        /// For so many seconds.
         seconds: u64,
     },
     /// The campaign is stopped and started, again and again.
@@ -63,6 +66,61 @@ pub(super) enum Strike {
     },
     /// A second server begins on the same files.
     Twin,
+}
+
+/// What becomes of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outage {
+    /// Commits are done, and their answers lost.
+    DeafCommits,
+    /// Its disk is full.
+    DiskFull,
+    /// All of its processes stand still for so many seconds.
+    Frozen(u64),
+    /// Killed while nothing is to be done.
+    Idle,
+    /// Killed while a file of contacts is taken in.
+    Importing,
+    /// Killed, and back after so many seconds.
+    Killed(u64),
+    /// A transaction is left open for so many seconds, and nothing is cleaned up.
+    LongTransaction(u64),
+    /// Killed while calls are queued.
+    Queueing,
+    /// Stopped by this signal and started again: `INT` is a restart, `QUIT` one without mercy.
+    Stopped(&'static str),
+    /// No connection is left for those who have lost theirs.
+    Taken,
+}
+
+/// How the primary is lost, and to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failover {
+    /// Killed; its standby has all that was committed.
+    Asynchronous,
+    /// It stands still, with all of its connections.
+    Frozen,
+    /// Killed; nothing was committed that its standby did not have.
+    Synchronous,
+}
+
+/// What becomes of one of several servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// All are killed and started again.
+    All,
+    /// Its files are copied to another machine, where a second one begins as the same node.
+    Copied,
+    /// Nothing passes between it and the database for a while.
+    CutOff,
+    /// Killed and never seen again.
+    Killed,
+    /// Stopped for longer than its lease: the one that leads.
+    LeaderPaused,
+    /// None: what they do in a second.
+    Nothing,
+    /// Stopped for longer than its lease.
+    Paused,
 }
 
 /// How the journal is damaged.
@@ -97,11 +155,34 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("kill-start", "kill -9, and again while it starts", Strike::Kill(Kill::Starting)),
     fault("kill-thrice", "kill -9 three times", Strike::Kill(Kill::Thrice)),
     fault("pause", "SIGSTOP for 15 s, then SIGCONT", Strike::Pause { seconds: 15 }),
-    on_postgres("db-kill", "kill -9 of the database", Strike::Database { away_s: 1 }),
-    on_postgres("db-outage", "the database away for 20 s", Strike::Database { away_s: 20 }),
-    on_postgres("db-deaf", "commits done, their answers lost", Strike::DeafCommits),
-    on_postgres("db-partition", "no way to the database for 5 s", Strike::Partition { seconds: 5 }),
-    on_postgres("db-cut-off", "no way to the database for 30 s", Strike::Partition { seconds: 30 }),
+    db("db-kill", "kill -9 of the database", Outage::Killed(1)),
+    db("db-stop", "immediate stop of the database", Outage::Stopped("QUIT")),
+    db("db-restart", "restart of the database", Outage::Stopped("INT")),
+    db("db-outage", "the database away for 90 s", Outage::Killed(90)),
+    db("db-idle", "kill -9 of the database in an idle moment", Outage::Idle),
+    db("db-queueing", "kill -9 of the database while calls are queued", Outage::Queueing),
+    db("db-importing", "kill -9 of the database in an import", Outage::Importing),
+    db("db-frozen", "the database stands still for 20 s", Outage::Frozen(20)),
+    on(1, "db-failover", "sync. standby promoted", Strike::Failover(Failover::Synchronous)),
+    on(1, "db-failover-async", "async. one promoted", Strike::Failover(Failover::Asynchronous)),
+    on(1, "db-failover-frozen", "primary only frozen", Strike::Failover(Failover::Frozen)),
+    db("db-deaf", "commits done, their answers lost", Outage::DeafCommits),
+    on(1, "db-partition", "no way to the database for 5 s", road(Passing::Nothing, 5)),
+    on(1, "db-cut-off", "no way to the database for 30 s", road(Passing::Nothing, 30)),
+    on(1, "db-gone", "no way to the database for 5 min", road(Passing::Closed, 300)),
+    on(1, "db-one-way", "no way from the database for 5 s", road(Passing::Forth, 5)),
+    on(1, "db-other-way", "no way to it, but from it, for 30 s", road(Passing::Back, 30)),
+    on(1, "db-slow", "a word to the database takes 200 ms", road(SLOWLY, 10)),
+    db("db-disk-full", "no room on the database's disk", Outage::DiskFull),
+    db("db-taken", "no connection to be had", Outage::Taken),
+    db("db-long-open", "a transaction left open for 90 s", Outage::LongTransaction(90)),
+    on(2, "nodes-none", "two servers killed and started", Strike::Fleet(Loss::All)),
+    on(2, "nodes-kill", "kill -9 of one of two servers", Strike::Fleet(Loss::Killed)),
+    on(4, "nodes-kill-4", "kill -9 of one of four servers", Strike::Fleet(Loss::Killed)),
+    on(2, "nodes-pause", "SIGSTOP of one of two for 15 s", Strike::Fleet(Loss::Paused)),
+    on(2, "nodes-leader", "SIGSTOP of the leader for 15 s", Strike::Fleet(Loss::LeaderPaused)),
+    on(2, "nodes-cut-off", "one of two cut off for 15 s", Strike::Fleet(Loss::CutOff)),
+    on(2, "nodes-copy", "a server's files run elsewhere, too", Strike::Fleet(Loss::Copied)),
     fault("disk-full", "no room on the server's disk", Strike::DiskFull),
     fault("journal-torn", "journal torn at its end", Strike::Damage(Damage::Torn)),
     fault("journal-bit", "one bit of the journal flipped", Strike::Damage(Damage::Bit)),
@@ -118,17 +199,34 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("duplicates", "the same request fifty times", Strike::Duplicates),
     fault("overload", "ten times the requests, slow clients", Strike::Overload),
     fault("twin", "a second server on the same files", Strike::Twin),
-    on_postgres("long-transaction", "a transaction left open", Strike::LongTransaction),
     fault("cancel", "cancels race with claim and answer", Strike::Cancels),
     fault("stop-start", "campaign stopped and started", Strike::StopAndStart),
 ];
 
+/// Measurements that are asked for by name.
+pub(super) const MEASURES: &[Fault] = &[
+    on(1, "nodes-1", "one server, undisturbed", Strike::Fleet(Loss::Nothing)),
+    on(2, "nodes-2", "two servers, undisturbed", Strike::Fleet(Loss::Nothing)),
+    on(4, "nodes-4", "four servers, undisturbed", Strike::Fleet(Loss::Nothing)),
+];
+
+/// How slowly the database is reached where it is slow: a line across the world.
+const SLOWLY: Passing = Passing::Slowly(Duration::from_millis(200));
+
 const fn fault(name: &'static str, about: &'static str, strike: Strike) -> Fault {
-    Fault { name, about, strike, postgres: false }
+    on(0, name, about, strike)
 }
 
-const fn on_postgres(name: &'static str, about: &'static str, strike: Strike) -> Fault {
-    Fault { name, about, strike, postgres: true }
+const fn on(nodes: usize, name: &'static str, about: &'static str, strike: Strike) -> Fault {
+    Fault { name, about, strike, nodes }
+}
+
+const fn db(name: &'static str, about: &'static str, outage: Outage) -> Fault {
+    on(1, name, about, Strike::Database(outage))
+}
+
+const fn road(passing: Passing, seconds: u64) -> Strike {
+    Strike::Road { passing, seconds }
 }
 
 const fn trouble(place: &'static str, word: &'static str) -> Strike {

@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use super::fault::{Damage, Kill, Strike};
+use super::cluster;
+use super::fault::{Damage, Fault, Kill, Outage, Strike};
 use super::run::Scene;
 use crate::stage::Running;
 
@@ -27,21 +28,19 @@ const FLOOD: usize = 600;
 const SLOW_CLIENTS: usize = 100;
 
 /// What this machine lacks for a fault.
-pub(super) fn missing(strike: Strike, postgres: bool) -> Option<String> {
-    if postgres {
-        return Some("needs a database to strike at".into());
+pub(super) fn missing(fault: &Fault) -> Option<String> {
+    if fault.nodes > 0 && !cluster::is_installed() {
+        return Some("needs PostgreSQL".into());
     }
-    match strike {
+    match fault.strike {
         Strike::Clock { .. } if !Path::new(FAKETIME).exists() => {
             Some("needs the package faketime".into())
         }
-        Strike::DiskFull if !is_root() => Some("needs root, to mount a small disk".into()),
+        Strike::DiskFull | Strike::Database(Outage::DiskFull) if !cluster::is_root() => {
+            Some("needs root, to mount a small disk".into())
+        }
         _ => None,
     }
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 impl Scene {
@@ -51,7 +50,7 @@ impl Scene {
             Strike::Clock { .. } => {
                 let file = self.dir.join("clock");
                 std::fs::write(&file, "+0s")?;
-                self.wrapper = vec![
+                self.nodes[0].wrapper = vec![
                     "env".into(),
                     format!("LD_PRELOAD={FAKETIME}"),
                     format!("FAKETIME_TIMESTAMP_FILE={}", file.display()),
@@ -73,13 +72,17 @@ impl Scene {
 
     /// What must be undone when all is over.
     pub(super) async fn tidy(&mut self, strike: Strike) {
-        if strike == Strike::DiskFull {
-            let log = self.server_dir().join("server.log");
-            std::fs::copy(log, self.dir.join("server.log")).ok();
-            let dir = self.server_dir().display().to_string();
-            if let Err(error) = run("umount", &[&dir]).await {
-                tracing::warn!("a small disk stays mounted: {error:#}");
+        let disk = match strike {
+            Strike::DiskFull => {
+                let log = self.server_dir().join("server.log");
+                std::fs::copy(log, self.dir.join("server.log")).ok();
+                self.server_dir()
             }
+            Strike::Database(Outage::DiskFull) => self.dir.join("database"),
+            _ => return,
+        };
+        if let Err(error) = run("umount", &[&disk.display().to_string()]).await {
+            tracing::warn!("a small disk stays mounted: {error:#}");
         }
     }
 
@@ -89,23 +92,23 @@ impl Scene {
             Strike::Cancels => self.cancel_some().await,
             Strike::Clock { by_s } => self.shift_clock(by_s).await,
             Strike::Damage(damage) => self.damage(damage).await,
+            Strike::Database(outage) => self.strike_database(outage).await,
             Strike::DiskFull => self.fill_disk().await,
             Strike::Duplicates => self.repeat_requests().await,
+            Strike::Failover(failover) => self.fail_over(failover).await,
+            Strike::Fleet(loss) => self.strike_fleet(loss).await,
             Strike::Kill(kill) => self.kill_at(kill).await,
             Strike::Overload => self.overload().await,
             Strike::Pause { seconds } => self.pause(seconds).await,
+            Strike::Road { passing, seconds } => self.block_road(passing, seconds).await,
             Strike::StopAndStart => self.stop_and_start().await,
             Strike::Trouble { place, word } => self.trouble(place, word).await,
             Strike::Twin => self.twin().await,
-            Strike::Database { .. }
-            | Strike::DeafCommits
-            | Strike::LongTransaction
-            | Strike::Partition { .. } => bail!("this fault needs a database to strike at"),
         }
     }
 
     /// A moment of the seed's while calls are under way.
-    async fn any_moment(&mut self) -> Result<()> {
+    pub(super) async fn any_moment(&mut self) -> Result<()> {
         let calls = self.expected.len() as u64;
         let lines = self.chance.below(calls * 2);
         let pause_us = self.chance.below(60_000);
@@ -157,10 +160,9 @@ impl Scene {
 
     async fn pause(&mut self, seconds: u64) -> Result<()> {
         self.any_moment().await?;
-        let server = self.server.as_ref().context("the server lives")?;
-        server.signal("STOP").await?;
+        self.nodes[0].signal("STOP").await?;
         sleep(Duration::from_secs(seconds)).await;
-        server.signal("CONT").await?;
+        self.nodes[0].signal("CONT").await?;
         self.heal();
         Ok(())
     }
@@ -233,7 +235,7 @@ impl Scene {
                 continue;
             }
             let pause = Duration::from_millis(self.chance.below(4_000));
-            let (client, clock) = (self.client.clone(), self.clock.clone());
+            let (client, clock) = (self.client().clone(), self.clock.clone());
             cancels.push(async move {
                 sleep(pause).await;
                 let path = format!("/v1/calls/{}/cancel", queued.id);
@@ -249,7 +251,7 @@ impl Scene {
     }
 
     async fn stop_and_start(&mut self) -> Result<()> {
-        let campaigns = self.client.get("/v1/campaigns").await?.json()?;
+        let campaigns = self.client().get("/v1/campaigns").await?.json()?;
         let rows = campaigns.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
         let named = |row: &&Value| row.get("name").and_then(Value::as_str) == Some("chaos");
         let row = rows.iter().find(named).context("there is no campaign")?;
@@ -260,7 +262,7 @@ impl Scene {
             sleep(pause).await;
             for verb in ["stop", "start"] {
                 let path = format!("/v1/campaigns/{id}/{verb}");
-                self.client.post(&path, "application/json", "").await?.json()?;
+                self.client().post(&path, "application/json", "").await?.json()?;
             }
         }
         self.heal();
@@ -275,7 +277,7 @@ impl Scene {
         let request = self.request(&contact);
         self.expected.push(contact);
         let key = format!("\"chaos-{}\"", self.chance.below(u64::MAX));
-        let once = || self.client.post_json_once("/v1/calls", &request, &key);
+        let once = || self.client().post_json_once("/v1/calls", &request, &key);
         let answers = join_all((0..50).map(|_| once())).await;
         let good = answers.iter().flatten().filter(|answer| answer.status == 201).count();
         if good == 0 {
@@ -284,7 +286,7 @@ impl Scene {
         self.kill().await?;
         self.heal();
         self.serve().await?;
-        let again = self.client.post_json_once("/v1/calls", &request, &key).await?;
+        let again = self.client().post_json_once("/v1/calls", &request, &key).await?;
         if again.status != 201 {
             bail!("the request is answered {} after the restart", again.status);
         }
@@ -293,7 +295,7 @@ impl Scene {
 
     /// Requests without end, and clients that never finish theirs.
     async fn overload(&mut self) -> Result<()> {
-        let api = self.client.address().to_owned();
+        let api = self.client().address().to_owned();
         let mut slow = Vec::new();
         for _ in 0..SLOW_CLIENTS {
             if let Ok(mut stream) = TcpStream::connect(&api).await {
@@ -302,7 +304,7 @@ impl Scene {
             }
         }
         for _ in 0..3 {
-            let looks = (0..FLOOD).map(|_| self.client.get("/v1/calls?limit=200"));
+            let looks = (0..FLOOD).map(|_| self.client().get("/v1/calls?limit=200"));
             join_all(looks).await;
         }
         drop(slow);
@@ -325,7 +327,8 @@ impl Scene {
     }
 }
 
-async fn run(program: &str, arguments: &[&str]) -> Result<()> {
+/// Runs a program to its end, which must be a good one.
+pub(super) async fn run(program: &str, arguments: &[&str]) -> Result<()> {
     let output = Command::new(program).args(arguments).output().await?;
     if !output.status.success() {
         bail!("{program}: {}", String::from_utf8_lossy(&output.stderr));
