@@ -1,8 +1,11 @@
 //! Form fields, as `application/x-www-form-urlencoded` writes them, and text in old encodings.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use percent_encoding::percent_decode;
+
+use crate::refusal::Mistake;
 
 /// Most fields in one form; the largest form known has 17.
 const FIELDS_MAX: usize = 200;
@@ -105,6 +108,18 @@ fn windows_1252(byte: u8) -> char {
         0x80..=0x9f => HIGH_CONTROLS[usize::from(byte - 0x80)],
         _ => char::from(byte),
     }
+}
+
+/// Reads a whole number of a form, digits alone; or the mistake, and what would be right.
+pub(crate) fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, (Mistake, String)> {
+    let (least, most) = range.clone().into_inner();
+    let expected = format!("a whole number from {least} to {most}");
+    let text = text.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err((Mistake::Malformed, expected));
+    }
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or((Mistake::OutOfRange, expected))
 }
 
 #[cfg(test)]

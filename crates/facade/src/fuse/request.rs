@@ -14,7 +14,7 @@ use domain::time::{DialWindow, Timestamp};
 use serde_json::Value;
 
 use crate::Facade;
-use crate::form::Form;
+use crate::form::{self, Form};
 use crate::refusal::{Mistake, Refusal};
 use crate::web_url;
 use crate::when::MOMENT_MAX;
@@ -256,19 +256,11 @@ impl<'a> Fields<'a> {
         text: &str,
         range: std::ops::RangeInclusive<u32>,
     ) -> u32 {
-        let (least, most) = range.clone().into_inner();
-        let expected = format!("a whole number from {least} to {most}");
-        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            self.refuse(name, Mistake::Malformed, text, expected);
-            return least;
-        }
-        match text.parse() {
-            Ok(number) if range.contains(&number) => number,
-            _ => {
-                self.refuse(name, Mistake::OutOfRange, text, expected);
-                least
-            }
-        }
+        let least = *range.start();
+        form::number(text, range).unwrap_or_else(|(mistake, expected)| {
+            self.refuse(name, mistake, text, expected);
+            least
+        })
     }
 
     /// The field's value without blanks around it; `None` where it is not there or blank.

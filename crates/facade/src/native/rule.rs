@@ -10,6 +10,7 @@ use domain::ids::AccountId;
 use domain::retry::{After, RetryRule, Waits};
 use domain::terms::{Place, Priority, Terms, Variables};
 use domain::time::{DialWindow, Timestamp};
+use domain::zones::Zone;
 
 use super::detection;
 use super::json::Fields;
@@ -17,7 +18,7 @@ use crate::Facade;
 use crate::refusal::Mistake;
 use crate::web_url;
 use crate::when::MOMENT_MAX;
-use crate::zone::{Zone, parse_rfc_3339};
+use crate::zone::parse_rfc_3339;
 
 /// Longest address, in characters; proxies and logs begin to cut beyond it.
 const URL_MAX: usize = 2_048;
