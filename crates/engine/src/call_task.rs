@@ -312,9 +312,12 @@ impl CallTask {
         let wishes = script.feed(self.parts.clock.now(), input, codec).await;
         for wish in wishes {
             match wish {
-                Wish::End { token } => {
+                Wish::End { token, opts_out } => {
                     ended = true;
                     self.note_token(token).await;
+                    if opts_out {
+                        self.opt_out().await;
+                    }
                 }
                 Wish::HangUp => self.inputs.push_back(Input::ScriptHangUp),
                 Wish::Problem(text) => {
@@ -372,6 +375,15 @@ impl CallTask {
         if let Some(script) = &mut self.script {
             script.later(input);
         }
+    }
+
+    /// The callee wants no more calls of the account, and said so to the script.
+    async fn opt_out(&mut self) {
+        let contact = &self.begun.contact;
+        let (now, number) = (self.parts.clock.now(), contact.destination.dialed());
+        let reason = format!("said in call {}", contact.id);
+        let done = self.parts.store.opt_out(now, contact.account, number, &reason).await;
+        report(done.map(drop));
     }
 
     /// Keeps what the application called its call last, for who is told of its end.

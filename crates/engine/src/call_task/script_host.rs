@@ -1,6 +1,6 @@
 //! Runs a script beside its call: evaluates off the runtime's workers, fetches, and makes prompts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use domain::application::{ActionPages, PageAddress, ScriptSource};
@@ -29,9 +29,10 @@ use crate::rtp_io::PlayItem;
 
 /// What a script wants of its call.
 pub(super) enum Wish {
-    /// It has ended, and gave this token back.
+    /// It has ended, gave this token back, and said whether the callee wants no more calls.
     End {
         token: Option<String>,
+        opts_out: bool,
     },
     HangUp,
     Problem(String),
@@ -151,7 +152,7 @@ impl ScriptHost {
                 tracing::error!(%error, "script machine broke");
                 vec![
                     Wish::Problem("internal error in the script".into()),
-                    Wish::End { token: None },
+                    Wish::End { token: None, opts_out: false },
                 ]
             }
         }
@@ -179,7 +180,10 @@ impl ScriptHost {
                 let end = TransferEnd::Unsupported;
                 self.answer(Input::TransferEnded { transfer: wanted.transfer, end })
             }
-            Step::End { values } => Some(Wish::End { token: values.get("token").cloned() }),
+            Step::End { values } => {
+                let token = values.get("token").cloned();
+                Some(Wish::End { token, opts_out: opts_out(&values) })
+            }
             Step::Join(wanted) => {
                 let end = StayEnd::Unsupported;
                 self.answer(Input::StayEnded { stay: wanted.stay, end })
@@ -345,6 +349,14 @@ fn session(contact: &Contact, facade: Facade, callee_type: Option<CalleeType>) -
     }
 }
 
+/// Whether a script said at its end that the callee wants no more calls: docs/dialing-rules.md.
+fn opts_out(values: &BTreeMap<String, String>) -> bool {
+    values.get(OPT_OUT).is_some_and(|said| ["true", "1", "yes"].contains(&said.as_str()))
+}
+
+/// The variable by which a script says so: `<exit namelist="opt_out"/>` (VoiceXML 2.0 §5.3.9).
+const OPT_OUT: &str = "opt_out";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,5 +382,13 @@ mod tests {
             assert!(brings_script(&starts(page)), "{page}");
         }
         assert!(brings_script(&starts(&"x".repeat(IN_PLACE_BYTES_MAX + 1))));
+    }
+
+    #[test]
+    fn script_opts_the_callee_out_by_a_value_that_says_yes() {
+        let said = |said: &str| opts_out(&BTreeMap::from([(OPT_OUT.into(), said.into())]));
+        assert!(said("true") && said("1") && said("yes"));
+        assert!(!said("false") && !said("") && !said("0") && !said("undefined"));
+        assert!(!opts_out(&BTreeMap::new()));
     }
 }

@@ -151,3 +151,19 @@ pub(crate) const LONG_TALK: &str = r#"<?xml version="1.0"?>
     <noinput><exit/></noinput>
   </field></form>
 </vxml>"#;
+
+/// A page that ends with the callee's wish to be called no more.
+const OPTS_OUT: &str = r#"<?xml version="1.0"?>
+<vxml version="2.1" xmlns="http://www.w3.org/2001/vxml"><form><block>
+<var name="opt_out" expr="true"/><exit namelist="opt_out"/></block></form></vxml>"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callee_who_opts_out_in_the_call_is_on_the_list_when_it_has_ended() {
+    let scene = Scene::open("answers", 1, &[], &Settings::default()).await;
+    scene.customer.reply("POST", "/start", [Reply::page(OPTS_OUT)]);
+    let result = scene.call().await;
+    Expected::ANSWERED.check(&result, NUMBER);
+    let listed = scene.server.native("GET", "/v1/lists/do-not-call/numbers", None).await.json();
+    assert_eq!(listed["data"][0]["number"], format!("+{NUMBER}"), "{listed}");
+    scene.ends_clean().await;
+}
