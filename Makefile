@@ -4,7 +4,7 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: help demo test check golden bench bench-queue chaos deny setup sim
+.PHONY: help demo test check golden bench bench-queue chaos deny schemathesis setup sim
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ chaos: setup ## Faults on the real program, judged by carrier and customer; ARGS
 
 bench-queue: setup ## Cycles of the dial queue on SQLite, PostgreSQL and graphile-worker; ARGS="--json FILE"
 	@CARGO="$(CARGO)" scripts/bench-queue.sh $(ARGS)
+
+schemathesis: setup ## Requests made up from the OpenAPI document, to a real server (pip install schemathesis)
+	$(CARGO) build --locked -p outdial
+	@scripts/schemathesis.sh $(ARGS)
 
 deny: ## Licences, advisories and sources of dependencies (needs cargo-deny)
 	cargo deny check

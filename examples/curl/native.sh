@@ -29,3 +29,9 @@ ask GET "/v1/campaigns/$campaign"
 ask POST "/v1/calls/$call/cancel"
 ask POST "/v1/campaigns/$campaign/start"
 ask POST "/v1/campaigns/$campaign/stop"
+ask PATCH "/v1/campaigns/$campaign" --json '{ "unique_references": true }'
+
+# Nothing of the account is dialed, and everything again.
+ask POST /v1/account/suspend
+ask POST /v1/account/resume
+ask GET /v1/account/caller-ids

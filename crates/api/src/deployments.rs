@@ -2,37 +2,53 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::application;
 use domain::ids::{AccountId, DeploymentId};
 use engine::control::DeployError;
 use facade::native::answer::Part;
 use facade::native::deployment::{Deployment, DeploymentList, parse_new, parse_update};
 use facade::native::request::ListOf;
-use http::StatusCode;
-use http::header::LOCATION;
+use http::{Method, StatusCode};
+use store::{Answer, Met};
 
 use crate::error::Fault;
+use crate::idempotency::{self, Begin, Fingerprint, Key, KeyFault};
 use crate::native::{Caller, Id, JsonBody, list_query};
 use crate::{Parts, Shared};
 
 /// Creates a deployment: a script under numbers, with a campaign of its own.
 #[utoipa::path(post, path = "/v1/deployments", tag = "deployments",
     request_body = facade::native::deployment::DeploymentRequest,
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "Your name for the request, in quotes: it is done once.")),
     responses(
         (status = 201, description = "The deployment was created.", body = Deployment,
             headers(("Location" = String, description = "Address of the deployment."))),
-        (status = 409, description = "A number is taken.",
+        (status = 409, description = "A number is taken, or a request with this key is under way.",
             body = facade::native::answer::Problem)))]
 pub(crate) async fn create(
     State(shared): State<Shared>,
     Caller(account): Caller,
+    Key(key): Key,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Fault> {
+    let print = Fingerprint::new(&Method::POST, "/v1/deployments").json(&body);
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let new = parse_new(&body).map_err(|refusals| Fault::refused(Part::Body, refusals))?;
-    let deployment = Deployment::new(&shared.control.create_deployment(account, new).await?);
+    match shared.control.create_deployment(account, new, claim.once(), created).await? {
+        Met::Done(deployment) => Ok(idempotency::respond(created(&deployment))),
+        Met::KeyReused => Err(KeyFault::Reused.into()),
+        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
+    }
+}
+
+fn created(deployment: &application::Deployment) -> Answer {
     let location = format!("/v1/deployments/{}", deployment.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(deployment)).into_response())
+    idempotency::created(&Deployment::new(deployment), Some(location))
 }
 
 /// Lists deployments, newest first; deleted ones are not among them.

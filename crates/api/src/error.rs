@@ -143,6 +143,9 @@ impl From<QueueError> for Fault {
                     format!("too many addresses of the host of {} are being asked", pointer(field));
                 return Self { detail, ..Self::busy() };
             }
+            QueueError::CallerId(number) => {
+                return Self::refused(Part::Body, vec![not_verified("/caller_id", &number)]);
+            }
             QueueError::Draining => {
                 return Self::new(ProblemCode::Draining, "the server takes no new calls");
             }
@@ -170,6 +173,14 @@ pub(crate) fn not_permitted(field: &str, reason: &str) -> Refusal {
     let expected = format!("an address that may be asked: {reason}");
     Refusal::blind(field, Mistake::Malformed, expected)
 }
+
+/// What is said of a caller ID that the account may not show.
+pub(crate) fn not_verified(field: &str, number: &str) -> Refusal {
+    Refusal::new(field, Mistake::Malformed, number, NOT_VERIFIED)
+}
+
+/// What is expected of a caller ID.
+pub(crate) const NOT_VERIFIED: &str = "one of the account's verified caller IDs";
 
 /// Our own name for what the engine calls as Plum does.
 fn pointer(field: &'static str) -> &'static str {

@@ -16,17 +16,19 @@ use facade::native::problem::ProblemCode;
 use facade::plum::answer::Failure as FormFailure;
 use facade::refusal::Refusal;
 use http::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LINK, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use store::StoreError;
+use store::{Answer, AnswerId, Met, StoreError, TakenIn};
 use tokio::time::timeout;
 
 use crate::auth::Denied;
 use crate::error::{BUSY_RETRY_S, Fault};
+use crate::idempotency::{self, Begin, Fingerprint, KeyFault};
 use crate::plum::{FORM_BYTES_MAX, Refused};
 use crate::server::Peer;
-use crate::upload::{self, FUSE_LIST, FuseList, SpooledAnswer};
+use crate::upload::{self, FUSE_LIST, FuseList, SpooledAnswer, UploadedList};
 use crate::{Parts, Shared};
 
 /// How long a cancel is waited for before the client is told that it is under way.
@@ -47,10 +49,10 @@ pub(crate) async fn queue(
     request: Request,
 ) -> Response {
     let format = format_of(request.headers());
-    match queue_one(&shared, peer.ip(), &numbers, request).await {
-        Ok(id) => {
-            let mut response = document(format, StatusCode::OK, answer::queued(format, id));
-            if let Ok(link) = HeaderValue::from_str(&answer::link(id)) {
+    match queue_one(&shared, peer.ip(), &numbers, request, format).await {
+        Ok(mut response) => {
+            // Kept as an address, told as a link.
+            if let Some(link) = response.headers_mut().remove(LOCATION) {
                 response.headers_mut().insert(LINK, link);
             }
             response
@@ -68,14 +70,7 @@ pub(crate) async fn bulk_queue(
 ) -> Response {
     let format = format_of(request.headers());
     match queue_list(&shared, peer.ip(), &numbers, request, format).await {
-        Ok(answer) => {
-            let some = answer.queued > 0;
-            let status = if some { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-            let length = answer.bytes;
-            let mut response = document(format, status, answer.into_body());
-            response.headers_mut().insert(CONTENT_LENGTH, length.into());
-            response
-        }
+        Ok(response) => response,
         Err(Stopped(failure)) => failed(format, &failure),
     }
 }
@@ -132,12 +127,42 @@ async fn queue_one(
     source: IpAddr,
     numbers: &(String, String),
     request: Request,
-) -> Result<ContactId, Stopped> {
+    format: Format,
+) -> Result<Response, Stopped> {
     let deployment = deployment(shared, source, numbers, request.headers()).await?;
+    let (key, print) = identity(&request)?;
     let form = upload::read_form(request).await?;
+    let print = print.form(&form);
+    let claim = match idempotency::begin(shared, deployment.account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let Queue { order, contact } = Queue::parse(&form, shared.control.now())?;
     granted(&order)?;
-    Ok(shared.control.queue_contact(order.rule(&deployment), contact).await?)
+    let answer = move |taken: &TakenIn| {
+        let (id, body) = (taken.contact.id, answer::queued(format, taken.contact.id));
+        Answer { location: Some(answer::link(id)), ..kept(format, body, None) }
+    };
+    let rule = order.rule(&deployment);
+    let met = shared.control.queue_contact_once(rule, contact, claim.once(), answer).await?;
+    let met = match met {
+        Met::Done(taken) => Met::Done(answer(&taken)),
+        Met::KeyReused => Met::KeyReused,
+        Met::Repeated(answer) => Met::Repeated(answer),
+    };
+    Ok(idempotency::met(shared, met)?)
+}
+
+/// The key of a request, and what makes it what it is as far as its head tells.
+fn identity(request: &Request) -> Result<(Option<String>, Fingerprint), KeyFault> {
+    let key = idempotency::key_of(request.headers())?;
+    Ok((key, Fingerprint::new(request.method(), request.uri().path())))
+}
+
+/// An answer as it is kept for the same request, sent again: it comes back as it was first asked for.
+fn kept(format: Format, body: String, parts: Option<AnswerId>) -> Answer {
+    let content_type = format.content_type().to_owned();
+    Answer { status: StatusCode::OK.as_u16(), content_type, location: None, body, parts }
 }
 
 async fn queue_list(
@@ -146,11 +171,13 @@ async fn queue_list(
     numbers: &(String, String),
     request: Request,
     format: Format,
-) -> Result<SpooledAnswer, Stopped> {
+) -> Result<Response, Stopped> {
     let deployment = deployment(shared, source, numbers, request.headers()).await?;
-    let uploaded = upload::receive_from_known(request, &FUSE_LIST).await?;
-    let order = Order::parse(&uploaded.form, shared.control.now());
-    let (order, file) = match (order, uploaded.file) {
+    let (key, mut print) = identity(&request)?;
+    let UploadedList { form, file, digest } =
+        upload::receive(request, &FUSE_LIST, upload::Known).await?;
+    let order = Order::parse(&form, shared.control.now());
+    let (order, file) = match (order, file) {
         (Ok(order), Some(file)) => (order, file),
         (Ok(_), None) => return Err(vec![Order::list_missing()].into()),
         (Err(refusals), Some(_)) => return Err(refusals.into()),
@@ -160,15 +187,39 @@ async fn queue_list(
         }
     };
     granted(&order)?;
+    print.part(&digest);
+    let print = print.form(&form);
+    let claim = match idempotency::begin(shared, deployment.account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let _turn = upload::turn(&shared.uploads).await?;
     let rule = order.rule(&deployment);
     let upload = shared.control.begin_upload(rule).await?;
     let list = FuseList::new(order.metadata, format);
     let taken = upload::take_in(upload, list, file).await?;
-    if taken.queued > 0 {
-        taken.upload.commit().await?;
+    if taken.queued == 0 {
+        // Nothing to commit: the upload is dropped, and forgotten with it.
+        return Ok(list_document(format, StatusCode::BAD_REQUEST, taken.answer));
     }
-    Ok(taken.answer)
+    let Some(once) = claim.once() else {
+        taken.upload.commit().await?;
+        return Ok(list_document(format, StatusCode::OK, taken.answer));
+    };
+    let (answer, parts) = upload::keep(shared, taken.answer).await?;
+    let kept = kept(format, String::new(), Some(parts));
+    match taken.upload.commit_once(Some(once), kept).await? {
+        Met::Done(()) => Ok(list_document(format, StatusCode::OK, answer)),
+        Met::KeyReused => Err(KeyFault::Reused.into()),
+        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
+    }
+}
+
+fn list_document(format: Format, status: StatusCode, answer: SpooledAnswer) -> Response {
+    let length = answer.bytes;
+    let mut response = document(format, status, answer.into_body());
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    response
 }
 
 async fn details(
@@ -339,6 +390,12 @@ impl From<Denied> for Stopped {
     }
 }
 
+impl From<KeyFault> for Stopped {
+    fn from(fault: KeyFault) -> Self {
+        Refused::from(fault).into()
+    }
+}
+
 impl From<StoreError> for Stopped {
     fn from(error: StoreError) -> Self {
         Refused::from(error).into()
@@ -365,10 +422,9 @@ impl From<Refused> for Stopped {
             FormFailure::Credentials => Failure::Credentials,
             FormFailure::Draining => Failure::Draining,
             FormFailure::Internal | FormFailure::ListRejected { .. } => Failure::Internal,
-            // Keys of requests are read in the words of the other system alone.
-            FormFailure::KeyInUse | FormFailure::KeyMalformed | FormFailure::KeyReused => {
-                Failure::Internal
-            }
+            FormFailure::KeyInUse => Failure::KeyInUse,
+            FormFailure::KeyMalformed => Failure::KeyMalformed,
+            FormFailure::KeyReused => Failure::KeyReused,
             FormFailure::List(error) => Failure::List(error),
             FormFailure::ListEmpty => Failure::ListEmpty,
             FormFailure::MediaType { found, expected } => Failure::MediaType { found, expected },

@@ -154,6 +154,55 @@ pub(crate) async fn begin(
     })
 }
 
+/// A request that is known as the one it is only when its body has been read.
+pub(crate) struct EarlyClaim {
+    claim: Claim,
+    account: AccountId,
+    key: Option<String>,
+    /// Its key was met before: it is read, and nothing more is done.
+    pub(crate) is_known: bool,
+}
+
+/// Begins such a request.
+pub(crate) async fn begin_early(
+    shared: &Parts,
+    account: AccountId,
+    key: Option<String>,
+) -> Result<Result<EarlyClaim, KeyFault>, StoreError> {
+    // No request has this fingerprint, so that whatever was kept shows.
+    let nothing = Fingerprint(Sha256::new());
+    Ok(match begin(shared, account, key.clone(), nothing).await? {
+        Ok(Begin::New(claim)) => Ok(EarlyClaim { claim, account, key, is_known: false }),
+        Ok(Begin::Done(_)) | Err(KeyFault::Reused) => {
+            let claim = Claim { once: None, in_flight: shared.in_flight.clone() };
+            Ok(EarlyClaim { claim, account, key, is_known: true })
+        }
+        Err(fault) => Err(fault),
+    })
+}
+
+impl EarlyClaim {
+    /// What the store is told, now that the request is read.
+    pub(crate) fn once(&mut self, print: Fingerprint) -> Option<Once> {
+        let fingerprint = print.finish();
+        // The place is still given back by the claim.
+        self.claim.once().map(|once| Once { fingerprint, ..once })
+    }
+
+    /// Answers a request whose key was met before.
+    pub(crate) async fn answer(
+        self,
+        shared: &Parts,
+        print: Fingerprint,
+    ) -> Result<Response, Fault> {
+        Ok(match begin(shared, self.account, self.key, print).await?? {
+            Begin::Done(response) => response,
+            // What was kept has just been forgotten; sent again it is done.
+            Begin::New(_) => return Err(KeyFault::InUse.into()),
+        })
+    }
+}
+
 /// An answer that was given before.
 pub(crate) fn repeated(reader: Reader, answer: Answer) -> Response {
     let parts = answer.parts;
@@ -184,6 +233,20 @@ pub(crate) fn created(body: &impl serde::Serialize, location: Option<String>) ->
     let body = serde_json::to_string(body).expect("texts and numbers are always JSON");
     let content_type = "application/json".to_owned();
     Answer { status: StatusCode::CREATED.as_u16(), content_type, location, body, parts: None }
+}
+
+/// An answer of JSON that created nothing with an address.
+pub(crate) fn done(status: StatusCode, body: &impl serde::Serialize) -> Answer {
+    Answer { status: status.as_u16(), ..created(body, None) }
+}
+
+/// What came of a request, as it is answered: its own answer, or the one that was given before.
+pub(crate) fn met(shared: &Parts, met: Met<Answer>) -> Result<Response, KeyFault> {
+    match met {
+        Met::Done(answer) => Ok(respond(answer)),
+        Met::KeyReused => Err(KeyFault::Reused),
+        Met::Repeated(answer) => Ok(repeated(shared.control.reader().clone(), answer)),
+    }
 }
 
 /// A body that is read from the store as the client takes it.

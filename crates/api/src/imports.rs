@@ -11,7 +11,9 @@ use domain::contact::NewContact;
 use domain::ids::AccountId;
 use engine::imports::ImportUnderWay;
 use facade::form;
-use facade::import::{ImportError, ImportReader, ImportReport, ImportRow, RejectedWriter};
+use facade::import::{
+    CellFault, ImportError, ImportReader, ImportReport, ImportRow, Layout, RejectedWriter,
+};
 use facade::multipart::{Multipart, MultipartError, Piece};
 use facade::native::answer::Part;
 use facade::native::import::{
@@ -21,13 +23,15 @@ use facade::native::problem::ProblemCode;
 use facade::native::request::ListOf;
 use facade::refusal::{Mistake, Refusal};
 use facade::zone::rfc_3339;
-use http::StatusCode;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{Method, StatusCode};
 use serde_json::Value;
-use store::UploadId;
+use sha2::{Digest, Sha256};
+use store::{Answer, Given, Met, UploadId};
 
 use crate::body::{Chunks, content_type};
 use crate::error::Fault;
+use crate::idempotency::{self, Begin, Fingerprint, Key};
 use crate::native::{Caller, Id, in_body, list_query};
 use crate::{Parts, Shared};
 
@@ -51,7 +55,9 @@ const REJECTED_BYTES: usize = 64 * 1024;
         ("dry_run" = Option<bool>, Query,
             description = "Read and tell what was found, and keep nothing."),
         ("commit" = Option<bool>, Query,
-            description = "Take in at once all rows that can be taken in.")),
+            description = "Take in at once all rows that can be taken in."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Your name for the request, in quotes: it is done once.")),
     request_body(content = inline(ImportForm), content_type = "multipart/form-data"),
     responses(
         (status = 200, description = "A dry run: what was found.", body = Import),
@@ -60,27 +66,45 @@ const REJECTED_BYTES: usize = 64 * 1024;
 pub(crate) async fn create_import(
     State(shared): State<Shared>,
     Caller(account): Caller,
+    Key(key): Key,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Fault> {
-    let ask = ImportQuery::parse(query.as_deref().unwrap_or_default());
+    let query = query.unwrap_or_default();
+    let ask = ImportQuery::parse(&query);
     let ask = ask.map_err(|refusals| Fault::refused(Part::Query, refusals))?;
+    let key = key.filter(|_| !ask.dry_run);
+    // What makes the request what it is, its file above all, is known only when it has been read.
+    let mut early = idempotency::begin_early(&shared, account, key).await??;
     let _turn = shared.imports.acquire().await.map_err(|_| Fault::busy())?;
     let created_at = rfc_3339(shared.control.now());
-    let read = read(&shared, account, &ask, request).await?;
+    let keeps = !ask.dry_run && !early.is_known;
+    let read = read(&shared, account, keeps, request).await?;
+    let mut print = Fingerprint::new(&Method::POST, "/v1/imports").json(&read.settings);
+    print.part(query.as_bytes());
+    print.part(&read.digest);
+    if early.is_known {
+        return early.answer(&shared, print).await;
+    }
     let Some(under_way) = read.under_way else {
         let report = serde_json::from_str(&report_text(&read.report)).unwrap_or(Value::Null);
         let (file_name, state) = (read.file_name, ImportState::Discarded);
         let import = Import { id: None, state, file_name, created_at, report };
         return Ok(Json(import).into_response());
     };
-    let id = under_way.checked(report_text(&read.report)).await?;
-    if ask.commit && read.report.accepted > 0 {
-        shared.control.commit_import(account, id).await?;
-    }
-    let import = import_of(&shared, account, id).await?;
-    let location = format!("/v1/imports/{}", id.0);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(import)).into_response())
+    let at_once = ask.commit && read.report.accepted > 0;
+    let (report, once) = (report_text(&read.report), early.once(print));
+    let met = match under_way.checked(report, at_once, once, created).await? {
+        Met::Done(import) => Met::Done(created(&import)),
+        Met::KeyReused => Met::KeyReused,
+        Met::Repeated(answer) => Met::Repeated(answer),
+    };
+    Ok(idempotency::met(&shared, met)?)
+}
+
+fn created(import: &store::Import) -> Answer {
+    let location = format!("/v1/imports/{}", import.id.0);
+    idempotency::created(&shown(import), Some(location))
 }
 
 /// The body of an import, for the document of this API.
@@ -148,7 +172,10 @@ pub(crate) async fn rejected_rows(
 
 /// Takes the contacts of a checked import in, all at once.
 #[utoipa::path(post, path = "/v1/imports/{id}/commit", tag = "imports",
-    params(("id" = String, Path, description = "Id of the import.")),
+    params(
+        ("id" = String, Path, description = "Id of the import."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Your name for the request, in quotes: it is done once.")),
     responses(
         (status = 200, description = "The contacts are taken in.", body = Import),
         (status = 409, description = "The import does not wait for a commit.",
@@ -157,11 +184,21 @@ pub(crate) async fn commit_import(
     State(shared): State<Shared>,
     Caller(account): Caller,
     Id(id): Id<ImportId>,
-) -> Result<Json<Import>, Fault> {
-    if !shared.control.commit_import(account, id.0).await? {
-        return Err(over(import_of(&shared, account, id.0).await?.state));
-    }
-    Ok(Json(import_of(&shared, account, id.0).await?))
+    Key(key): Key,
+) -> Result<Response, Fault> {
+    let print = Fingerprint::new(&Method::POST, &format!("/v1/imports/{}/commit", id.0.0));
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
+    let answer = |import: &store::Import| idempotency::done(StatusCode::OK, &shown(import));
+    let met = match shared.control.commit_import(account, id.0, claim.once(), answer).await? {
+        Met::Done(Some(import)) => Met::Done(answer(&import)),
+        Met::Done(None) => return Err(over(import_of(&shared, account, id.0).await?.state)),
+        Met::KeyReused => Met::KeyReused,
+        Met::Repeated(answer) => Met::Repeated(answer),
+    };
+    Ok(idempotency::met(&shared, met)?)
 }
 
 /// Throws a checked import away.
@@ -226,15 +263,19 @@ struct ReadFile {
     report: ImportReport,
     /// `None` of a dry run.
     under_way: Option<ImportUnderWay>,
+    settings: Value,
+    /// A hash of the file.
+    digest: [u8; 32],
 }
 
 /// What is done with the file as it comes.
 struct Desk<'p> {
     shared: &'p Parts,
     account: AccountId,
-    dry_run: bool,
+    keeps: bool,
     settings: Vec<u8>,
-    reading: Option<Reading>,
+    digest: Sha256,
+    reading: Option<Reading<'p>>,
     part: FormPart,
 }
 
@@ -246,7 +287,12 @@ enum FormPart {
     Settings,
 }
 
-struct Reading {
+struct Reading<'p> {
+    shared: &'p Parts,
+    account: AccountId,
+    /// Lists of numbers that are not called, which the campaign heeds.
+    lists: Vec<String>,
+    settings: Value,
     file_name: String,
     reader: ImportReader,
     rows: Vec<ImportRow>,
@@ -259,7 +305,7 @@ struct Reading {
 async fn read(
     shared: &Parts,
     account: AccountId,
-    ask: &ImportQuery,
+    keeps: bool,
     request: Request,
 ) -> Result<ReadFile, Fault> {
     let mut multipart = Multipart::new(content_type(request.headers()))?;
@@ -268,8 +314,9 @@ async fn read(
     let mut desk = Desk {
         shared,
         account,
-        dry_run: ask.dry_run,
+        keeps,
         settings: Vec::new(),
+        digest: Sha256::new(),
         reading: None,
         part: FormPart::Nowhere,
     };
@@ -312,7 +359,10 @@ impl Desk<'_> {
                         return Err(Fault::new(ProblemCode::BodyTooLarge, detail));
                     }
                 }
-                (FormPart::File, Some(reading)) => reading.push(&data).await?,
+                (FormPart::File, Some(reading)) => {
+                    self.digest.update(&data);
+                    reading.push(&data).await?;
+                }
                 (FormPart::File | FormPart::Nowhere, _) => {}
             },
             Piece::End => self.part = FormPart::Nowhere,
@@ -329,17 +379,22 @@ impl Desk<'_> {
             serde_json::from_str(&form::decode(&self.settings)).map_err(|error| {
                 Fault::new(ProblemCode::BodyMalformed, format!("settings: {error}"))
             })?;
-        let new = NewImport::parse(&settings, self.shared.control.now()).map_err(in_body)?;
+        let mut new = NewImport::parse(&settings, self.shared.control.now()).map_err(in_body)?;
+        let (shared, account) = (self.shared, self.account);
+        new.options.home = Some(shared.control.country(account));
+        let rule = new.rule(account);
+        let lists = shared.control.heeded_lists(account, &rule.campaign).await?;
         let file_name: String =
             file_name.chars().filter(|c| !c.is_control()).take(FILE_NAME_MAX).collect();
-        let under_way = match self.dry_run {
-            true => None,
-            false => {
-                let rule = new.rule(self.account);
-                Some(self.shared.control.begin_import(rule, &file_name).await?)
-            }
+        let under_way = match self.keeps {
+            true => Some(shared.control.begin_import(rule, &file_name).await?),
+            false => None,
         };
         self.reading = Some(Reading {
+            shared,
+            account,
+            lists,
+            settings,
             file_name,
             reader: ImportReader::new(new.options),
             rows: Vec::new(),
@@ -362,47 +417,78 @@ impl Desk<'_> {
             reading.begin_rejected(&layout);
         }
         reading.rows = rows;
-        reading.take_in().await?;
+        reading.take_in(&layout).await?;
         reading.hand_over_rejected().await?;
-        let Reading { file_name, report, under_way, .. } = reading;
-        Ok(ReadFile { file_name, report: report.finish(layout), under_way })
+        let Reading { settings, file_name, report, under_way, .. } = reading;
+        let (report, digest) = (report.finish(layout), self.digest.finalize().into());
+        Ok(ReadFile { file_name, report, under_way, settings, digest })
     }
 }
 
-impl Reading {
+impl Reading<'_> {
     async fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.reader.push(bytes, &mut self.rows).map_err(no_list)?;
-        if let (None, Some(layout)) = (&self.rejected, self.reader.layout().cloned()) {
+        let Some(layout) = self.reader.layout().cloned() else {
+            return Ok(());
+        };
+        if self.rejected.is_none() {
             self.begin_rejected(&layout);
         }
-        if self.rows.len() >= CONTACTS_MAX { self.take_in().await } else { Ok(()) }
+        if self.rows.len() >= CONTACTS_MAX { self.take_in(&layout).await } else { Ok(()) }
     }
 
-    fn begin_rejected(&mut self, layout: &facade::import::Layout) {
+    fn begin_rejected(&mut self, layout: &Layout) {
         let (writer, header) = RejectedWriter::new(layout);
         self.rejected_text = header;
         self.rejected = Some(writer);
     }
 
     /// Stages the contacts among the rows read so far, and keeps those rejected.
-    async fn take_in(&mut self) -> Result<(), Fault> {
-        let mut contacts: Vec<NewContact> = Vec::new();
-        for row in self.rows.drain(..) {
+    async fn take_in(&mut self, layout: &Layout) -> Result<(), Fault> {
+        let mut rows = std::mem::take(&mut self.rows);
+        self.weigh(layout, &mut rows).await?;
+        let mut given = Vec::new();
+        if let Some(under_way) = &mut self.under_way {
+            given = under_way.add(contacts_of(&rows).cloned().collect()).await?;
+        }
+        let mut given = given.into_iter();
+        for mut row in rows.drain(..) {
+            if let ImportRow::Contact { contact, .. } = &row
+                && let Some(Given { id, is_new: false }) = given.next()
+            {
+                let fault = CellFault::reference_taken(layout, &contact.reference, &id.to_string());
+                row = row.rejected(fault);
+            }
             self.report.add(&row);
-            match row {
-                ImportRow::Contact { contact, .. } => contacts.push(contact),
-                ImportRow::Rejected { line, faults, cells } => {
-                    if let Some(writer) = &self.rejected {
-                        self.rejected_text.push_str(&writer.row(line, &faults, &cells));
-                    }
-                }
+            if let (ImportRow::Rejected { line, faults, cells }, Some(writer)) =
+                (&row, &self.rejected)
+            {
+                self.rejected_text.push_str(&writer.row(*line, faults, cells));
             }
         }
-        if let Some(under_way) = &mut self.under_way {
-            under_way.add(contacts).await?;
-        }
+        // Its room is used again.
+        self.rows = rows;
         if self.rejected_text.len() >= REJECTED_BYTES {
             self.hand_over_rejected().await?;
+        }
+        Ok(())
+    }
+
+    /// Rejects rows whose number is not to be called, or whose caller ID may not be shown.
+    async fn weigh(&self, layout: &Layout, rows: &mut [ImportRow]) -> Result<(), Fault> {
+        let (control, account) = (&self.shared.control, self.account);
+        let listed = control.listed(account, &self.lists, contacts_of(rows)).await?;
+        let mut listed = listed.into_iter();
+        for row in rows {
+            let ImportRow::Contact { contact, .. } = &*row else { continue };
+            let destination = &contact.destination;
+            let shown = destination.caller_id().filter(|own| !control.may_show(account, own));
+            let fault = match (listed.next().flatten(), shown) {
+                (Some(list), _) => CellFault::do_not_call(layout, destination.dialed(), &list),
+                (None, Some(shown)) => CellFault::caller_id(layout, shown),
+                (None, None) => continue,
+            };
+            *row = row.clone().rejected(fault);
         }
         Ok(())
     }
@@ -416,12 +502,19 @@ impl Reading {
     }
 }
 
+fn contacts_of(rows: &[ImportRow]) -> impl Iterator<Item = &NewContact> {
+    rows.iter().filter_map(|row| match row {
+        ImportRow::Contact { contact, .. } => Some(contact),
+        ImportRow::Rejected { .. } => None,
+    })
+}
+
 fn refused(field: &str, expected: &str) -> Fault {
     Fault::refused(Part::Body, vec![Refusal::blind(field, Mistake::Missing, expected)])
 }
 
 /// The file as a whole is none that can be read.
-fn no_list(error: ImportError) -> Fault {
+pub(crate) fn no_list(error: ImportError) -> Fault {
     let field = match &error {
         ImportError::Mapping(_) => "mapping",
         ImportError::Encoding(_) => "encoding",

@@ -3,6 +3,7 @@
 //! Words come from `facade`, verbs go to the engine's `Control`, reads to the store's `Reader`.
 //! Handlers only join them; every failure leaves in the words of the facade that was asked.
 
+mod accounts;
 pub mod auth;
 mod body;
 mod deployments;
@@ -10,6 +11,7 @@ mod error;
 mod fuse;
 mod idempotency;
 mod imports;
+mod list_files;
 pub mod metrics;
 mod native;
 mod openapi;

@@ -6,19 +6,18 @@ use axum::Json;
 use axum::extract::{Extension, FromRequest, FromRequestParts, Path, RawQuery, Request, State};
 use axum::response::Response;
 use domain::campaign::CampaignCounts;
-use domain::contact::Contact;
 use domain::ids::{AccountId, CampaignId, ContactId};
 use facade::native::answer::{
     Attempt, Call, CallDetail, CallList, Campaign, CampaignList, Delivery, Event, OwedResult, Part,
 };
 use facade::native::problem::ProblemCode;
-use facade::native::request::{ListOf, ListQuery, NewCall, NewCampaign};
+use facade::native::request::{CampaignWishes, ListOf, ListQuery, NewCall, NewCampaign};
 use facade::zone::rfc_3339;
 use http::header::AUTHORIZATION;
 use http::request::Parts as Head;
 use http::{Method, StatusCode};
 use serde_json::Value;
-use store::{Answer, Cancel, ContactFilter, Cursor, Met, WebhookState};
+use store::{Answer, CampaignChange, Cancel, ContactFilter, Cursor, Met, TakenIn, WebhookState};
 
 use crate::body::{self, content_type, media_type};
 use crate::error::Fault;
@@ -30,12 +29,16 @@ use crate::{Parts, Shared};
 /// fit; one that is not all escapes does.
 const JSON_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Makes a call.
+/// Makes a call. In a campaign of unique references a call with one that it has had is not made
+/// again: the one that had it is answered.
 #[utoipa::path(post, path = "/v1/calls", tag = "calls",
     request_body = facade::native::request::CallRequest,
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Your name for the request, in quotes: it is done once.")),
     responses(
+        (status = 200, description = "The campaign has had this reference: the call that has it.",
+            body = Call,
+            headers(("Location" = String, description = "Address of the call."))),
         (status = 201, description = "The call was taken in.", body = Call,
             headers(("Location" = String, description = "Address of the call."))),
         (status = 409, description = "A request with this key is under way.",
@@ -56,15 +59,17 @@ pub(crate) async fn create_call(
     let queued =
         shared.control.queue_contact_once(rule, call.contact, claim.once(), created_call).await?;
     match queued {
-        Met::Done(contact) => Ok(idempotency::respond(created_call(&contact))),
+        Met::Done(taken) => Ok(idempotency::respond(created_call(&taken))),
         Met::KeyReused => Err(KeyFault::Reused.into()),
         Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
     }
 }
 
-fn created_call(contact: &Contact) -> Answer {
-    let location = format!("/v1/calls/{}", contact.id);
-    idempotency::created(&Call::new(contact), Some(location))
+fn created_call(taken: &TakenIn) -> Answer {
+    let location = format!("/v1/calls/{}", taken.contact.id);
+    let answer = idempotency::created(&Call::new(&taken.contact), Some(location));
+    let status = if taken.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Answer { status: status.as_u16(), ..answer }
 }
 
 /// Lists calls, newest first.
@@ -150,9 +155,9 @@ pub(crate) async fn create_campaign(
         Begin::New(claim) => claim,
         Begin::Done(response) => return Ok(response),
     };
-    let NewCampaign { name, state, redial_in_doubt } =
+    let NewCampaign { name, state, redial_in_doubt, unique_references } =
         NewCampaign::parse(&body).map_err(in_body)?;
-    let new = store::NewCampaign { account, name, state, redial_in_doubt };
+    let new = store::NewCampaign { account, name, state, redial_in_doubt, unique_references };
     match shared.control.create_campaign_once(new, claim.once(), created_campaign).await? {
         Met::Done(campaign) => Ok(idempotency::respond(created_campaign(&campaign))),
         Met::KeyReused => Err(KeyFault::Reused.into()),
@@ -194,6 +199,28 @@ pub(crate) async fn read_campaign(
     Caller(account): Caller,
     Id(id): Id<CampaignId>,
 ) -> Result<Json<Campaign>, Fault> {
+    Ok(Json(campaign_of(&shared, account, id).await?))
+}
+
+/// Changes a campaign, by a merge patch (RFC 7396): what is not named stays as it is.
+#[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns",
+    params(("id" = String, Path, description = "Id of the campaign.")),
+    request_body = facade::native::request::CampaignUpdate,
+    responses(
+        (status = 200, description = "The campaign as it is now.", body = Campaign),
+        (status = 409, description = "The name is taken.",
+            body = facade::native::answer::Problem)))]
+pub(crate) async fn change_campaign(
+    State(shared): State<Shared>,
+    Caller(account): Caller,
+    Id(id): Id<CampaignId>,
+    JsonBody(body): JsonBody,
+) -> Result<Json<Campaign>, Fault> {
+    let CampaignWishes { name, state, redial_in_doubt, unique_references } =
+        CampaignWishes::parse(&body).map_err(in_body)?;
+    let change = CampaignChange { name, state, redial_in_doubt, unique_references };
+    let changed = shared.control.change_campaign(account, id, change).await?;
+    changed.ok_or_else(|| Fault::not_found("campaign"))?;
     Ok(Json(campaign_of(&shared, account, id).await?))
 }
 

@@ -7,7 +7,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::{deployments, imports, native, rules, status, webhooks};
+use crate::{accounts, deployments, imports, list_files, native, rules, status, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,22 @@ use crate::{deployments, imports, native, rules, status, webhooks};
         native::read_campaign,
         native::start_campaign,
         native::stop_campaign,
+        native::change_campaign,
+        accounts::read_own,
+        accounts::suspend_own,
+        accounts::resume_own,
+        accounts::list_own_caller_ids,
+        accounts::list,
+        accounts::read,
+        accounts::change,
+        accounts::suspend,
+        accounts::resume,
+        accounts::list_caller_ids,
+        accounts::verify,
+        accounts::forget,
+        accounts::dialing,
+        accounts::suspend_dialing,
+        accounts::resume_dialing,
         rules::why,
         rules::why_not_now,
         rules::read_policy,
@@ -35,6 +51,7 @@ use crate::{deployments, imports, native, rules, status, webhooks};
         rules::create_list,
         rules::list_numbers,
         rules::add_numbers,
+        list_files::add_file,
         rules::check_number,
         rules::remove_number,
         rules::opt_out,
@@ -80,6 +97,7 @@ use crate::{deployments, imports, native, rules, status, webhooks};
         words::CallState,
     )),
     tags(
+        (name = "accounts", description = "Who may do how much, and whether anything is dialed."),
         (name = "calls", description = "Calls, from their request to their end."),
         (name = "campaigns", description = "Calls dialed under one rule."),
         (name = "deployments", description = "Scripts under numbers, for clients of Plum Fuse."),
@@ -110,6 +128,7 @@ impl Modify for Common {
                 [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 add_problems(path, operation);
+                name_problems(path, operation);
             }
         }
     }
@@ -139,6 +158,15 @@ fn add_problems(path: &str, operation: &mut Operation) {
     if path.contains('{') {
         problems.push(("404", "Nothing of this name exists for the account."));
     }
+    // Theirs is to change what holds for others.
+    if path.starts_with("/v1/accounts") || path.starts_with("/v1/dialing/") {
+        problems.push(("403", "The key is not an operator's."));
+    }
+    if operation.parameters.iter().flatten().any(is_key) {
+        problems.push(("400", "The body is not JSON, or the key is none."));
+        problems.push(("409", "A request with this key is under way."));
+        problems.push(("422", "Another request carried this key, or fields are wrong."));
+    }
     if operation.request_body.is_some() {
         problems.push(("400", "The body is not JSON."));
         problems.push(("408", "The body did not arrive in time."));
@@ -157,6 +185,24 @@ fn add_problems(path: &str, operation: &mut Operation) {
             .build();
         operation.responses.responses.entry(status.to_owned()).or_insert(response.into());
     }
+}
+
+/// Problems that operations describe themselves are of the media type that all of them have.
+fn name_problems(path: &str, operation: &mut Operation) {
+    let failed = |status: &str| status.starts_with(['4', '5']);
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if path.starts_with("/v1/") && failed(status) {
+            let content = std::mem::take(&mut response.content).into_values();
+            let named = content.map(|content| (answer::PROBLEM_CONTENT_TYPE.to_owned(), content));
+            response.content = named.collect();
+        }
+    }
+}
+
+/// Whether a parameter is the client's name for a request.
+fn is_key(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.name == "Idempotency-Key")
 }
 
 /// Whether a parameter is the one that all lists have.

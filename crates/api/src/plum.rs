@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
-use domain::contact::Contact;
 use domain::ids::AccountId;
 use engine::control::QueueError;
 use facade::form::Form;
@@ -15,14 +14,14 @@ use facade::plum::request::{Credentials, QueueCall, QueueCalls};
 use facade::refusal::Refusal;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, StatusCode};
-use store::{Answer, AnswerId, Met, StoreError};
+use store::{Answer, AnswerId, Met, StoreError, TakenIn};
 
 use crate::auth::Denied;
 use crate::body::{self, BodyError};
-use crate::error::{BUSY_RETRY_S, Fault, log_store, not_permitted, unreachable};
+use crate::error::{BUSY_RETRY_S, Fault, log_store, not_permitted, not_verified, unreachable};
 use crate::idempotency::{self, Begin, Fingerprint, KeyFault};
 use crate::server::Peer;
-use crate::upload::{self, PlumList, SpooledAnswer, UploadedList};
+use crate::upload::{self, Asked, PLUM_LIST, PlumList, SpooledAnswer, UploadedList};
 use crate::{Parts, Shared};
 
 /// Largest form, in bytes: fields of the greatest length, every letter escaped, fit twice.
@@ -71,10 +70,10 @@ async fn queue_one(shared: &Parts, source: IpAddr, request: Request) -> Result<R
         Begin::Done(response) => return Ok(response),
     };
     let (rule, contact) = (call.order.rule(account), call.contact.clone());
-    let answer = move |contact: &Contact| kept(answer::queued(&call, contact.id), None);
+    let answer = move |taken: &TakenIn| kept(answer::queued(&call, taken.contact.id), None);
     let (once, first) = (claim.once(), answer.clone());
     match shared.control.queue_contact_once(rule, contact, once, answer).await? {
-        Met::Done(contact) => Ok(idempotency::respond(first(&contact))),
+        Met::Done(taken) => Ok(idempotency::respond(first(&taken))),
         Met::KeyReused => Err(KeyFault::Reused.into()),
         Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
     }
@@ -94,7 +93,8 @@ fn kept(body: String, parts: Option<AnswerId>) -> Answer {
 
 async fn queue_list(shared: &Parts, source: IpAddr, request: Request) -> Result<Response, Refused> {
     let (key, mut print) = identity(&request)?;
-    let UploadedList { form, file, digest } = upload::receive(shared, source, request).await?;
+    let door = Asked::new(shared, source);
+    let UploadedList { form, file, digest } = upload::receive(request, &PLUM_LIST, door).await?;
     let calls = QueueCalls::parse(&form, shared.control.now(), &shared.zone);
     let (calls, file) = match (calls, file) {
         (Ok(calls), Some(file)) => (calls, file),
@@ -163,6 +163,7 @@ pub(crate) fn failure_of(fault: &Fault, method: &Method) -> Failure {
         ProblemCode::RequestTimeout => Failure::Timeout,
         ProblemCode::Unavailable => Failure::Unavailable,
         ProblemCode::AlreadyEnded
+        | ProblemCode::Forbidden
         | ProblemCode::IdempotencyKeyInUse
         | ProblemCode::IdempotencyKeyMalformed
         | ProblemCode::IdempotencyKeyReused
@@ -279,6 +280,9 @@ impl From<QueueError> for Refused {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Busy { .. } => Self::Failed(Failure::Busy { retry_after_s: BUSY_RETRY_S }),
+            QueueError::CallerId(number) => {
+                Self::Fields(vec![not_verified("phone_number", &number)])
+            }
             QueueError::Draining => Self::Failed(Failure::Draining),
             QueueError::Store(error) => error.into(),
             QueueError::UrlRefused { field, reason } => {

@@ -5,7 +5,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
 use crate::{
-    Shared, deployments, error, fuse, imports, native, plum, rules, speak, status, webhooks,
+    Shared, accounts, deployments, error, fuse, imports, list_files, native, plum, rules, speak,
+    status, webhooks,
 };
 
 /// The whole API.
@@ -31,16 +32,30 @@ pub(crate) fn router(shared: Shared) -> Router {
         )
         .route("/api/outbound/{call_id}", get(fuse::status).options(fuse::options_of_get))
         // Our own: docs/api/native.md.
+        .route("/v1/account", get(accounts::read_own))
+        .route("/v1/account/caller-ids", get(accounts::list_own_caller_ids))
+        .route("/v1/account/resume", post(accounts::resume_own))
+        .route("/v1/account/suspend", post(accounts::suspend_own))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{id}", get(accounts::read).patch(accounts::change))
+        .route(
+            "/v1/accounts/{id}/caller-ids",
+            get(accounts::list_caller_ids).post(accounts::verify),
+        )
+        .route("/v1/accounts/{id}/caller-ids/{number}", delete(accounts::forget))
+        .route("/v1/accounts/{id}/resume", post(accounts::resume))
+        .route("/v1/accounts/{id}/suspend", post(accounts::suspend))
         .route("/v1/calls", get(native::list_calls).post(native::create_call))
         .route("/v1/calls/{id}", get(native::read_call).delete(native::cancel_call))
         .route("/v1/calls/{id}/cancel", post(native::cancel_call))
         .route("/v1/campaigns", get(native::list_campaigns).post(native::create_campaign))
-        .route("/v1/campaigns/{id}", get(native::read_campaign))
+        .route("/v1/campaigns/{id}", get(native::read_campaign).patch(native::change_campaign))
         .route("/v1/calls/{id}/why", get(rules::why))
         .route("/v1/campaigns/{id}/calls", delete(rules::cancel_waiting))
         .route("/v1/campaigns/{id}/policy", get(rules::read_policy).patch(rules::change_policy))
         .route("/v1/contacts/{id}/why-not-now", get(rules::why_not_now))
         .route("/v1/lists", get(rules::lists).post(rules::create_list))
+        .route("/v1/lists/{list}/file", post(list_files::add_file))
         .route("/v1/lists/{list}/numbers", get(rules::list_numbers).post(rules::add_numbers))
         .route(
             "/v1/lists/{list}/numbers/{number}",
@@ -54,6 +69,9 @@ pub(crate) fn router(shared: Shared) -> Router {
             "/v1/deployments/{id}",
             get(deployments::read).put(deployments::update).delete(deployments::delete),
         )
+        .route("/v1/dialing", get(accounts::dialing))
+        .route("/v1/dialing/resume", post(accounts::resume_dialing))
+        .route("/v1/dialing/suspend", post(accounts::suspend_dialing))
         .route("/v1/imports", get(imports::list_imports).post(imports::create_import))
         .route("/v1/imports/{id}", get(imports::read_import).delete(imports::discard_import))
         .route("/v1/imports/{id}/commit", post(imports::commit_import))

@@ -2,9 +2,10 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::ids::{CampaignId, ContactId};
 use domain::permit::stored_checks;
+use domain::policy::NAME_MAX;
 use facade::native::answer::Part;
 use facade::native::explain::{
     self, CampaignPolicy, Check, Count, ListedNumber, ListedNumbers, NumberList, NumberLists,
@@ -13,11 +14,13 @@ use facade::native::explain::{
 use facade::native::policy::{self, Policy};
 use facade::native::problem::ProblemCode;
 use facade::zone::rfc_3339;
-use http::StatusCode;
 use http::request::Parts as Head;
+use http::{Method, StatusCode};
+use store::{Answer, Met};
 
 use crate::Shared;
-use crate::error::Fault;
+use crate::error::{Fault, not_verified};
+use crate::idempotency::{self, Begin, Fingerprint, Key};
 use crate::native::{Caller, Id, JsonBody, in_body};
 
 /// How often a change is tried where others change the same policy.
@@ -51,7 +54,11 @@ pub(crate) async fn change_policy(
     for _ in 0..TRIES {
         let found = shared.control.policy(account, id).await?;
         let (before, version) = found.ok_or_else(|| Fault::not_found("campaign"))?;
-        let after = policy::changed(&before, &patch).map_err(in_body)?;
+        let after = policy::changed(&before, &patch, &shared.control.law()).map_err(in_body)?;
+        let mut shown = after.caller_ids.numbers.iter();
+        if let Some(number) = shown.find(|number| !shared.control.may_show(account, number)) {
+            return Err(in_body(vec![not_verified("/caller_ids/numbers", number)]));
+        }
         if shared.control.set_policy(account, id, &after, version).await? {
             let policy = Policy::new(&after);
             return Ok(Json(CampaignPolicy { version: version + 1, policy }));
@@ -139,36 +146,100 @@ pub(crate) async fn lists(
 /// Creates a list.
 #[utoipa::path(post, path = "/v1/lists", tag = "rules",
     request_body = explain::ListRequest,
+    params(
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Your name for the request, in quotes: it is done once.")),
     responses(
-        (status = 201, description = "The list was created.", body = NumberLists),
-        (status = 409, description = "The name is taken.",
+        (status = 201, description = "The list was created.", body = NumberList,
+            headers(("Location" = String, description = "Address of its numbers."))),
+        (status = 409, description = "The name is taken, or a request with this key is under way.",
             body = facade::native::answer::Problem)))]
 pub(crate) async fn create_list(
     State(shared): State<Shared>,
     Caller(account): Caller,
+    Key(key): Key,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Fault> {
+    let print = Fingerprint::new(&Method::POST, "/v1/lists").json(&body);
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let name = explain::list_request(&body).map_err(in_body)?;
-    if !shared.control.create_list(account, &name).await? {
-        return Err(Fault::new(ProblemCode::NameTaken, format!("{name:?} is taken")));
-    }
-    Ok((StatusCode::CREATED, lists(State(shared), Caller(account)).await?).into_response())
+    let created_at = rfc_3339(shared.control.now());
+    let list = NumberList { name: name.clone(), numbers: 0, created_at };
+    let answer = idempotency::created(&list, Some(format!("/v1/lists/{}/numbers", path_of(&name))));
+    let kept = answer.clone();
+    let created =
+        shared.control.create_list(account, &name, claim.once(), move || kept.clone()).await?;
+    let met = match created {
+        Met::Done(true) => Met::Done(answer),
+        Met::Done(false) => {
+            return Err(Fault::new(ProblemCode::NameTaken, format!("{name:?} is taken")));
+        }
+        Met::KeyReused => Met::KeyReused,
+        Met::Repeated(answer) => Met::Repeated(answer),
+    };
+    Ok(idempotency::met(&shared, met)?)
+}
+
+/// A name as a part of an address (RFC 3986 §2.1).
+fn path_of(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let part = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    name.bytes().map(part).collect()
 }
 
 /// Adds numbers to a list, which is created where it is new.
 #[utoipa::path(post, path = "/v1/lists/{list}/numbers", tag = "rules",
-    params(("list" = String, Path, description = "Name of the list.")),
+    params(
+        ("list" = String, Path, description = "Name of the list."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Your name for the request, in quotes: it is done once.")),
     request_body = explain::NumbersRequest,
     responses((status = 200, description = "How many were not on it before.", body = Count)))]
 pub(crate) async fn add_numbers(
     State(shared): State<Shared>,
     Caller(account): Caller,
     Id(list): Id<String>,
+    Key(key): Key,
     JsonBody(body): JsonBody,
-) -> Result<Json<Count>, Fault> {
+) -> Result<Response, Fault> {
+    let path = format!("/v1/lists/{list}/numbers");
+    let print = Fingerprint::new(&Method::POST, &path).json(&body);
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let (numbers, reason) = explain::numbers_request(&body).map_err(in_body)?;
-    let count = shared.control.list_add(account, &list, numbers, &reason).await?;
-    Ok(Json(Count { count }))
+    let list = list_name(&list)?;
+    let once = (claim.once(), counted);
+    let met = shared.control.list_add_once(account, list, numbers, &reason, once).await?;
+    Ok(idempotency::met(&shared, answered(met))?)
+}
+
+fn counted(count: u64) -> Answer {
+    idempotency::done(StatusCode::OK, &Count { count })
+}
+
+fn answered(met: Met<u64>) -> Met<Answer> {
+    match met {
+        Met::Done(count) => Met::Done(counted(count)),
+        Met::KeyReused => Met::KeyReused,
+        Met::Repeated(answer) => Met::Repeated(answer),
+    }
+}
+
+/// The name of a list in an address, as one may be created.
+pub(crate) fn list_name(list: &str) -> Result<&str, Fault> {
+    let name = list.trim();
+    if name.is_empty() || name.chars().count() > NAME_MAX || name.contains('\0') {
+        return Err(Fault::not_found("list of this name"));
+    }
+    Ok(name)
 }
 
 /// Shows numbers of a list, in their order.
@@ -204,7 +275,7 @@ pub(crate) async fn check_number(
     Caller(account): Caller,
     OnList(list, number): OnList,
 ) -> Result<Json<ListedNumber>, Fault> {
-    let number = shared.control.canonical(&number);
+    let number = shared.control.canonical(account, &number);
     let on = shared.control.reader().on_lists(account, &number).await?;
     let on = on.into_iter().find(|on| on.list == list);
     on.map(listed).map(Json).ok_or_else(|| Fault::not_found("number on this list"))
@@ -231,14 +302,25 @@ pub(crate) async fn remove_number(
 /// Lets a callee opt out: no campaign of yours calls the number any more, what waits ends.
 #[utoipa::path(post, path = "/v1/opt-outs", tag = "rules",
     request_body = explain::OptOutRequest,
+    params(
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Your name for the request, in quotes: it is done once.")),
     responses((status = 200, description = "How many waiting calls ended.", body = Count)))]
 pub(crate) async fn opt_out(
     State(shared): State<Shared>,
     Caller(account): Caller,
+    Key(key): Key,
     JsonBody(body): JsonBody,
-) -> Result<Json<Count>, Fault> {
+) -> Result<Response, Fault> {
+    let print = Fingerprint::new(&Method::POST, "/v1/opt-outs").json(&body);
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let (number, reason) = explain::opt_out_request(&body).map_err(in_body)?;
-    Ok(Json(Count { count: shared.control.opt_out(account, &number, &reason).await? }))
+    let once = (claim.once(), counted);
+    let met = shared.control.opt_out(account, &number, &reason, once).await?;
+    Ok(idempotency::met(&shared, answered(met))?)
 }
 
 /// A list and a number in an address; what is neither exists as little.

@@ -68,8 +68,8 @@ async fn in_time(shared: &Shared, place: &Place, request: Request, next: Next) -
     if permit.is_err() && !watching {
         return Fault::busy().into_response();
     }
-    let lists = ["/queuecalls.php", "/bulk_queue"];
-    let is_upload = lists.iter().any(|list| place.path.ends_with(list));
+    let uploads = ["/queuecalls.php", "/bulk_queue", "/v1/imports", "/v1/lists/{list}/file"];
+    let is_upload = uploads.iter().any(|upload| place.route.ends_with(upload));
     let time_max = if is_upload { UPLOAD_TIME_MAX } else { REQUEST_TIME_MAX };
     match timeout(time_max, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,

@@ -34,6 +34,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::Parts;
 use crate::body::{Chunks, content_type, media_type};
+use crate::error::NOT_VERIFIED;
 use crate::plum::{EXPECTED_TYPES, FORM_BYTES_MAX, Refused, account, urlencoded};
 
 /// Largest request with a list, in bytes: half a million rows of the usual length.
@@ -75,7 +76,8 @@ pub(crate) struct ListField {
     repeated: fn() -> Refusal,
 }
 
-const PLUM_LIST: ListField =
+/// The list of `queuecalls.php`.
+pub(crate) const PLUM_LIST: ListField =
     ListField { is_named: QueueCalls::is_list_field, repeated: QueueCalls::list_repeated };
 
 /// The list of `bulk_queue`.
@@ -186,8 +188,6 @@ impl List for FuseList {
 pub(crate) struct SpooledAnswer {
     /// Its length.
     pub(crate) bytes: u64,
-    /// How many rows were taken in.
-    pub(crate) queued: u64,
     begin: String,
     rows: File,
     end: &'static str,
@@ -222,54 +222,58 @@ pub(crate) async fn read_form(request: Request) -> Result<Form, Refused> {
     }
 }
 
-/// Reads a form with a list.
+/// Looks at who sends a list, each time a file in it begins.
+pub(crate) trait Door {
+    /// Lets the file in, or not; `form` are the fields that came before it.
+    async fn file_begins(&mut self, form: &Form) -> Result<(), Refused>;
+}
+
+/// The client was known before its list came.
+pub(crate) struct Known;
+
+impl Door for Known {
+    async fn file_begins(&mut self, _: &Form) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+/// The client says who it is among the fields.
 ///
 /// Credentials that come before the file are checked before it; of lists that come before their
 /// credentials only a few are received at once, so that strangers do not fill the disk.
-pub(crate) async fn receive(
-    shared: &Parts,
+pub(crate) struct Asked<'p> {
+    shared: &'p Parts,
     source: IpAddr,
-    request: Request,
-) -> Result<UploadedList, Refused> {
-    match media_type(content_type(request.headers())).as_str() {
-        "multipart/form-data" => {}
-        // Without a file, but its other mistakes can be named.
-        "application/x-www-form-urlencoded" => {
-            let form = urlencoded(request).await?;
-            return Ok(UploadedList { form, file: None, digest: [0; 32] });
-        }
-        found => {
-            let expected = "multipart/form-data";
-            return Err(Failure::MediaType { found: found.to_owned(), expected }.into());
-        }
-    }
-    let mut receiver = Receiver::new(&request, &PLUM_LIST)?;
-    let (head, body) = request.into_parts();
-    let mut chunks = Chunks::new(&head.headers, body, UPLOAD_BYTES_MAX)?;
-    let mut stranger = None;
-    while let Some(bytes) = chunks.next().await? {
-        receiver.push(&bytes);
-        loop {
-            match receiver.step().await? {
-                Step::Did => {}
-                Step::FileBegins => match Credentials::early(&receiver.form) {
-                    Some(credentials) => {
-                        account(shared, &credentials, source).await?;
-                    }
-                    None if stranger.is_none() => stranger = Some(turn(&shared.strangers).await?),
-                    None => {}
-                },
-                Step::NeedsMore => break,
-            }
-        }
-    }
-    receiver.finish()
+    stranger: Option<SemaphorePermit<'p>>,
 }
 
-/// Reads a form with a list, of a client that is known already.
-pub(crate) async fn receive_from_known(
+impl<'p> Asked<'p> {
+    /// A door for a client at this address.
+    pub(crate) const fn new(shared: &'p Parts, source: IpAddr) -> Self {
+        Self { shared, source, stranger: None }
+    }
+}
+
+impl Door for Asked<'_> {
+    async fn file_begins(&mut self, form: &Form) -> Result<(), Refused> {
+        match Credentials::early(form) {
+            Some(credentials) => {
+                account(self.shared, &credentials, self.source).await?;
+            }
+            None if self.stranger.is_none() => {
+                self.stranger = Some(turn(&self.shared.strangers).await?);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Reads a form with a list.
+pub(crate) async fn receive(
     request: Request,
     field: &'static ListField,
+    mut door: impl Door,
 ) -> Result<UploadedList, Refused> {
     match media_type(content_type(request.headers())).as_str() {
         "multipart/form-data" => {}
@@ -288,7 +292,13 @@ pub(crate) async fn receive_from_known(
     let mut chunks = Chunks::new(&head.headers, body, UPLOAD_BYTES_MAX)?;
     while let Some(bytes) = chunks.next().await? {
         receiver.push(&bytes);
-        while receiver.step().await? != Step::NeedsMore {}
+        loop {
+            match receiver.step().await? {
+                Step::Did => {}
+                Step::FileBegins => door.file_begins(&receiver.form).await?,
+                Step::NeedsMore => break,
+            }
+        }
     }
     receiver.finish()
 }
@@ -497,6 +507,9 @@ struct Taking<L> {
 impl<L: List> Taking<L> {
     /// Takes in the contacts among `rows`, and answers each row.
     async fn rows(&mut self, upload: &mut Upload, rows: &mut Vec<ListRow>) -> Result<(), Refused> {
+        for row in rows.iter_mut() {
+            check_caller_id(upload, row);
+        }
         let contacts: Vec<NewContact> = rows
             .iter()
             .filter_map(|row| match row {
@@ -526,6 +539,20 @@ impl<L: List> Taking<L> {
     }
 }
 
+/// Rejects a row that shows a caller ID which its account may not show.
+fn check_caller_id(upload: &Upload, row: &mut ListRow) {
+    let ListRow::Contact { row: number, contact } = &*row else {
+        return;
+    };
+    let Some(shown) = contact.destination.caller_id().filter(|shown| !upload.may_show(shown))
+    else {
+        return;
+    };
+    let reason = format!("ani: found {shown:?}, expected {NOT_VERIFIED}");
+    let (phone_number, reference) = (contact.destination.dialed(), contact.reference.as_str());
+    *row = ListRow::Rejected(Rejection::new(*number, phone_number, reference, reason));
+}
+
 impl SpooledAnswer {
     async fn new(taken: Taking<impl List>) -> Result<Self, Refused> {
         let Taking { list, answer: mut rows, queued, rejected } = taken;
@@ -534,7 +561,7 @@ impl SpooledAnswer {
         let length = rows.seek(SeekFrom::Current(0)).await.map_err(spool_broke)?;
         rows.seek(SeekFrom::Start(0)).await.map_err(spool_broke)?;
         let bytes = begin.len() as u64 + length + end.len() as u64;
-        Ok(Self { bytes, queued, begin, rows, end })
+        Ok(Self { bytes, begin, rows, end })
     }
 
     /// The answer as a body that is read from disk as the client takes it.

@@ -169,31 +169,57 @@ pub(crate) async fn rotate_result_secret(
 
 /// Tells a webhook endpoint a test, before all else that it is to be told.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/test", tag = "webhooks",
-    params(("id" = String, Path, description = "Id of the endpoint.")),
+    params(
+        ("id" = String, Path, description = "Id of the endpoint."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Your name for the request, in quotes: it is done once.")),
     responses((status = 202, description = "It will be told; the log shows what came of it.",
         body = Told)))]
 pub(crate) async fn test_webhook(
     State(shared): State<Shared>,
     Caller(account): Caller,
     Id(id): Id<EndpointId>,
-) -> Result<(StatusCode, Json<Told>), Fault> {
-    let webhook = shared.control.test_endpoint(account, id).await?.ok_or_else(unknown)?;
-    let message_id = signature::message_id(webhook);
-    Ok((StatusCode::ACCEPTED, Json(Told { message_id })))
+    Key(key): Key,
+) -> Result<Response, Fault> {
+    let print = Fingerprint::new(&Method::POST, &format!("/v1/webhooks/{id}/test"));
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
+    let told = |webhook| {
+        let message_id = signature::message_id(webhook);
+        idempotency::done(StatusCode::ACCEPTED, &Told { message_id })
+    };
+    let tested = match shared.control.test_endpoint(account, id, claim.once(), told).await? {
+        Met::Done(webhook) => Met::Done(told(webhook.ok_or_else(unknown)?)),
+        Met::KeyReused => Met::KeyReused,
+        Met::Repeated(answer) => Met::Repeated(answer),
+    };
+    Ok(idempotency::met(&shared, tested)?)
 }
 
 /// Tells a webhook endpoint again what it was told, one message or a span of time, under the same
 /// ids.
 #[utoipa::path(post, path = "/v1/webhooks/{id}/replay", tag = "webhooks",
     request_body = ReplayRequest,
-    params(("id" = String, Path, description = "Id of the endpoint.")),
+    params(
+        ("id" = String, Path, description = "Id of the endpoint."),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "Your name for the request, in quotes: it is done once.")),
     responses((status = 202, description = "They will be told again.", body = Replayed)))]
 pub(crate) async fn replay_webhook(
     State(shared): State<Shared>,
     Caller(account): Caller,
     Id(id): Id<EndpointId>,
+    Key(key): Key,
     JsonBody(body): JsonBody,
-) -> Result<(StatusCode, Json<Replayed>), Fault> {
+) -> Result<Response, Fault> {
+    let path = format!("/v1/webhooks/{id}/replay");
+    let print = Fingerprint::new(&Method::POST, &path).json(&body);
+    let claim = match idempotency::begin(&shared, account, key, print).await?? {
+        Begin::New(claim) => claim,
+        Begin::Done(response) => return Ok(response),
+    };
     let which = match ReplayWish::parse(&body, shared.control.now()).map_err(in_body)? {
         ReplayWish::One(webhook) => Replay::One(webhook),
         ReplayWish::Range { since, until, delivered } => Replay::Range { since, until, delivered },
@@ -201,7 +227,17 @@ pub(crate) async fn replay_webhook(
     let replayed = shared.control.replay(account, id, which).await?;
     let store::Replayed { many, more } =
         replayed.ok_or_else(|| Fault::not_found("webhook endpoint or message"))?;
-    Ok((StatusCode::ACCEPTED, Json(Replayed { replayed: many, more })))
+    let answer = idempotency::done(StatusCode::ACCEPTED, &Replayed { replayed: many, more });
+    let met = match claim.once() {
+        // In many transactions: one that was cut off is asked for again, under the same ids.
+        Some(once) => shared.control.keep_answer(once, answer.clone()).await?,
+        None => Met::Done(()),
+    };
+    Ok(match met {
+        Met::Done(()) => idempotency::respond(answer),
+        Met::KeyReused => return Err(KeyFault::Reused.into()),
+        Met::Repeated(first) => again(&shared, first),
+    })
 }
 
 /// Shows what came of the deliveries to a webhook endpoint, newest first.

@@ -45,6 +45,9 @@ pub struct Campaign {
     pub state: CampaignState,
     /// Whether an attempt that a crash left in doubt may be followed by another.
     pub redial_in_doubt: bool,
+    /// Whether each reference is taken in once: a contact with one that the campaign has had is not
+    /// another contact.
+    pub unique_references: bool,
     /// When it was created.
     pub created_at: Timestamp,
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::caller_ids::Shown;
@@ -43,7 +44,9 @@ pub struct Candidate<'a> {
     pub past: &'a Past,
     /// Caller IDs that the account may show, in canonical form; any without a list.
     pub verified: Option<&'a [String]>,
-    /// The account and its world.
+    /// Where the account is.
+    pub home: &'a Home,
+    /// The rules and tables of the world.
     pub ground: &'a Ground,
 }
 
@@ -60,13 +63,15 @@ pub struct Past {
     pub caller_ids: Vec<(String, u32)>,
 }
 
-/// What holds for all candidates of an account.
+/// What holds for all candidates.
 #[derive(Clone, Debug)]
 pub struct Ground {
-    /// Where the account is.
+    /// Where accounts are of which nothing else is said.
     pub home: Home,
     /// The rules of the law.
-    pub rules: RuleBook,
+    pub rules: Arc<RuleBook>,
+    /// Where numbers are; the tables that are shipped without it.
+    pub atlas: Option<Arc<Atlas>>,
 }
 
 /// What follows for a contact.
@@ -157,6 +162,8 @@ impl Judge for Freely {
 pub struct Bench {
     /// Where the accounts are, and the rules of the law.
     pub ground: Ground,
+    /// Where those accounts are that are elsewhere.
+    pub homes: BTreeMap<AccountId, Home>,
     /// Whether calls of all accounts to a number count together.
     pub of_all_accounts: bool,
     /// What campaigns say that said anything, with the version in the store.
@@ -170,8 +177,19 @@ pub struct Bench {
 impl Bench {
     /// A bench that knows no campaign yet.
     pub fn new(ground: Ground, standard: CampaignPolicy) -> Self {
-        let (policies, verified) = (BTreeMap::new(), BTreeMap::new());
-        Self { ground, of_all_accounts: false, policies, standard, verified }
+        let (homes, policies, verified) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { ground, homes, of_all_accounts: false, policies, standard, verified }
+    }
+
+    /// Where an account is.
+    pub fn home(&self, account: AccountId) -> &Home {
+        self.homes.get(&account).unwrap_or(&self.ground.home)
+    }
+
+    /// Whether an account may show a caller ID.
+    pub fn may_show(&self, account: AccountId, caller_id: &str) -> bool {
+        let key = Canonical::of(caller_id, self.home(account).country).key().to_owned();
+        self.verified.get(&account).is_none_or(|verified| verified.contains(&key))
     }
 
     /// What a campaign says.
@@ -186,7 +204,7 @@ impl Bench {
 
     /// The number of a contact in canonical form.
     pub fn number(&self, contact: &Contact) -> Canonical {
-        Canonical::of(contact.destination.dialed(), self.ground.home.country)
+        Canonical::of(contact.destination.dialed(), self.home(contact.account).country)
     }
 }
 
@@ -221,28 +239,40 @@ impl Judge for Bench {
             policy_version: version,
             past,
             verified: self.verified.get(&contact.account).map(Vec::as_slice),
+            home: self.home(contact.account),
             ground: &self.ground,
         }))
     }
 }
 
 impl Ground {
-    /// An account in a country, with the rules that are shipped.
+    /// Accounts in a country, with the rules and tables that are shipped.
     pub fn at(home: Home) -> Self {
-        Self { home, rules: RuleBook::built_in().clone() }
+        Self { home, rules: Arc::new(RuleBook::built_in().clone()), atlas: None }
     }
 
-    /// Where a contact may be.
-    pub fn place(&self, contact: &Contact, number: &Canonical, policy: &CampaignPolicy) -> Place {
-        let atlas = Atlas::built_in();
+    /// Where numbers are.
+    pub fn atlas(&self) -> &Atlas {
+        self.atlas.as_deref().unwrap_or(Atlas::built_in())
+    }
+
+    /// Where a contact of an account that is at `home` may be.
+    pub fn place(
+        &self,
+        home: &Home,
+        contact: &Contact,
+        number: &Canonical,
+        policy: &CampaignPolicy,
+    ) -> Place {
+        let atlas = self.atlas();
         let terms::Place { zone, region, postal_code } = &contact.place;
-        let country = number.country().unwrap_or(self.home.country);
+        let country = number.country().unwrap_or(home.country);
         let hint = Hint {
             zone: zone.as_deref().and_then(Zone::named),
             region: region.as_deref().and_then(|text| atlas.region(country, text)),
             postal_code: postal_code.clone(),
         };
-        atlas.place(number, &hint, policy.placing, &self.home)
+        atlas.place(number, &hint, policy.placing, home)
     }
 }
 
@@ -272,7 +302,8 @@ pub const fn day_of(at: Timestamp) -> i64 {
 /// Weighs everything that speaks for and against dialing a contact now.
 pub fn weigh(candidate: &Candidate<'_>) -> Weighing {
     let mut scale = Scale { checks: Vec::new(), permit: Permit::Dial(None), decided: None };
-    let place = candidate.ground.place(candidate.contact, candidate.number, candidate.policy);
+    let Candidate { ground, home, contact, number, policy, .. } = *candidate;
+    let place = ground.place(home, contact, number, policy);
     scale.windows(candidate);
     scale.budget(candidate);
     scale.lists(candidate);
@@ -365,7 +396,7 @@ impl Scale {
 
     fn destination(&mut self, candidate: &Candidate<'_>) {
         let version = policy_version(candidate);
-        let home = candidate.ground.home.country;
+        let home = candidate.home.country;
         match candidate.policy.destinations.weigh(candidate.number, home) {
             Ok(seen) => self.pass("destination", seen, version),
             Err(refused) => {
@@ -377,7 +408,7 @@ impl Scale {
 
     fn caller_id(&mut self, candidate: &Candidate<'_>) -> Option<String> {
         const RULE: &str = "caller-id";
-        let home = candidate.ground.home.country;
+        let home = candidate.home.country;
         let verified = |number: &str| {
             let key = Canonical::of(number, home).key().to_owned();
             candidate.verified.is_none_or(|list| list.contains(&key))
@@ -412,7 +443,7 @@ impl Scale {
     fn hours(&mut self, candidate: &Candidate<'_>, place: &Place) {
         let own: Option<&Hours> = candidate.policy.hours.as_ref();
         let none = RuleBook::default();
-        let rules = if candidate.policy.hours_of_law { &candidate.ground.rules } else { &none };
+        let rules = if candidate.policy.hours_of_law { &*candidate.ground.rules } else { &none };
         let weighing = rules.weigh(candidate.now, place, own);
         if weighing.checks.is_empty() {
             self.pass("calling-hours", "no rule holds", policy_version(candidate));

@@ -2,15 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::call::CallLimits;
+use domain::calling_hours::RuleBook;
 use domain::dial_queue::Sharing;
 use domain::ids::TrunkId;
 use domain::policy::CampaignPolicy;
 use domain::region::Country;
 use domain::trunk::TrunkLimits;
-use domain::zones::Home;
+use domain::zones::{Atlas, Home};
 use proto::sip::flow::Transport;
 use sha2::{Digest, Sha256};
 
@@ -60,10 +62,14 @@ impl Config {
 /// Whom to call when, as far as campaigns say nothing else.
 #[derive(Clone, Debug)]
 pub struct DialingConfig {
+    /// Where numbers are; the tables that are shipped without it.
+    pub atlas: Option<Arc<Atlas>>,
     /// Where accounts are: the country as whose numbers are read that name none, and its zone.
     pub home: Home,
     /// Whether calls of all accounts to a number count together.
     pub of_all_accounts: bool,
+    /// The rules of the law.
+    pub rules: Arc<RuleBook>,
     /// Among whom slots are dealt.
     pub sharing: Sharing,
     /// What holds for campaigns that say nothing.
@@ -73,8 +79,10 @@ pub struct DialingConfig {
 impl Default for DialingConfig {
     fn default() -> Self {
         Self {
+            atlas: None,
             home: Home { country: Country::US, zone: None },
             of_all_accounts: false,
+            rules: Arc::new(RuleBook::built_in().clone()),
             sharing: Sharing::BY_WEIGHT,
             standard: CampaignPolicy::default(),
         }

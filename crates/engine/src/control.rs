@@ -13,7 +13,9 @@ use domain::ids::{AccountId, CampaignId, ContactId, DeploymentId};
 use domain::time::Timestamp;
 use domain::webhook::KeyPair;
 use facade::Facade;
-use store::{Cancel, CreateError, Reader, Store, StoreError, UploadId};
+use store::{
+    Answer, CampaignChange, Cancel, CreateError, Met, Once, Reader, Store, StoreError, UploadId,
+};
 
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
@@ -52,6 +54,9 @@ pub enum QueueError {
         /// Which URL.
         field: &'static str,
     },
+    /// The account may not show this caller ID. The operator repairs it, or the client shows another.
+    #[error("caller ID {0} is none of the account's verified numbers")]
+    CallerId(String),
     /// The server is shutting down. Time repairs it.
     #[error("server is shutting down and takes no new calls")]
     Draining,
@@ -132,6 +137,7 @@ impl Control {
         rule: ContactRule,
         contact: NewContact,
     ) -> Result<ContactId, QueueError> {
+        self.may_call(&rule, &contact)?;
         self.admit(&rule).await?;
         let ids = self.0.store.add_contacts(self.now(), &rule, vec![contact]).await?;
         self.0.wakes.dialer.wake();
@@ -142,7 +148,7 @@ impl Control {
     pub async fn begin_upload(&self, rule: ContactRule) -> Result<Upload, QueueError> {
         self.admit(&rule).await?;
         let upload = self.0.store.begin_upload(self.now(), &rule).await?;
-        Ok(Upload { control: self.clone(), upload, open: true })
+        Ok(Upload { control: self.clone(), account: rule.account, upload, open: true })
     }
 
     /// Cancels a contact: one that waits ends at once, one in a call is hung up.
@@ -176,14 +182,17 @@ impl Control {
         Ok(())
     }
 
-    /// Creates a deployment, after the page that it runs has answered.
+    /// Creates a deployment, after the page that it runs has answered; once for all requests with
+    /// this key.
     pub async fn create_deployment(
         &self,
         account: AccountId,
         new: NewDeployment,
-    ) -> Result<Deployment, DeployError> {
+        key: Option<Once>,
+        answer: impl FnMut(&Deployment) -> Answer + Send + 'static,
+    ) -> Result<Met<Deployment>, DeployError> {
         self.check_script(&new.script).await?;
-        Ok(self.0.store.create_deployment(self.now(), account, new).await?)
+        Ok(self.0.store.create_deployment_once(self.now(), account, new, key, answer).await?)
     }
 
     /// Changes a deployment, after the page that it runs has answered. `None`: the account has no
@@ -213,15 +222,16 @@ impl Control {
         Ok(deleted)
     }
 
-    /// Creates a campaign.
-    pub async fn create_campaign(
+    /// Changes a campaign. `None`: the account has no such campaign.
+    pub async fn change_campaign(
         &self,
         account: AccountId,
-        name: &str,
-        state: CampaignState,
-        redial_in_doubt: bool,
-    ) -> Result<Campaign, CreateError> {
-        self.0.store.create_campaign(self.now(), account, name, state, redial_in_doubt).await
+        campaign: CampaignId,
+        change: CampaignChange,
+    ) -> Result<Option<Campaign>, CreateError> {
+        let changed = self.0.store.change_campaign(account, campaign, change).await?;
+        self.0.wakes.dialer.wake();
+        Ok(changed)
     }
 
     /// Lets a campaign's contacts be dialed. `false`: the account has no such campaign.
@@ -273,6 +283,20 @@ impl Control {
         Ok(found)
     }
 
+    /// A caller ID that may not be shown is refused before it is dialed with.
+    pub(crate) fn may_call(
+        &self,
+        rule: &ContactRule,
+        contact: &NewContact,
+    ) -> Result<(), QueueError> {
+        match contact.destination.caller_id() {
+            Some(own) if !self.may_show(rule.account, own) => {
+                Err(QueueError::CallerId(own.to_owned()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Plum asks both URLs before it queues; the answers say no more than whether they answer.
     pub(crate) async fn admit(&self, rule: &ContactRule) -> Result<(), QueueError> {
         if self.is_draining() {
@@ -315,11 +339,17 @@ fn refused(field: &'static str, error: CheckError) -> QueueError {
 /// An upload under way; dropped before its commit, nothing of it is taken in.
 pub struct Upload {
     pub(crate) control: Control,
+    pub(crate) account: AccountId,
     pub(crate) upload: UploadId,
     pub(crate) open: bool,
 }
 
 impl Upload {
+    /// Whether the upload's account may show this caller ID.
+    pub fn may_show(&self, caller_id: &str) -> bool {
+        self.control.may_show(self.account, caller_id)
+    }
+
     /// Adds contacts; they are dialed only after the commit.
     pub async fn add(&mut self, contacts: Vec<NewContact>) -> Result<Vec<ContactId>, QueueError> {
         Ok(self.control.0.store.upload_add(self.upload, contacts).await?)

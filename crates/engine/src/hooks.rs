@@ -1,12 +1,12 @@
 //! Control's verbs for endpoints, and for requests that are to be done once.
 
 use domain::campaign::Campaign;
-use domain::contact::{Contact, ContactRule, NewContact};
+use domain::contact::{ContactRule, NewContact};
 use domain::ids::{AccountId, EndpointId, WebhookId};
 use domain::webhook::Endpoint;
 use store::{
     Answer, AnswerId, CreateError, EndpointChange, Met, NewCampaign, NewEndpoint, Once, Replay,
-    Replayed, Rotation, StoreError,
+    Replayed, Rotation, StoreError, TakenIn,
 };
 
 use crate::control::{Control, QueueError, Upload};
@@ -23,15 +23,16 @@ impl Control {
         rule: ContactRule,
         contact: NewContact,
         key: Option<Once>,
-        answer: impl FnMut(&Contact) -> Answer + Send + 'static,
-    ) -> Result<Met<Contact>, QueueError> {
+        answer: impl FnMut(&TakenIn) -> Answer + Send + 'static,
+    ) -> Result<Met<TakenIn>, QueueError> {
+        self.may_call(&rule, &contact)?;
         self.admit(&rule).await?;
         let met = self.0.store.add_contact_once(self.now(), &rule, contact, key, answer).await?;
         self.0.wakes.dialer.wake();
         Ok(met)
     }
 
-    /// As [`Control::create_campaign`], once for all requests with this key.
+    /// Creates a campaign, once for all requests with this key.
     pub async fn create_campaign_once(
         &self,
         new: NewCampaign,
@@ -110,15 +111,23 @@ impl Control {
         self.0.store.rotate_key(self.now(), rotation, key, answer).await
     }
 
-    /// Tries an endpoint out; `None` where the account has no such endpoint.
+    /// Tries an endpoint out, once for all requests with this key; `None` where the account has no
+    /// such endpoint.
     pub async fn test_endpoint(
         &self,
         account: AccountId,
         id: EndpointId,
-    ) -> Result<Option<WebhookId>, StoreError> {
-        let tested = self.0.store.test_endpoint(self.now(), account, id).await?;
+        key: Option<Once>,
+        answer: impl Fn(WebhookId) -> Answer + Send + 'static,
+    ) -> Result<Met<Option<WebhookId>>, StoreError> {
+        let tested = self.0.store.test_endpoint_once(self.now(), account, id, key, answer).await?;
         self.0.wakes.webhooks.wake();
         Ok(tested)
+    }
+
+    /// Keeps an answer to what was done already and would be done again without harm.
+    pub async fn keep_answer(&self, key: Once, answer: Answer) -> Result<Met<()>, StoreError> {
+        self.0.store.keep_answer(self.now(), key, answer).await
     }
 
     /// Tells an endpoint again what it was told; `None` where the account has no such endpoint, or

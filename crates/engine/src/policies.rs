@@ -7,7 +7,9 @@ use domain::dial_queue::{Demand, Group};
 use domain::gate::Limits;
 use domain::ids::AccountId;
 use domain::permit::{Bench, Ground};
+use domain::region::Country;
 use domain::time::Timestamp;
+use domain::zones::Home;
 use facade::native::policy;
 use store::{Reader, StoreError};
 
@@ -40,7 +42,9 @@ impl Policies {
 
     /// Knows nothing before the first [`Self::reload`].
     fn new(config: &DialingConfig, reader: Reader) -> Self {
-        let mut bench = Bench::new(Ground::at(config.home.clone()), config.standard.clone());
+        let (home, rules) = (config.home.clone(), Arc::clone(&config.rules));
+        let ground = Ground { home, rules, atlas: config.atlas.clone() };
+        let mut bench = Bench::new(ground, config.standard.clone());
         bench.of_all_accounts = config.of_all_accounts;
         let known =
             Known { bench: Arc::new(bench), limits: Arc::default(), groups: HashMap::new() };
@@ -53,6 +57,7 @@ impl Policies {
     pub(crate) async fn reload(&self) -> Result<(), StoreError> {
         let rows = self.0.reader.policies().await?;
         let accounts = self.0.reader.account_terms().await?;
+        let verified = self.0.reader.verified().await?;
         let mut bench = Bench::clone(&self.bench());
         let known = std::mem::take(&mut bench.policies);
         for row in rows {
@@ -60,7 +65,7 @@ impl Policies {
                 bench.policies.insert(row.campaign, same.clone());
                 continue;
             }
-            match policy::from_stored(&row.text, &bench.standard) {
+            match policy::from_stored(&row.text, &bench.standard, &bench.ground.rules) {
                 Ok(policy) => drop(bench.policies.insert(row.campaign, (row.version, policy))),
                 Err(refusals) => {
                     let found = refusals.first().map(|refusal| refusal.detail());
@@ -71,6 +76,11 @@ impl Policies {
                 }
             }
         }
+        bench.verified = verified;
+        bench.homes = accounts
+            .iter()
+            .filter_map(|account| Some((account.account, elsewhere(&bench, account.country?)?)))
+            .collect();
         let limits = accounts.into_iter().map(|account| (account.account, account.limits));
         let limits: BTreeMap<AccountId, Limits> = limits.collect();
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,4 +117,9 @@ impl Policies {
         };
         demands.into_iter().filter_map(complete).collect()
     }
+}
+
+/// The home of an account of a country, where it is not the server's: of its zone nothing is known.
+fn elsewhere(bench: &Bench, country: Country) -> Option<Home> {
+    (country != bench.ground.home.country).then_some(Home { country, zone: None })
 }

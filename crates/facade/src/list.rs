@@ -48,14 +48,21 @@ pub enum ListError {
     Utf16,
 }
 
+impl Rejection {
+    /// A row that is not taken in.
+    pub fn new(row: u64, phone_number: &str, reference: &str, reason: String) -> Self {
+        Self {
+            row,
+            phone_number: shortened(phone_number.trim()),
+            message_reference: shortened(reference),
+            reason,
+        }
+    }
+}
+
 /// A row that is not taken in.
 pub(crate) fn rejected(row: u64, phone_number: &str, reference: &str, reason: String) -> ListRow {
-    ListRow::Rejected(Rejection {
-        row,
-        phone_number: shortened(phone_number.trim()),
-        message_reference: shortened(reference),
-        reason,
-    })
+    ListRow::Rejected(Rejection::new(row, phone_number, reference, reason))
 }
 
 /// Refuses what is no text, by its first row.

@@ -432,6 +432,7 @@ fn native_call_is_shown_with_attempts_events_and_deliveries() {
         name: "spring".into(),
         state: CampaignState::Stopped,
         redial_in_doubt: false,
+        unique_references: false,
         created_at: NOW,
     };
     let counts = CampaignCounts { waiting: 5, completed: 2, ..CampaignCounts::default() };

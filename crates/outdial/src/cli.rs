@@ -8,7 +8,10 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Mistakes};
-use crate::{account, bench, call, demo, deployment, doctor, import, lab, script, serve, terminal};
+use crate::{
+    account, bench, call, demo, deployment, dialing, doctor, import, lab, list, script, serve,
+    terminal,
+};
 
 /// The command did not do what it was asked for.
 pub(crate) const EXIT_FAILED: u8 = 1;
@@ -44,6 +47,9 @@ enum Command {
     /// Give clients scripts under numbers (docs/api/fuse.md).
     #[command(subcommand)]
     Deployment(deployment::Command),
+    /// Suspend and resume dialing of a running server.
+    #[command(subcommand)]
+    Dialing(dialing::Command),
     /// Check everything that a server needs, one line each.
     Doctor(doctor::Options),
     /// Look at a file of contacts, then take it in through a running server.
@@ -51,6 +57,9 @@ enum Command {
     /// Far ends to try things with.
     #[command(subcommand)]
     Lab(lab::Command),
+    /// Put files of numbers on lists that are not called.
+    #[command(subcommand)]
+    List(list::Command),
     /// Check VoiceXML documents, and talk to them.
     #[command(subcommand)]
     Script(script::Command),
@@ -116,7 +125,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Account(command) => block_on(account::run(&config, &command)),
         Command::Call(options) => block_on(call::run(&config, &options)),
         Command::Deployment(command) => block_on(deployment::run(&config, &command)),
+        Command::Dialing(command) => block_on(dialing::run(&config, &command)),
         Command::Import(options) => block_on(import::run(&config, &options)),
+        Command::List(command) => block_on(list::run(&config, &command)),
         Command::Doctor(options) => block_on(doctor::run(&config, &options)),
         Command::Serve(options) => {
             terminal::log(&config.log_filter, config.log_json);

@@ -45,7 +45,7 @@ enum State {
 
 /// Runs all checks; exit code 1 if one failed.
 pub(crate) async fn run(config: &Config, options: &Options) -> Result<ExitCode> {
-    let mut checks = vec![clock(), files(config)];
+    let mut checks = vec![clock(), files(config), home(config), rules(config)];
     checks.extend(ports(config));
     checks.push(store(config).await);
     checks.push(speech(config).await);
@@ -113,6 +113,22 @@ fn files(config: &Config) -> Check {
             Err(format!("{open} allowed, {needed} wanted for {calls} calls: {repair}")),
         )
     }
+}
+
+/// As whose numbers those are read that name no country.
+fn home(config: &Config) -> Check {
+    let domain::zones::Home { country, zone } = &config.dialing.home;
+    let zone = zone.as_ref().map_or("all its zones".to_owned(), |zone| zone.name().to_owned());
+    check("country", Ok(format!("{country}, {zone}; accounts may be elsewhere")))
+}
+
+/// Of which day the rules and tables are by which calls are weighed.
+fn rules(config: &Config) -> Check {
+    let dialing = &config.dialing;
+    let atlas = dialing.atlas.as_deref().unwrap_or(domain::zones::Atlas::built_in());
+    let tables = dialing.rules.provenance().iter().chain(atlas.provenance());
+    let versions: Vec<String> = tables.map(|table| table.label()).collect();
+    check("rules", Ok(versions.join(", ")))
 }
 
 fn ports(config: &Config) -> Vec<Check> {

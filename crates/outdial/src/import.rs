@@ -102,7 +102,7 @@ fn delimiter(word: &str) -> Result<Delimiter, String> {
 /// Reads the file, or has the server read it; asks; takes in.
 pub(crate) async fn run(config: &Config, options: &Options) -> Result<ExitCode> {
     if options.dry_run {
-        let report = read_here(options)?;
+        let report = read_here(config, options)?;
         show(&report, options)?;
         return Ok(code(&report));
     }
@@ -172,12 +172,14 @@ fn import_options(options: &Options) -> Result<ImportOptions> {
         encoding: options.encoding.clone(),
         header: options.header,
         keep_duplicates: options.keep_duplicates,
+        home: None,
     })
 }
 
 /// Reads the file in this process.
-fn read_here(options: &Options) -> Result<Value> {
-    let import = import_options(options)?;
+fn read_here(config: &Config, options: &Options) -> Result<Value> {
+    let home = Some(config.dialing.home.country);
+    let import = ImportOptions { home, ..import_options(options)? };
     let path = &options.file;
     let open =
         || std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()));

@@ -11,7 +11,7 @@ use domain::ids::TrunkId;
 use domain::trunk::TrunkLimits;
 use engine::config::{FetchConfig, KeepConfig, RtpConfig, SipConfig, SpeechConfig, TrunkConfig};
 use proto::sip::flow::Transport;
-use store::Store;
+use store::{Store, TermsChange};
 use tokio::net::TcpListener;
 
 use crate::config::{self, Config, TrunkSettings, local_address};
@@ -77,6 +77,11 @@ async fn first_account(store: &Store, reader: &store::Reader) -> Result<()> {
         return Ok(());
     }
     let secrets = crate::account::create(store, "admin").await?;
+    // Whoever starts a server runs it.
+    if let Some(account) = reader.account_by_login("admin").await? {
+        let change = TermsChange { is_operator: Some(true), ..TermsChange::default() };
+        store.change_account(account.id, change).await?;
+    }
     eprintln!("This store is new. Its first account, shown this once:");
     eprintln!("  login    {}", secrets.login);
     eprintln!("  PIN      {}", secrets.pin);

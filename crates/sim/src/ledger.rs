@@ -130,6 +130,7 @@ impl Ledger {
             name: name.to_owned(),
             state,
             redial_in_doubt,
+            unique_references: false,
             created_at: now,
         };
         self.campaigns.insert(campaign.id, campaign.clone());

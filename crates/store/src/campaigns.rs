@@ -9,6 +9,12 @@ use crate::tx::Tx;
 use crate::value::{queries, values};
 use crate::{CampaignRow, CreateError, Cursor, Page, Reader, Store, StoreError};
 
+macro_rules! campaign_columns {
+    () => {
+        "id, account, name, state, redial_in_doubt, unique_references, created_at"
+    };
+}
+
 /// How many contacts of a campaign stand somewhere, over all nodes.
 macro_rules! sum {
     ($column:literal) => {
@@ -25,7 +31,7 @@ macro_rules! campaign_row {
     ($where:literal) => {
         concat!(
             "SELECT campaigns.id, campaigns.account, campaigns.name, campaigns.state, \
-             campaigns.redial_in_doubt, campaigns.created_at, ",
+             campaigns.redial_in_doubt, campaigns.unique_references, campaigns.created_at, ",
             sum!("waiting"),
             ", ",
             sum!("calling"),
@@ -45,11 +51,20 @@ macro_rules! campaign_row {
 
 queries! {
     ACCOUNT_EXISTS = "SELECT id FROM accounts WHERE id = $1";
-    BY_NAME = "SELECT id, account, name, state, redial_in_doubt, created_at FROM campaigns \
-        WHERE account = $1 AND name = $2";
-    CREATE = "INSERT INTO campaigns (account, name, state, redial_in_doubt, created_at) \
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account, name) DO NOTHING \
-        RETURNING id, account, name, state, redial_in_doubt, created_at";
+    BY_NAME = concat!(
+        "SELECT ", campaign_columns!(), " FROM campaigns WHERE account = $1 AND name = $2"
+    );
+    CHANGE = concat!(
+        "UPDATE campaigns SET name = coalesce($1, name), state = coalesce($2, state), \
+         redial_in_doubt = coalesce($3, redial_in_doubt), \
+         unique_references = coalesce($4, unique_references) \
+         WHERE account = $5 AND id = $6 RETURNING ", campaign_columns!()
+    );
+    CREATE = concat!(
+        "INSERT INTO campaigns (account, name, state, redial_in_doubt, unique_references, \
+         created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account, name) DO NOTHING \
+         RETURNING ", campaign_columns!()
+    );
     ROW = campaign_row!("campaigns.account = $1 AND campaigns.id = $2");
     ROWS = campaign_row!(
         "campaigns.account = $1 AND campaigns.id < $2 ORDER BY campaigns.id DESC LIMIT $3"
@@ -58,6 +73,41 @@ queries! {
     SET_REDIAL_IN_DOUBT = "UPDATE campaigns SET redial_in_doubt = $1 \
         WHERE account = $2 AND id = $3";
     SET_STATE = "UPDATE campaigns SET state = $1 WHERE account = $2 AND id = $3";
+}
+
+/// A campaign to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCampaign {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its name, unique in its account.
+    pub name: String,
+    /// Whether its contacts are dialed.
+    pub state: CampaignState,
+    /// Whether an attempt in doubt may be repeated.
+    pub redial_in_doubt: bool,
+    /// Whether each reference is taken in once.
+    pub unique_references: bool,
+}
+
+impl NewCampaign {
+    /// One of which nothing more is said.
+    pub const fn named(account: AccountId, name: String, state: CampaignState) -> Self {
+        Self { account, name, state, redial_in_doubt: false, unique_references: false }
+    }
+}
+
+/// What is to change in a campaign; `None` leaves what is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CampaignChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether its contacts are dialed.
+    pub state: Option<CampaignState>,
+    /// Whether an attempt in doubt may be repeated.
+    pub redial_in_doubt: Option<bool>,
+    /// Whether each reference is taken in once, those from now on.
+    pub unique_references: Option<bool>,
 }
 
 impl Store {
@@ -70,11 +120,36 @@ impl Store {
         state: CampaignState,
         redial_in_doubt: bool,
     ) -> Result<Campaign, CreateError> {
-        let owned = name.to_owned();
-        let created = self
-            .write(2, move |tx| create(tx, now, account, &owned, state, redial_in_doubt))
-            .await?;
+        let new =
+            NewCampaign { redial_in_doubt, ..NewCampaign::named(account, name.to_owned(), state) };
+        let created = self.write(2, move |tx| create(tx, now, &new)).await?;
         created.ok_or_else(|| CreateError::Taken(name.to_owned()))
+    }
+
+    /// Changes a campaign; `None` where the account has no such campaign, [`CreateError::Taken`]
+    /// where it has another one of the name asked for.
+    pub async fn change_campaign(
+        &self,
+        account: AccountId,
+        campaign: CampaignId,
+        change: CampaignChange,
+    ) -> Result<Option<Campaign>, CreateError> {
+        let CampaignChange { name, state, redial_in_doubt, unique_references } = change;
+        let wanted = name.clone();
+        let changed = self.write(2, move |tx| {
+            if let Some(name) = &name {
+                let same =
+                    tx.one(BY_NAME, values![account, name.as_str()], |row| row.campaign())?;
+                if same.is_some_and(|same| same.id != campaign) {
+                    return Ok(Err(()));
+                }
+            }
+            let (name, state) = (name.as_deref(), state.map(CampaignState::name));
+            let values =
+                values![name, state, redial_in_doubt, unique_references, account, campaign];
+            tx.one(CHANGE, values, |row| row.campaign()).map(Ok)
+        });
+        changed.await?.map_err(|()| CreateError::Taken(wanted.unwrap_or_default()))
     }
 
     /// The account's campaign of this name, created as running where there is none.
@@ -169,7 +244,8 @@ pub(crate) fn named(
     if let Some(found) = tx.one(BY_NAME, values![account, name], |row| row.campaign())? {
         return Ok(found);
     }
-    match create(tx, now, account, name, CampaignState::Running, false)? {
+    let new = NewCampaign::named(account, name.to_owned(), CampaignState::Running);
+    match create(tx, now, &new)? {
         Some(created) => Ok(created),
         // Another server was faster.
         None => tx.the(BY_NAME, values![account, name], |row| row.campaign()),
@@ -179,14 +255,13 @@ pub(crate) fn named(
 pub(crate) fn create(
     tx: &Tx<'_>,
     now: Timestamp,
-    account: AccountId,
-    name: &str,
-    state: CampaignState,
-    redial_in_doubt: bool,
+    new: &NewCampaign,
 ) -> Result<Option<Campaign>, StoreError> {
-    if tx.one(ACCOUNT_EXISTS, values![account], |_| Ok(()))?.is_none() {
-        return Err(unknown_account(account));
+    let NewCampaign { account, name, state, redial_in_doubt, unique_references } = new;
+    if tx.one(ACCOUNT_EXISTS, values![*account], |_| Ok(()))?.is_none() {
+        return Err(unknown_account(*account));
     }
-    let values = values![account, name, state.name(), redial_in_doubt, now];
+    let (name, state) = (name.as_str(), state.name());
+    let values = values![*account, name, state, *redial_in_doubt, *unique_references, now];
     tx.one(CREATE, values, |row| row.campaign())
 }

@@ -26,6 +26,9 @@ queries! {
     CONTACT = concat!(
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id = $2"
     );
+    CAMPAIGN = "SELECT campaigns.id, campaigns.unique_references, accounts.country \
+        FROM campaigns JOIN accounts ON accounts.id = campaigns.account \
+        WHERE campaigns.account = $1 AND campaigns.name = $2";
     CREATE_APPLICATION = "INSERT INTO applications \
         (account, spec_hash, source, script, parameters, dialect, detection) \
         VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -66,6 +69,10 @@ queries! {
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND state = $2 \
          AND id < $3 AND id >= $4 ORDER BY id DESC LIMIT $5"
     );
+    // Its row may have been forgotten long since, and its reference not.
+    IS_KNOWN = "SELECT id FROM contacts WHERE id = $1 UNION ALL \
+        SELECT staged.id FROM staged JOIN uploads u ON u.id = staged.upload \
+        WHERE staged.id = $1 AND u.state = 'committed' LIMIT 1";
     MOVE = "UPDATE contacts SET state = $1, parked = $2, next_at = $3, attempts = $4, \
         last_outcome = $5, last_attempt_at = $6, duration_s = $7, ended_at = $8, rank_at = $9, \
         message_left = $10 WHERE id = $11";
@@ -73,6 +80,12 @@ queries! {
         ORDER BY id DESC LIMIT 1 OFFSET $3";
     LOOK_END_OF_CAMPAIGN = "SELECT id FROM contacts WHERE campaign = $1 AND id < $2 \
         ORDER BY id DESC LIMIT 1 OFFSET $3";
+    TAKEN_REFERENCE = "SELECT contact FROM taken_references \
+        WHERE campaign = $1 AND reference = $2";
+    TAKE_OVER_REFERENCE = "UPDATE taken_references SET contact = $1 \
+        WHERE campaign = $2 AND reference = $3";
+    TAKE_REFERENCE = "INSERT INTO taken_references (campaign, reference, contact) \
+        VALUES ($1, $2, $3) ON CONFLICT (campaign, reference) DO NOTHING";
     TELL = "INSERT INTO events (contact, id, attempt, at, kind, detail) \
         VALUES ($1, $2, $3, $4, $5, $6)";
 }
@@ -103,12 +116,26 @@ pub(crate) struct Shared {
     pub next_at: Timestamp,
     /// Whether that lies ahead.
     pub parked: bool,
+    /// Whether the campaign takes each reference in once.
+    pub unique_references: bool,
+    /// The country of their account, where it has one of its own.
+    pub country: Option<Country>,
+}
+
+/// The id of a contact that was asked to be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Its id.
+    pub id: ContactId,
+    /// Whether it is new; else its campaign had its reference before.
+    pub is_new: bool,
 }
 
 impl Store {
     /// Takes contacts in, all or none; campaign and application are created where they are new.
     ///
-    /// One transaction: for more than some hundred contacts use an upload.
+    /// One transaction: for more than some hundred contacts use an upload. Where the campaign takes
+    /// each reference in once, a contact with one that it has had is the contact that had it.
     pub async fn add_contacts(
         &self,
         now: Timestamp,
@@ -117,7 +144,8 @@ impl Store {
     ) -> Result<Vec<ContactId>, StoreError> {
         let rule = rule.clone();
         let home = self.home();
-        self.write(contacts.len(), move |tx| add(tx, now, home, &rule, &contacts)).await
+        let given = self.write(contacts.len(), move |tx| add(tx, now, home, &rule, &contacts));
+        Ok(given.await?.into_iter().map(|given| given.id).collect())
     }
 }
 
@@ -211,10 +239,62 @@ impl Reader {
 
 /// Creates what contacts of a rule share, where it is new.
 pub(crate) fn share(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<Shared, StoreError> {
-    let campaign = campaigns::named(tx, now, rule.account, &rule.campaign)?.id;
+    let find = || {
+        let values = values![rule.account, rule.campaign.as_str()];
+        tx.one(CAMPAIGN, values, |row| {
+            Ok((CampaignId(row.int()?), row.flag()?, row.maybe_country()?))
+        })
+    };
+    let found = match find()? {
+        Some(found) => Some(found),
+        None => {
+            campaigns::named(tx, now, rule.account, &rule.campaign)?;
+            find()?
+        }
+    };
+    let lost = || StoreError::Damaged("a campaign without a row".into());
+    let (campaign, unique_references, country) = found.ok_or_else(lost)?;
     let application = application(tx, rule.account, &rule.application)?;
     let next_at = rule.window.opens_at.map_or(now, |opens_at| opens_at.max(now));
-    Ok(Shared { campaign, application, next_at, parked: next_at > now })
+    let parked = next_at > now;
+    Ok(Shared { campaign, application, next_at, parked, unique_references, country })
+}
+
+/// The contact of a campaign that has this reference; `None` where none has, or it is forgotten.
+pub(crate) fn with_reference(
+    tx: &Tx<'_>,
+    campaign: CampaignId,
+    reference: &str,
+) -> Result<Option<ContactId>, StoreError> {
+    let taken = tx.one(TAKEN_REFERENCE, values![campaign, reference], |row| row.int())?;
+    match taken {
+        Some(taken) => {
+            let known = tx.one(IS_KNOWN, values![taken], |row| row.int())?;
+            Ok(known.map(ContactId))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Takes a reference for a contact; else the contact that has it.
+pub(crate) fn take_reference(
+    tx: &Tx<'_>,
+    campaign: CampaignId,
+    reference: &str,
+    contact: ContactId,
+) -> Result<Option<ContactId>, StoreError> {
+    // Where another server takes it at this moment, this waits for what becomes of that.
+    if tx.run(TAKE_REFERENCE, values![campaign, reference, contact])? > 0 {
+        return Ok(None);
+    }
+    match with_reference(tx, campaign, reference)? {
+        Some(other) if other != contact => Ok(Some(other)),
+        Some(_) => Ok(None),
+        None => {
+            tx.run(TAKE_OVER_REFERENCE, values![contact, campaign, reference])?;
+            Ok(None)
+        }
+    }
 }
 
 /// Takes ids for `many` contacts.
@@ -297,11 +377,21 @@ pub(crate) fn add(
     home: Country,
     rule: &ContactRule,
     contacts: &[NewContact],
-) -> Result<Vec<ContactId>, StoreError> {
+) -> Result<Vec<Given>, StoreError> {
     let shared = share(tx, now, rule)?;
+    let home = shared.country.unwrap_or(home);
     let ids = take_ids(tx, contacts.len())?;
     let DialWindow { opens_at, closes_at } = rule.window;
+    let mut given = Vec::with_capacity(ids.len());
     for (id, contact) in ids.iter().zip(contacts) {
+        if shared.unique_references && !contact.reference.is_empty() {
+            let had = take_reference(tx, shared.campaign, &contact.reference, *id)?;
+            if let Some(id) = had {
+                given.push(Given { id, is_new: false });
+                continue;
+            }
+        }
+        given.push(Given { id: *id, is_new: true });
         let destination = contact.destination.to_string();
         let priority = contact.priority.unwrap_or(rule.terms.priority);
         tx.put(
@@ -335,9 +425,9 @@ pub(crate) fn add(
         tell(tx, *id, None, now, EventKind::Queued, "")?;
     }
     let standing = Standing::of(ContactState::Waiting, shared.parked);
-    let many = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-    tx.come(shared.campaign, standing, many);
-    Ok(ids)
+    let many = given.iter().filter(|given| given.is_new).count();
+    tx.come(shared.campaign, standing, i64::try_from(many).unwrap_or(i64::MAX));
+    Ok(given)
 }
 
 fn application(

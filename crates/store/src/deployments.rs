@@ -4,8 +4,10 @@ use domain::application::{Deployment, NewDeployment, ScriptSource};
 use domain::ids::{AccountId, ContactId, DeploymentId};
 use domain::time::Timestamp;
 
+use crate::idempotency::once;
+use crate::tx::Tx;
 use crate::value::{queries, script_columns, values};
-use crate::{CreateError, Cursor, Page, Reader, Store, StoreError};
+use crate::{Answer, CreateError, Cursor, Met, Once, Page, Reader, Store, StoreError};
 
 macro_rules! deployment_row {
     ($rest:literal) => {
@@ -52,41 +54,34 @@ impl Store {
         new: NewDeployment,
     ) -> Result<Deployment, CreateError> {
         let wanted = new.clone();
-        let created = self
-            .write(1, move |tx| {
-                let owner = match wanted.app {
-                    Some(app) => tx.one(OWNER_OF_APP, values![app], |row| row.int())?,
-                    None => None,
-                };
-                if owner.is_some_and(|owner| owner != account.0) {
-                    return Ok(Err("application_id"));
-                }
-                let (source, script) = script_columns(&wanted.script);
-                let choices = if wanted.id.is_none() { CHOICES_MAX } else { 1 };
-                for _ in 0..choices {
-                    let values = values![
-                        wanted.id,
-                        wanted.app,
-                        account,
-                        wanted.name.as_str(),
-                        source,
-                        script.as_ref(),
-                        now
-                    ];
-                    if let Some(created) = tx.one(CREATE, values, |row| row.deployment())? {
-                        return Ok(Ok(created));
-                    }
-                }
-                Ok(Err("id"))
+        let created = self.write(2, move |tx| create(tx, now, account, &wanted)).await?;
+        created.map_err(|number| taken(number, &new))
+    }
+
+    /// The same, once for all requests with this key; `answer` says what is kept.
+    pub async fn create_deployment_once(
+        &self,
+        now: Timestamp,
+        account: AccountId,
+        new: NewDeployment,
+        key: Option<Once>,
+        mut answer: impl FnMut(&Deployment) -> Answer + Send + 'static,
+    ) -> Result<Met<Deployment>, CreateError> {
+        let wanted = new.clone();
+        let met = self
+            .write(2, move |tx| {
+                once(tx, now, key.as_ref(), |tx| {
+                    let created = create(tx, now, account, &wanted)?;
+                    let kept = created.as_ref().ok().filter(|_| key.is_some()).map(&mut answer);
+                    Ok((created, kept))
+                })
             })
             .await?;
-        created.map_err(|number| {
-            let taken = match number {
-                "id" => new.id.map(|id| id.0),
-                _ => new.app.map(|app| app.0),
-            };
-            CreateError::Taken(format!("{number} {}", taken.unwrap_or_default()))
-        })
+        match met {
+            Met::Done(created) => created.map(Met::Done).map_err(|number| taken(number, &new)),
+            Met::KeyReused => Ok(Met::KeyReused),
+            Met::Repeated(answer) => Ok(Met::Repeated(answer)),
+        }
     }
 
     /// Gives a deployment another name and script; `None` where the account has no such deployment.
@@ -160,4 +155,38 @@ impl Reader {
         })
         .await
     }
+}
+
+/// Creates a deployment; else the name of the number that is taken.
+fn create(
+    tx: &Tx<'_>,
+    now: Timestamp,
+    account: AccountId,
+    wanted: &NewDeployment,
+) -> Result<Result<Deployment, &'static str>, StoreError> {
+    let owner = match wanted.app {
+        Some(app) => tx.one(OWNER_OF_APP, values![app], |row| row.int())?,
+        None => None,
+    };
+    if owner.is_some_and(|owner| owner != account.0) {
+        return Ok(Err("application_id"));
+    }
+    let (source, script) = script_columns(&wanted.script);
+    let choices = if wanted.id.is_none() { CHOICES_MAX } else { 1 };
+    for _ in 0..choices {
+        let name = wanted.name.as_str();
+        let values = values![wanted.id, wanted.app, account, name, source, script.as_ref(), now];
+        if let Some(created) = tx.one(CREATE, values, |row| row.deployment())? {
+            return Ok(Ok(created));
+        }
+    }
+    Ok(Err("id"))
+}
+
+fn taken(number: &str, new: &NewDeployment) -> CreateError {
+    let taken = match number {
+        "id" => new.id.map(|id| id.0),
+        _ => new.app.map(|app| app.0),
+    };
+    CreateError::Taken(format!("{number} {}", taken.unwrap_or_default()))
 }

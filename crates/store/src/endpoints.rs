@@ -325,19 +325,23 @@ impl Store {
         account: AccountId,
         id: EndpointId,
     ) -> Result<Option<WebhookId>, StoreError> {
-        self.write(2, move |tx| {
-            if tx.one(ENDPOINT, values![account, id], endpoint)?.is_none() {
-                return Ok(None);
-            }
-            let message = Message {
-                account,
-                contact: None,
-                topic: Topic::Test,
-                attempt: None,
-                at: now,
-                detail: "",
-            };
-            owe_endpoint(tx, id, &message, Timestamp::default()).map(Some)
+        self.write(2, move |tx| owe_test(tx, now, account, id)).await
+    }
+
+    /// The same, once for all requests with this key; `answer` says what is kept.
+    pub async fn test_endpoint_once(
+        &self,
+        now: Timestamp,
+        account: AccountId,
+        id: EndpointId,
+        key: Option<Once>,
+        answer: impl Fn(WebhookId) -> Answer + Send + 'static,
+    ) -> Result<Met<Option<WebhookId>>, StoreError> {
+        self.write(3, move |tx| {
+            once(tx, now, key.as_ref(), |tx| {
+                let owed = owe_test(tx, now, account, id)?;
+                Ok((owed, owed.filter(|_| key.is_some()).map(&answer)))
+            })
         })
         .await
     }
@@ -477,6 +481,20 @@ fn create(
     let key = &new.key;
     tx.run(ADD_KEY, values![new.account, created.id, &key.secret, &key.seed, now])?;
     Ok(Some(created))
+}
+
+fn owe_test(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    account: AccountId,
+    id: EndpointId,
+) -> Result<Option<WebhookId>, StoreError> {
+    if tx.one(ENDPOINT, values![account, id], endpoint)?.is_none() {
+        return Ok(None);
+    }
+    let message =
+        Message { account, contact: None, topic: Topic::Test, attempt: None, at: now, detail: "" };
+    owe_endpoint(tx, id, &message, Timestamp::default()).map(Some)
 }
 
 fn replay_one(

@@ -3,16 +3,19 @@
 //! A key and the answer to its request are written in the transaction that does what was asked for:
 //! a crash leaves both or neither.
 
-use domain::campaign::{Campaign, CampaignState};
+use domain::campaign::Campaign;
 use domain::contact::{Contact, ContactRule, NewContact};
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 
+use crate::contacts::Given;
 use crate::driver::Row;
 use crate::inbox::Manner;
 use crate::tx::Tx;
 use crate::value::{queries, values};
-use crate::{CreateError, Reader, Store, StoreError, UploadId, campaigns, contacts, uploads};
+use crate::{
+    CreateError, NewCampaign, Reader, Store, StoreError, UploadId, campaigns, contacts, uploads,
+};
 
 queries! {
     // Where another server claims it at this moment, this waits for what becomes of that.
@@ -49,19 +52,6 @@ pub struct Once {
     pub fingerprint: [u8; 32],
 }
 
-/// A campaign to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewCampaign {
-    /// Whose it is.
-    pub account: AccountId,
-    /// Its name, unique in its account.
-    pub name: String,
-    /// Whether its contacts are dialed.
-    pub state: CampaignState,
-    /// Whether an attempt in doubt may be repeated.
-    pub redial_in_doubt: bool,
-}
-
 /// An answer, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -80,6 +70,15 @@ pub struct Answer {
 /// Number of an answer that is kept in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerId(pub i64);
+
+/// A contact that was asked to be taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenIn {
+    /// The contact.
+    pub contact: Contact,
+    /// Whether it is new; else its campaign had its reference before, and nothing was done.
+    pub is_new: bool,
+}
 
 /// What became of a request that carried a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,17 +99,21 @@ impl Store {
         rule: &ContactRule,
         contact: NewContact,
         key: Option<Once>,
-        mut answer: impl FnMut(&Contact) -> Answer + Send + 'static,
-    ) -> Result<Met<Contact>, StoreError> {
+        mut answer: impl FnMut(&TakenIn) -> Answer + Send + 'static,
+    ) -> Result<Met<TakenIn>, StoreError> {
         let (rule, home) = (rule.clone(), self.home());
         self.write(2, move |tx| {
             once(tx, now, key.as_ref(), |tx| {
                 let ids = contacts::add(tx, now, home, &rule, std::slice::from_ref(&contact))?;
-                let id = ids.first().copied();
-                let held = id.map(|id| contacts::held(tx, id)).transpose()?.flatten();
-                let held = held.ok_or_else(|| StoreError::Damaged("a contact not there".into()))?;
-                let kept = key.is_some().then(|| answer(&held.contact));
-                Ok((held.contact, kept))
+                let lost = || StoreError::Damaged("a contact not there".into());
+                let Given { id, is_new } = ids.first().copied().ok_or_else(lost)?;
+                if !is_new {
+                    uploads::publish_one(tx, rule.account, id)?;
+                }
+                let contact = contacts::held(tx, id)?.ok_or_else(lost)?.contact;
+                let taken = TakenIn { contact, is_new };
+                let kept = key.is_some().then(|| answer(&taken));
+                Ok((taken, kept))
             })
         })
         .await
@@ -127,8 +130,7 @@ impl Store {
         let name = new.name.clone();
         let met = self.write(2, move |tx| {
             once(tx, now, key.as_ref(), |tx| {
-                let NewCampaign { account, ref name, state, redial_in_doubt } = new;
-                let created = campaigns::create(tx, now, account, name, state, redial_in_doubt)?;
+                let created = campaigns::create(tx, now, &new)?;
                 let kept = created.as_ref().filter(|_| key.is_some()).map(&mut answer);
                 Ok((created, kept))
             })
@@ -138,6 +140,16 @@ impl Store {
             Met::KeyReused => Met::KeyReused,
             Met::Repeated(answer) => Met::Repeated(answer),
         })
+    }
+
+    /// Keeps an answer to what was done before this and would be done again without harm.
+    pub async fn keep_answer(
+        &self,
+        now: Timestamp,
+        key: Once,
+        answer: Answer,
+    ) -> Result<Met<()>, StoreError> {
+        self.write(1, move |tx| once(tx, now, Some(&key), |_| Ok(((), Some(answer.clone()))))).await
     }
 
     /// Commits an upload, once for all requests with this key; where that was done before, the

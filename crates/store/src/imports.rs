@@ -7,11 +7,14 @@ use domain::contact::ContactRule;
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 
+use crate::idempotency::once;
 use crate::inbox::Manner;
 use crate::tx::Tx;
 use crate::uploads;
 use crate::value::{queries, values};
-use crate::{Cursor, Import, ImportState, Page, Reader, Store, StoreError, UploadId};
+use crate::{
+    Answer, Cursor, Import, ImportState, Met, Once, Page, Reader, Store, StoreError, UploadId,
+};
 
 macro_rules! import_columns {
     () => {
@@ -75,8 +78,36 @@ impl Store {
     /// Writes down what was found in the file; from then on the import waits for its commit.
     pub async fn import_checked(&self, upload: UploadId, report: String) -> Result<(), StoreError> {
         self.write(1, move |tx| match tx.run(CHECKED, values![report.as_str(), upload])? {
-            0 => Err(StoreError::Unknown { what: "import", id: upload.0 }),
+            0 => Err(unknown(upload)),
             _ => Ok(()),
+        })
+        .await
+    }
+
+    /// The same, once for all requests with this key; with `at_once` it is taken in at once. `answer`
+    /// says of the import what is kept.
+    pub async fn import_checked_once(
+        &self,
+        now: Timestamp,
+        (account, upload): (AccountId, UploadId),
+        (report, at_once): (String, bool),
+        key: Option<Once>,
+        mut answer: impl FnMut(&Import) -> Answer + Send + 'static,
+    ) -> Result<Met<Import>, StoreError> {
+        let rows = if at_once { uploads::CHORE_ROWS } else { 2 };
+        self.write(rows, move |tx| {
+            once(tx, now, key.as_ref(), |tx| {
+                if tx.run(CHECKED, values![report.as_str(), upload])? == 0 {
+                    return Err(unknown(upload));
+                }
+                if at_once {
+                    commit(tx, account, upload)?;
+                }
+                let import = tx.one(IMPORT, values![account, upload], |row| row.import())?;
+                let import = import.ok_or_else(|| unknown(upload))?;
+                let kept = key.is_some().then(|| answer(&import));
+                Ok((import, kept))
+            })
         })
         .await
     }
@@ -88,17 +119,33 @@ impl Store {
         account: AccountId,
         upload: UploadId,
     ) -> Result<bool, StoreError> {
+        self.write(uploads::CHORE_ROWS, move |tx| commit(tx, account, upload)).await
+    }
+
+    /// The same, once for all requests with this key; `None` where there is none such.
+    pub async fn commit_import_once(
+        &self,
+        now: Timestamp,
+        account: AccountId,
+        upload: UploadId,
+        key: Option<Once>,
+        mut answer: impl FnMut(&Import) -> Answer + Send + 'static,
+    ) -> Result<Met<Option<Import>>, StoreError> {
         self.write(uploads::CHORE_ROWS, move |tx| {
-            let committed = ImportState::Committed.name();
-            if tx.run(MOVE, values![committed, account, upload])? == 0 {
-                return Ok(false);
-            }
-            uploads::commit(tx, upload).map(|()| true)
+            once(tx, now, key.as_ref(), |tx| {
+                if !commit(tx, account, upload)? {
+                    return Ok((None, None));
+                }
+                let import = tx.one(IMPORT, values![account, upload], |row| row.import())?;
+                let kept = import.as_ref().filter(|_| key.is_some()).map(&mut answer);
+                Ok((import, kept))
+            })
         })
         .await
     }
 
-    /// Throws a checked import away; `false` as with [`Store::commit_import`].
+    /// Throws a checked import away; `false` where the account has none of this id that is
+    /// checked.
     pub async fn discard_import(
         &self,
         account: AccountId,
@@ -178,4 +225,16 @@ impl Reader {
     ) -> Result<Option<String>, StoreError> {
         self.look(move |sql| sql.one(REJECTED, values![upload, part], |row| row.text())).await
     }
+}
+
+const fn unknown(upload: UploadId) -> StoreError {
+    StoreError::Unknown { what: "import", id: upload.0 }
+}
+
+fn commit(tx: &mut Tx<'_>, account: AccountId, upload: UploadId) -> Result<bool, StoreError> {
+    let committed = ImportState::Committed.name();
+    if tx.run(MOVE, values![committed, account, upload])? == 0 {
+        return Ok(false);
+    }
+    uploads::commit(tx, upload).map(|()| true)
 }

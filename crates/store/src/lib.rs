@@ -42,13 +42,15 @@ mod writer;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub use campaigns::{CampaignChange, NewCampaign};
+pub use contacts::Given;
 pub use endpoints::{
     ENDPOINTS_MAX, EndpointChange, LoggedDelivery, NewEndpoint, Replay, Replayed, Rotation,
 };
-pub use idempotency::{Answer, AnswerId, Met, NewCampaign, Once};
+pub use idempotency::{Answer, AnswerId, Met, Once, TakenIn};
 pub use lists::{ListRow, ListedNumber};
 pub use nodes::{LEASE_SAFETY, LEASE_TIME, NodeReport, NodeTick, TrunkGrant, TrunkReport};
-pub use policies::{AccountTerms, PolicyRow};
+pub use policies::{AccountTerms, PolicyRow, Suspender, TermsChange, VerifiedCallerId};
 pub use reader::Reader;
 pub use store::Store;
 pub use types::*;

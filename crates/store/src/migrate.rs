@@ -45,6 +45,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(5, "deployments", "0005_deployments.sql"),
     migration!(6, "nodes", "0006_nodes.sql"),
     migration!(7, "policy", "0007_policy.sql"),
+    migration!(8, "accounts", "0008_accounts.sql"),
     migration!(14, "callee_type", "0014_callee_type.sql"),
 ];
 

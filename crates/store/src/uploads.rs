@@ -1,11 +1,13 @@
 //! Long lists: staged in parts, committed by one flag, made dialable in parts.
 
 use domain::contact::{Contact, ContactRule, ContactState, NewContact};
+use domain::event::EventKind;
 use domain::ids::{AccountId, CampaignId, ContactId};
+use domain::outcome::Disposition;
 use domain::region::Country;
 use domain::time::{DialWindow, Timestamp};
 
-use crate::contacts::{share, take_ids};
+use crate::contacts::{self, Given, share, take_ids};
 use crate::driver::Sql;
 use crate::inbox::Manner;
 use crate::numbers::key;
@@ -33,16 +35,18 @@ queries! {
     ABORT = "UPDATE uploads SET state = 'aborted' WHERE id = $1 AND state = 'open'";
     BEGIN = "INSERT INTO uploads (state, account, campaign, application, parked, next_at, \
         opens_at, closes_at, attempts_max, wait_ms, created_at, dialect, result_url, priority, ring_ms, \
-        waits, node) VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-        $15, $16) RETURNING id";
+        waits, node, unique_references) VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+        $11, $12, $13, $14, $15, $16, $17) RETURNING id";
     COMMIT = "UPDATE uploads SET state = 'committed' WHERE id = $1 AND state = 'open'";
     COMMITTED = staged_contact!("u.account = $1 AND staged.id = $2");
     FORGET = "DELETE FROM uploads WHERE id = $1";
     FORGET_PART = "DELETE FROM staged WHERE upload = $1 AND id <= $2";
-    IS_OPEN = "SELECT next_at, priority FROM uploads WHERE id = $1 AND state = 'open'";
-    NEXT_CHORE = "SELECT id, campaign, parked, CASE WHEN state = 'committed' THEN 1 ELSE 0 END \
-        FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1 /*! FOR UPDATE SKIP LOCKED */";
-    NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1 FROM uploads \
+    IS_OPEN = "SELECT u.next_at, u.priority, u.campaign, u.unique_references, accounts.country \
+        FROM uploads u JOIN accounts ON accounts.id = u.account \
+        WHERE u.id = $1 AND u.state = 'open'";
+    NEXT_CHORE = "SELECT id, campaign, parked, CASE WHEN state = 'committed' THEN 1 ELSE 0 END, \
+        unique_references FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1 /*! FOR UPDATE SKIP LOCKED */";
+    NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1, unique_references FROM uploads \
         WHERE state = 'committed' AND campaign = $1 ORDER BY id LIMIT 1 /*! FOR UPDATE */";
     PART = "SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM \
         (SELECT id FROM staged WHERE upload = $1 ORDER BY id LIMIT $2) AS part";
@@ -60,10 +64,12 @@ queries! {
         SELECT staged.id, staged.id + $1, u.created_at, 'queued', '' \
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $2 AND staged.id >= $3 AND staged.id <= $4 ORDER BY staged.id";
+    REFERENCES = "SELECT id, reference FROM staged WHERE upload = $1 AND id >= $2 AND id <= $3 \
+        AND reference <> '' ORDER BY id";
     STAGE = "INSERT INTO staged (upload, id, destination, reference, parameters, priority, \
         rank_at, variables, place, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     UNSTAGE = "DELETE FROM staged WHERE upload = $1 AND id = $2";
-    WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1 \
+    WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1, u.unique_references \
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.state = 'committed' AND u.account = $1 AND staged.id = $2 /*! FOR UPDATE OF u */";
 }
@@ -79,6 +85,7 @@ struct Over {
     campaign: CampaignId,
     parked: bool,
     committed: bool,
+    unique_references: bool,
 }
 
 impl Store {
@@ -101,6 +108,17 @@ impl Store {
         upload: UploadId,
         contacts: Vec<NewContact>,
     ) -> Result<Vec<ContactId>, StoreError> {
+        let given = self.upload_take(upload, contacts).await?;
+        Ok(given.into_iter().map(|given| given.id).collect())
+    }
+
+    /// The same, and which of them are new: where the campaign takes each reference in once, a
+    /// contact with one that it has had is the contact that had it.
+    pub async fn upload_take(
+        &self,
+        upload: UploadId,
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<Given>, StoreError> {
         let home = self.home();
         let mut ids = Vec::with_capacity(contacts.len());
         let mut contacts = contacts.into_iter();
@@ -216,6 +234,7 @@ pub(crate) fn begin(
         rule.terms.ring_time_max,
         waits.as_str(),
         tx.node,
+        shared.unique_references,
     ];
     tx.the(BEGIN, values, |row| row.int()).map(UploadId)
 }
@@ -225,11 +244,25 @@ fn stage(
     home: Country,
     upload: UploadId,
     contacts: &[NewContact],
-) -> Result<Vec<ContactId>, StoreError> {
-    let open = tx.one(IS_OPEN, values![upload], |row| Ok((row.time()?, row.priority()?)))?;
-    let (next_at, usual) = open.ok_or_else(|| unknown(upload))?;
+) -> Result<Vec<Given>, StoreError> {
+    let open = tx.one(IS_OPEN, values![upload], |row| {
+        let (next_at, priority) = (row.time()?, row.priority()?);
+        Ok((next_at, priority, CampaignId(row.int()?), row.flag()?, row.maybe_country()?))
+    })?;
+    let (next_at, usual, campaign, is_unique, country) = open.ok_or_else(|| unknown(upload))?;
+    let home = country.unwrap_or(home);
     let ids = take_ids(tx, contacts.len())?;
+    let mut given = Vec::with_capacity(ids.len());
     for (id, contact) in ids.iter().zip(contacts) {
+        if is_unique && !contact.reference.is_empty() {
+            // Taken only with the commit: whoever commits first has it.
+            let had = contacts::with_reference(tx, campaign, &contact.reference)?;
+            if let Some(id) = had {
+                given.push(Given { id, is_new: false });
+                continue;
+            }
+        }
+        given.push(Given { id: *id, is_new: true });
         let destination = contact.destination.to_string();
         let (reference, parameters) = (contact.reference.as_str(), contact.parameters.as_str());
         let priority = contact.priority.unwrap_or(usual);
@@ -249,7 +282,7 @@ fn stage(
         ];
         tx.put(STAGE, values)?;
     }
-    Ok(ids)
+    Ok(given)
 }
 
 fn carry_on(tx: &mut Tx<'_>, over: &Over) -> Result<(), StoreError> {
@@ -279,6 +312,24 @@ fn publish(
     tx.run(PUBLISH_EVENTS, values![shift, over.upload, first, last])?;
     let standing = Standing::of(ContactState::Waiting, over.parked);
     tx.come(over.campaign, standing, many);
+    if over.unique_references { end_doubles(tx, over, first, last) } else { Ok(()) }
+}
+
+/// Ends those of them as canceled whose references the campaign has had, so that each has a result
+/// and none is dialed: they were staged before the others were taken in.
+fn end_doubles(tx: &mut Tx<'_>, over: &Over, first: i64, last: i64) -> Result<(), StoreError> {
+    let values = values![over.upload, first, last];
+    let staged = tx.all(REFERENCES, values, |row| Ok((ContactId(row.int()?), row.text()?)))?;
+    for (id, reference) in staged {
+        let Some(other) = contacts::take_reference(tx, over.campaign, &reference, id)? else {
+            continue;
+        };
+        let Some(held) = contacts::held(tx, id)? else { continue };
+        let at = held.contact.created_at;
+        let detail = format!("reference: it is that of call {other}");
+        contacts::tell(tx, id, None, at, EventKind::Refused, &detail)?;
+        contacts::end_waiting(tx, held, at, Disposition::Canceled)?;
+    }
     Ok(())
 }
 
@@ -288,6 +339,7 @@ fn over(row: &mut crate::driver::Row<'_>) -> Result<Over, StoreError> {
         campaign: CampaignId(row.int()?),
         parked: row.flag()?,
         committed: row.flag()?,
+        unique_references: row.flag()?,
     })
 }
 

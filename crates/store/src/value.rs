@@ -17,6 +17,7 @@ use domain::ids::{
     EndpointId, EventId, TrunkId, WebhookId,
 };
 use domain::outcome::Outcome;
+use domain::region::Country;
 use domain::retry::RetryRule;
 use domain::terms::{Priority, Terms};
 use domain::time::{DialWindow, Timestamp};
@@ -201,6 +202,13 @@ impl Row<'_> {
         read(&name).ok_or_else(|| self.damaged(&format!("the unknown name {name:?}")))
     }
 
+    /// The next column, a country or nothing.
+    pub(crate) fn maybe_country(&mut self) -> Result<Option<Country>, StoreError> {
+        let text = self.maybe_text()?;
+        let country = text.as_deref().map(str::parse).transpose();
+        country.map_err(|_| self.damaged("a text that is no country"))
+    }
+
     fn dialect(&mut self) -> Result<Dialect, StoreError> {
         self.number().map(Dialect)
     }
@@ -282,7 +290,7 @@ impl Row<'_> {
         })
     }
 
-    /// A campaign: `id, account, name, state, redial_in_doubt, created_at`.
+    /// A campaign: `id, account, name, state, redial_in_doubt, unique_references, created_at`.
     pub(crate) fn campaign(&mut self) -> Result<Campaign, StoreError> {
         Ok(Campaign {
             id: CampaignId(self.int()?),
@@ -290,6 +298,7 @@ impl Row<'_> {
             name: self.text()?,
             state: self.name(CampaignState::from_name)?,
             redial_in_doubt: self.flag()?,
+            unique_references: self.flag()?,
             created_at: self.time()?,
         })
     }

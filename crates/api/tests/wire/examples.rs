@@ -60,7 +60,7 @@ async fn example_for_our_own_api_makes_a_call_and_cancels_it() {
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let states: Vec<&str> =
             answers.iter().filter_map(|answer| answer["state"].as_str()).collect();
-        assert_eq!(states, ["waiting", "stopped", "canceled", "running", "stopped"]);
+        assert_eq!(states, ["waiting", "stopped", "canceled", "running", "stopped", "stopped"]);
     }
     server.stop().await;
 }

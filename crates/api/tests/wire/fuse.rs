@@ -372,3 +372,36 @@ async fn server_that_is_ending_or_has_lost_its_store_says_so() {
     let answer = scene.queue(&[("phone_number", "6175551234")]).await;
     assert_eq!((answer.status, answer.json()["call_id"].is_null()), (503, true), "{answer:?}");
 }
+
+#[tokio::test]
+async fn call_and_list_with_a_key_are_queued_once() {
+    let scene = Scene::open().await;
+    let queue = async |key: &str, number: &str| {
+        let body = facade::form::encode([("phone_number", number)]);
+        let headers = format!("{FORM}Idempotency-Key: {key}\r\n");
+        scene.send("POST", "/api/apps/12/34/queue", &headers, body.as_bytes()).await
+    };
+    let first = queue("\"a\"", "16175551234").await;
+    let again = queue("\"a\"", "16175551234").await;
+    assert_eq!((first.status, again.status, &again.body), (200, 200, &first.body));
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!((again.header("link"), again.header("location")), (first.header("link"), ""));
+    let reused = queue("\"a\"", "16175551235").await;
+    assert_eq!(reused.status, 422, "{reused:?}");
+    let (status, message) = error(&queue("a", "16175551234").await);
+    assert_eq!(status, 400, "{message}");
+    let list = async |key: &str, file: &[u8]| {
+        let headers = format!("Idempotency-Key: {key}\r\n");
+        scene.bulk(&headers, &[("name=\"csv\"; filename=\"a.csv\"", file)]).await
+    };
+    let first = list("\"l\"", b"destination\n16175550001\n16175550002\n").await;
+    let again = list("\"l\"", b"destination\n16175550001\n16175550002\n").await;
+    assert_eq!((first.status, again.status), (200, 200));
+    let row = "{\"row\":3,\"destination\":\"16175550002\",\"call_id\":\"3\"}";
+    assert!(first.body.contains(row) && again.body.contains(row), "{again:?}");
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+    let reused = list("\"l\"", b"destination\n16175550003\n").await;
+    assert_eq!(reused.status, 422, "{reused:?}");
+    scene.server.store.flush().await.unwrap();
+    scene.server.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, PIN, Server};
+use crate::harness::{Answer, PIN, Server, multipart};
 
 async fn post(server: &Server, path: &str, key: &str, body: &str) -> Answer {
     let headers = format!(
@@ -176,5 +176,74 @@ async fn list_with_a_key_is_taken_in_once_and_answered_row_by_row_again() {
     let campaigns = server.native("GET", "/v1/campaigns", "").await.json();
     let counts = campaigns["data"][0]["counts"].as_object().unwrap();
     assert_eq!(counts.values().filter_map(serde_json::Value::as_u64).sum::<u64>(), 1_500);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn everything_that_is_created_by_json_is_created_once_for_one_key() {
+    let server = Server::start().await;
+    let endpoint = json!({ "url": "https://app.example/hook" }).to_string();
+    assert_eq!(server.native("POST", "/v1/webhooks", &endpoint).await.status, 201);
+    let requests = [
+        ("/v1/deployments", json!({ "name": "a", "say": "Hello." }), 201),
+        ("/v1/lists", json!({ "name": "partners" }), 201),
+        ("/v1/lists/partners/numbers", json!({ "numbers": ["+12125550101"] }), 200),
+        ("/v1/opt-outs", json!({ "number": "+12125550101" }), 200),
+        ("/v1/webhooks/1/test", json!({}), 202),
+        ("/v1/webhooks/1/replay", json!({ "since": "2020-01-01T00:00:00Z" }), 202),
+    ];
+    for (nth, (path, body, status)) in requests.iter().enumerate() {
+        let (key, body) = (format!("\"{nth}\""), body.to_string());
+        let first = post(&server, path, &key, &body).await;
+        assert_eq!((first.status, first.header("idempotency-replayed")), (*status, ""), "{path}");
+        let again = post(&server, path, &key, &body).await;
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{path}");
+        assert_eq!(again.header("idempotency-replayed"), "true", "{path}");
+        assert_eq!(again.header("location"), first.header("location"), "{path}");
+        let other = post(&server, "/v1/calls", &key, &call(1)).await;
+        assert_eq!(other.status, 422, "{path}");
+    }
+    let deployments = server.native("GET", "/v1/deployments", "").await.json();
+    assert_eq!(deployments["data"].as_array().unwrap().len(), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn import_with_a_key_is_taken_in_once() {
+    let server = Server::start().await;
+    let send = async |key: &str, query: &str, file: &[u8]| {
+        let settings = json!({ "campaign": "spring", "say": "Hello." }).to_string();
+        let body = multipart(&[
+            ("name=\"settings\"", settings.as_bytes()),
+            ("name=\"file\"; filename=\"a.csv\"", file),
+        ]);
+        let headers = format!(
+            "Authorization: Bearer {}\r\nContent-Type: multipart/form-data; boundary=frontier\r\n\
+             Idempotency-Key: {key}\r\n",
+            server.key
+        );
+        server.send("POST", &format!("/v1/imports{query}"), &headers, &body).await
+    };
+    let file = b"number\n+12125550101\n+12125550102\n";
+    let first = send("\"a\"", "?commit=true", file).await;
+    assert_eq!((first.status, &first.json()["state"]), (201, &json!("committed")), "{first:?}");
+    let again = send("\"a\"", "?commit=true", file).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.header("location"), first.header("location"));
+    let reused = send("\"a\"", "", file).await;
+    assert_eq!((reused.status, &reused.json()["code"]), (422, &json!("idempotency_key_reused")));
+    let reused = send("\"a\"", "?commit=true", b"number\n+12125550109\n").await;
+    assert_eq!(reused.status, 422);
+    server.store.flush().await.unwrap();
+    assert_eq!(calls(&server).await, 2);
+    // A commit of its own may carry one as well.
+    let checked = send("\"b\"", "", b"number\n+12125550103\n").await;
+    let path = format!("{}/commit", checked.header("location"));
+    let commit = || post(&server, &path, "\"c\"", "");
+    assert_eq!(commit().await.status, 200);
+    let again = commit().await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (200, "true"));
+    assert_eq!(server.native("POST", &path, "").await.status, 409);
     server.stop().await;
 }

@@ -150,3 +150,61 @@ async fn request_that_is_wrong_is_told_where() {
     assert_eq!(left, json!([]));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn one_number_in_two_spellings_is_found_twice() {
+    let server = Server::start().await;
+    let file = b"number\n+1 617 253 0101\n(617) 253-0101\n16172530101\n6172530102\n";
+    let report = send(&server, "?dry_run=true", &say(), file).await.json()["report"].clone();
+    assert_eq!((&report["accepted"], &report["duplicates"]), (&json!(2), &json!(2)), "{report}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn number_that_is_not_to_be_called_is_found_while_the_file_is_read() {
+    let server = Server::start().await;
+    let body = json!({ "number": "(617) 253-0101" }).to_string();
+    server.native("POST", "/v1/opt-outs", &body).await;
+    let body = json!({ "numbers": ["+16172530102"] }).to_string();
+    server.native("POST", "/v1/lists/partners/numbers", &body).await;
+    let file = b"number\n+16172530101\n+16172530102\n+16172530103\n";
+    let report = send(&server, "?dry_run=true", &say(), file).await.json()["report"].clone();
+    assert_eq!((&report["accepted"], &report["rejected"]), (&json!(2), &json!(1)), "{report}");
+    assert_eq!(report["faults"][0]["fault"], "do_not_call");
+    assert_eq!(
+        report["faults"][0]["examples"][0],
+        json!({
+            "line": 2,
+            "column": "number",
+            "found": "+16172530101",
+            "expected": "a number that is not on the list \"do-not-call\"",
+        })
+    );
+    // A list of partners counts in campaigns that heed it.
+    let campaign = json!({ "name": "spring", "state": "stopped" }).to_string();
+    let campaign = server.native("POST", "/v1/campaigns", &campaign).await.json();
+    let policy = format!("/v1/campaigns/{}/policy", campaign["id"].as_str().unwrap());
+    let patch = json!({ "do_not_call_lists": ["partners"] }).to_string();
+    assert_eq!(server.native("PATCH", &policy, &patch).await.status, 200);
+    let sent = send(&server, "", &say(), file).await;
+    assert_eq!(sent.json()["report"]["accepted"], 1, "{sent:?}");
+    let rejected = send_get(&server, "/v1/imports/1/rejected").await;
+    assert!(rejected.body.contains("+16172530102,3,"), "{rejected:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn file_sent_again_tells_the_calls_that_have_its_references() {
+    let server = Server::start().await;
+    let campaign = json!({ "name": "spring", "state": "stopped", "unique_references": true });
+    server.native("POST", "/v1/campaigns", &campaign.to_string()).await;
+    let sent = send(&server, "?commit=true", &say(), FILE).await;
+    assert_eq!(sent.json()["report"]["accepted"], 2, "{sent:?}");
+    server.store.flush().await.unwrap();
+    let again = send(&server, "?commit=true", &say(), FILE).await.json();
+    assert_eq!((&again["state"], &again["report"]["accepted"]), (&json!("checked"), &json!(0)));
+    let faults = again["report"]["faults"].as_array().unwrap();
+    let taken = faults.iter().find(|kind| kind["fault"] == "reference_taken").unwrap();
+    assert_eq!((&taken["count"], &taken["examples"][0]["found"]), (&json!(2), &json!("a")));
+    server.stop().await;
+}

@@ -1,5 +1,6 @@
 //! The whole API over real sockets: server, engine, store and a customer's web server.
 
+mod accounts;
 mod deployments;
 mod examples;
 mod fuse;

@@ -300,3 +300,44 @@ async fn server_that_ends_takes_no_calls_and_still_shows_them() {
     assert_eq!(server.native("GET", &format!("/v1/calls/{id}"), "").await.status, 200);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn campaign_is_changed_by_a_patch() {
+    let server = Server::start().await;
+    let created = server.native("POST", "/v1/campaigns", r#"{"name":"spring"}"#).await.json();
+    server.native("POST", "/v1/campaigns", r#"{"name":"autumn"}"#).await;
+    let path = format!("/v1/campaigns/{}", created["id"].as_str().unwrap());
+    let patch = r#"{"name":"summer","state":"stopped","unique_references":true}"#;
+    let changed = server.native("PATCH", &path, patch).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let changed = changed.json();
+    assert_eq!((&changed["name"], &changed["state"]), (&json!("summer"), &json!("stopped")));
+    assert_eq!(changed["unique_references"], true);
+    assert_eq!(server.native("PATCH", &path, "{}").await.json(), changed);
+    let taken = server.native("PATCH", &path, r#"{"name":"autumn"}"#).await;
+    assert_eq!((taken.status, &taken.json()["code"]), (409, &json!("name_taken")));
+    let wrong = server.native("PATCH", &path, r#"{"name":"","state":"off","x":1}"#).await;
+    assert_eq!((wrong.status, wrong.json()["errors"].as_array().unwrap().len()), (422, 3));
+    assert_eq!(server.native("PATCH", "/v1/campaigns/999", "{}").await.status, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn reference_that_a_campaign_has_had_is_answered_with_the_call_that_has_it() {
+    let server = Server::start().await;
+    let campaign = r#"{"name":"spring","state":"stopped","unique_references":true}"#;
+    server.native("POST", "/v1/campaigns", campaign).await;
+    let call = |number: &str| json!({ "number": number, "say": "Hello.", "campaign": "spring", "reference": "a" });
+    let first = server.native("POST", "/v1/calls", &call("+12125550101").to_string()).await;
+    assert_eq!(first.status, 201, "{first:?}");
+    let again = server.native("POST", "/v1/calls", &call("+12125550102").to_string()).await;
+    assert_eq!((again.status, again.json()), (200, first.json()));
+    assert_eq!(again.header("location"), first.header("location"));
+    let mut elsewhere = call("+12125550102");
+    elsewhere["campaign"] = json!("autumn");
+    let other = server.native("POST", "/v1/calls", &elsewhere.to_string()).await;
+    assert_eq!(other.status, 201, "{other:?}");
+    let calls = server.native("GET", "/v1/calls", "").await.json();
+    assert_eq!(calls["data"].as_array().unwrap().len(), 2);
+    server.stop().await;
+}

@@ -117,3 +117,33 @@ async fn call_that_is_not_dialed_says_why_in_a_sentence_first() {
     assert_eq!(server.native("GET", "/v1/calls/999/why", "").await.status, 404);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn file_of_numbers_comes_on_a_list_and_bad_rows_are_told() {
+    let server = Server::start().await;
+    let send = async |query: &str, headers: &str, file: &[u8]| {
+        let headers = format!("Authorization: Bearer {}\r\n{headers}", server.key);
+        server.send("POST", &format!("/v1/lists/national/file{query}"), &headers, file).await
+    };
+    let csv = "Content-Type: text/csv; charset=utf-8\r\n";
+    let file = b"phone;since\n(617) 253-0101;2020\n+16172530101;2021\nnobody;x\n6172530102;y\n";
+    let added = send("?reason=federal", csv, file).await;
+    assert_eq!(added.status, 200, "{added:?}");
+    let told = added.json();
+    let counts = ["count", "rows", "rejected"].map(|name| told[name].as_u64().unwrap());
+    assert_eq!(counts, [2, 4, 1]);
+    assert_eq!(told["faults"][0]["fault"], "not_a_number");
+    let one = "/v1/lists/national/numbers/6172530101";
+    assert_eq!(server.native("GET", one, "").await.json()["reason"], "federal");
+    assert_eq!(send("", csv, file).await.json()["count"], 0);
+    let keyed = format!("{csv}Idempotency-Key: \"f\"\r\n");
+    let first = send("", &keyed, b"number\n6172530103\n").await;
+    assert_eq!((first.status, &first.json()["count"]), (200, &json!(1)));
+    let again = send("", &keyed, b"number\n6172530103\n").await;
+    assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &first.body));
+    assert_eq!(send("", &keyed, b"number\n6172530104\n").await.status, 422);
+    assert_eq!(send("", "Content-Type: application/json\r\n", b"{}").await.status, 415);
+    assert_eq!(send("?why=1", csv, file).await.status, 422);
+    assert_eq!(send("", csv, b"").await.status, 422);
+    server.stop().await;
+}

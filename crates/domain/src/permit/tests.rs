@@ -72,6 +72,7 @@ impl Case {
             policy_version: 7,
             past: &self.past,
             verified: self.verified.as_deref(),
+            home: &self.ground.home,
             ground: &self.ground,
         })
     }

@@ -1,14 +1,17 @@
 //! Verbs about rules: policies, lists of numbers that are not called, pauses, and why not now.
 
+use std::sync::Arc;
+
+use domain::calling_hours::RuleBook;
 use domain::campaign::CampaignState;
 use domain::contact::{Contact, ContactState};
-use domain::gate::Limits;
 use domain::ids::{AccountId, CampaignId, ContactId};
 use domain::number::canonical::Canonical;
 use domain::permit::{Check, Judge, Weighing};
 use domain::policy::CampaignPolicy;
+use domain::region::Country;
 use facade::native::policy;
-use store::StoreError;
+use store::{AccountTerms, Answer, Met, Once, StoreError, Suspender, TermsChange};
 
 use super::Control;
 
@@ -54,7 +57,7 @@ impl Control {
         if row.version == 0 {
             return Ok(Some((standard, 0)));
         }
-        let policy = policy::from_stored(&row.text, &standard).map_err(|_| {
+        let policy = policy::from_stored(&row.text, &standard, &self.law()).map_err(|_| {
             StoreError::Damaged(format!("a policy of campaign {campaign} that cannot be read"))
         })?;
         Ok(Some((policy, row.version)))
@@ -76,9 +79,16 @@ impl Control {
         Ok(set.is_some())
     }
 
-    /// Creates a list of numbers that are not called; `false`: there is one of this name.
-    pub async fn create_list(&self, account: AccountId, name: &str) -> Result<bool, StoreError> {
-        self.0.store.create_list(self.now(), account, name).await
+    /// Creates a list of numbers that are not called, once for all requests with this key;
+    /// `false`: there is one of this name.
+    pub async fn create_list(
+        &self,
+        account: AccountId,
+        name: &str,
+        key: Option<Once>,
+        answer: impl Fn() -> Answer + Send + 'static,
+    ) -> Result<Met<bool>, StoreError> {
+        self.0.store.create_list_once(self.now(), account, name, key, answer).await
     }
 
     /// Adds numbers to a list, which is created where it is new; how many were not on it before.
@@ -104,15 +114,28 @@ impl Control {
         Ok(removed)
     }
 
+    /// The same, once for all requests with this key.
+    pub async fn list_add_once(
+        &self,
+        account: AccountId,
+        list: &str,
+        numbers: Vec<String>,
+        reason: &str,
+        once: (Option<Once>, impl Fn(u64) -> Answer + Send + 'static),
+    ) -> Result<Met<u64>, StoreError> {
+        self.0.store.list_add_once(self.now(), account, list, numbers, reason, once).await
+    }
+
     /// A callee wants no more calls: what waits for it ends, what is under way goes on. How many
-    /// contacts ended.
+    /// contacts ended; once for all requests with this key.
     pub async fn opt_out(
         &self,
         account: AccountId,
         number: &str,
         reason: &str,
-    ) -> Result<u64, StoreError> {
-        let ended = self.0.store.opt_out(self.now(), account, number, reason).await?;
+        once: (Option<Once>, impl Fn(u64) -> Answer + Send + 'static),
+    ) -> Result<Met<u64>, StoreError> {
+        let ended = self.0.store.opt_out_once(self.now(), account, number, reason, once).await?;
         self.0.wakes.webhooks.wake();
         Ok(ended)
     }
@@ -128,13 +151,15 @@ impl Control {
         Ok(canceled)
     }
 
-    /// Lets nothing of an account be dialed, or everything again; calls under way go on.
+    /// Lets nothing of an account be dialed, or no longer so; calls under way go on. It is dialed
+    /// again once nobody suspends it.
     pub async fn suspend_account(
         &self,
         account: AccountId,
+        by: Suspender,
         suspended: bool,
     ) -> Result<(), StoreError> {
-        self.0.store.suspend_account(account, suspended).await?;
+        self.0.store.suspend_account(account, by, suspended).await?;
         self.0.wakes.dialer.wake();
         Ok(())
     }
@@ -146,23 +171,79 @@ impl Control {
         Ok(())
     }
 
-    /// Gives an account its part among all accounts, and says how much it may do at once.
-    pub async fn set_account_terms(
+    /// Changes an account's part among all accounts, how much it may do at once, where it is and
+    /// what it may show; `None`: there is no such account.
+    pub async fn change_account(
         &self,
         account: AccountId,
-        weight: u32,
-        limits: Limits,
-    ) -> Result<(), StoreError> {
-        self.0.store.set_account_weight(account, weight).await?;
-        self.0.store.set_account_limits(account, limits).await?;
+        change: TermsChange,
+    ) -> Result<Option<AccountTerms>, StoreError> {
+        let changed = self.0.store.change_account(account, change).await?;
+        self.terms_changed().await?;
+        Ok(changed)
+    }
+
+    /// Lets an account show these caller IDs; how many are new.
+    pub async fn verify_caller_ids(
+        &self,
+        account: AccountId,
+        numbers: Vec<String>,
+    ) -> Result<u64, StoreError> {
+        let added = self.0.store.verify_caller_ids(self.now(), account, numbers).await?;
+        self.terms_changed().await?;
+        Ok(added)
+    }
+
+    /// Lets an account show a caller ID no longer; `false`: it was not verified.
+    pub async fn forget_caller_id(
+        &self,
+        account: AccountId,
+        number: &str,
+    ) -> Result<bool, StoreError> {
+        let forgotten = self.0.store.forget_caller_id(account, number).await?;
+        self.terms_changed().await?;
+        Ok(forgotten)
+    }
+
+    /// Whether an account may show a caller ID, as far as this node has heard.
+    pub fn may_show(&self, account: AccountId, caller_id: &str) -> bool {
+        self.0.policies.bench().may_show(account, caller_id)
+    }
+
+    /// Where an account is: its own country, else the server's.
+    pub fn country(&self, account: AccountId) -> Country {
+        self.0.policies.bench().home(account).country
+    }
+
+    /// Where accounts are of which nothing else is said.
+    pub fn home(&self) -> Country {
+        self.0.policies.bench().ground.home.country
+    }
+
+    /// The rules of the law by which calls are weighed.
+    pub fn law(&self) -> Arc<RuleBook> {
+        Arc::clone(&self.0.policies.bench().ground.rules)
+    }
+
+    /// A number of an account in the form in which numbers are compared.
+    pub fn canonical(&self, account: AccountId, number: &str) -> Canonical {
+        Canonical::of(number, self.country(account))
+    }
+
+    /// The lists that a campaign heeds beside the one that all do.
+    pub(crate) fn lists_of(&self, campaign: CampaignId) -> Vec<String> {
+        self.0.policies.bench().policy(campaign).lists.clone()
+    }
+
+    /// The same of campaigns that say nothing.
+    pub(crate) fn standard_lists(&self) -> Vec<String> {
+        self.0.policies.bench().standard.lists.clone()
+    }
+
+    async fn terms_changed(&self) -> Result<(), StoreError> {
         self.0.policies.reload().await?;
         self.0.wakes.dialer.wake();
         Ok(())
-    }
-
-    /// A number in the form in which numbers are compared.
-    pub fn canonical(&self, number: &str) -> Canonical {
-        Canonical::of(number, self.0.policies.bench().ground.home.country)
     }
 
     /// Why a contact is not dialed at this moment; `None`: the account has no such contact.
@@ -176,8 +257,8 @@ impl Control {
             return Ok(None);
         };
         let campaign = reader.campaign(account, contact.campaign).await?;
-        let terms = reader.account_terms().await?;
-        let is_paused = terms.iter().any(|terms| terms.account == account && terms.is_suspended);
+        let terms = reader.terms_of(account).await?;
+        let is_paused = terms.is_some_and(|terms| terms.is_suspended);
         let runs = campaign.is_some_and(|row| row.campaign.state == CampaignState::Running);
         let all_paused = reader.is_suspended().await?;
         let waits = contact.state == ContactState::Waiting;

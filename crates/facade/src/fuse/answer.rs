@@ -108,6 +108,15 @@ pub enum Failure {
     /// Fields of the request are wrong. The client repairs them.
     #[error("{}", sentences(.0))]
     Invalid(Vec<Refusal>),
+    /// The same request is being worked on. Time repairs it.
+    #[error("a request with this Idempotency-Key is being worked on, wait and send it again")]
+    KeyInUse,
+    /// The header is no key. The client repairs it.
+    #[error("Idempotency-Key is no key, expected a text in quotes or a UUID")]
+    KeyMalformed,
+    /// The key belongs to another request. The client repairs it.
+    #[error("Idempotency-Key belongs to another request, give each request its own")]
+    KeyReused,
     /// The list is none. The client repairs it.
     #[error("{0}")]
     List(#[from] ListError),
@@ -166,15 +175,20 @@ impl Failure {
     /// HTTP status of the answer.
     pub const fn status(&self) -> u16 {
         match self {
-            Self::BodyMalformed(_) | Self::Invalid(_) | Self::List(_) | Self::ListEmpty => 400,
+            Self::BodyMalformed(_)
+            | Self::Invalid(_)
+            | Self::KeyMalformed
+            | Self::List(_)
+            | Self::ListEmpty => 400,
             Self::Credentials => 401,
             Self::NotYours | Self::PciNotGranted => 403,
             Self::NoAddress | Self::NoCall | Self::NoDeployment => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::Timeout => 408,
-            Self::Deleted => 409,
+            Self::Deleted | Self::KeyInUse => 409,
             Self::BodyTooLarge { .. } => 413,
             Self::MediaType { .. } => 415,
+            Self::KeyReused => 422,
             Self::Throttled { .. } => 429,
             // Documented so for a database that does not answer.
             Self::Internal | Self::Unavailable => 500,

@@ -21,6 +21,7 @@ pub use report::{ColumnReport, FaultReport, ImportReport, PreviewRow};
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, WriterBuilder};
 use domain::contact::NewContact;
+use domain::region::Country;
 use encoding_rs::{Decoder, Encoding};
 
 use layout::{Found, SAMPLE_BYTES, sniff};
@@ -45,6 +46,9 @@ pub struct ImportOptions {
     pub header: Option<bool>,
     /// Whether a number that came before in the file is taken again.
     pub keep_duplicates: bool,
+    /// The country as whose numbers are read that name none, so that one number written in two ways
+    /// is found twice; without it numbers are compared as they are written.
+    pub home: Option<Country>,
 }
 
 /// One row that was read.
@@ -56,6 +60,8 @@ pub enum ImportRow {
         line: u64,
         /// Whom to call, and what goes with it.
         contact: NewContact,
+        /// Its cells as they were.
+        cells: Vec<String>,
     },
     /// A row that is not taken in; the others are.
     Rejected {
@@ -66,6 +72,22 @@ pub enum ImportRow {
         /// Its cells as they were.
         cells: Vec<String>,
     },
+}
+
+impl ImportRow {
+    /// The same row with something wrong that its cells do not show.
+    #[must_use]
+    pub fn rejected(self, fault: CellFault) -> Self {
+        match self {
+            Self::Contact { line, cells, .. } => {
+                Self::Rejected { line, faults: vec![fault], cells }
+            }
+            Self::Rejected { line, mut faults, cells } => {
+                faults.push(fault);
+                Self::Rejected { line, faults, cells }
+            }
+        }
+    }
 }
 
 /// Why a file is no list at all.

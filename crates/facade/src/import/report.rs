@@ -88,7 +88,7 @@ impl ImportReport {
     pub fn add(&mut self, row: &ImportRow) {
         self.rows += 1;
         match row {
-            ImportRow::Contact { line, contact } => {
+            ImportRow::Contact { line, contact, .. } => {
                 self.accepted += 1;
                 if self.preview.len() < PREVIEW_MAX {
                     self.preview.push(PreviewRow::of(*line, contact));

@@ -1,14 +1,16 @@
 //! One row: a contact, or all that is wrong with it.
 
 use domain::contact::{NewContact, TEXT_MAX};
+use domain::number::canonical::Canonical;
 use domain::number::{Destination, DestinationError};
+use domain::region::Country;
 use domain::terms::{Priority, VariableError};
+use domain::zones::Zone;
 
 use super::column::{Column, Field};
 use super::fault::{CellFault, Fault};
 use super::seen::Seen;
 use super::{ImportOptions, ImportRow, ROW_BYTES_MAX};
-use crate::zone::Zone;
 
 /// Fewest digits of a number: short codes have three.
 const DIGITS_MIN: usize = 3;
@@ -20,6 +22,7 @@ const NUMBER: &str = "a number such as +12125550101";
 pub(super) struct RowReader {
     columns: Vec<Column>,
     keep_duplicates: bool,
+    home: Option<Country>,
     numbers: Seen,
     references: Seen,
 }
@@ -29,6 +32,7 @@ impl RowReader {
         Self {
             columns,
             keep_duplicates: options.keep_duplicates,
+            home: options.home,
             numbers: Seen::new(),
             references: Seen::new(),
         }
@@ -52,7 +56,7 @@ impl RowReader {
             self.seen_before(line, contact, &mut faults);
         }
         match contact {
-            Some(contact) if faults.is_empty() => ImportRow::Contact { line, contact },
+            Some(contact) if faults.is_empty() => ImportRow::Contact { line, contact, cells },
             _ => ImportRow::Rejected { line, faults, cells },
         }
     }
@@ -81,6 +85,14 @@ impl RowReader {
         destination.map(|_| contact)
     }
 
+    /// The form in which its number is compared.
+    fn number(&self, contact: &NewContact) -> String {
+        match self.home {
+            Some(home) => Canonical::of(contact.destination.dialed(), home).key().to_owned(),
+            None => contact.destination.digits().to_owned(),
+        }
+    }
+
     fn seen_before(&mut self, line: u64, contact: &NewContact, faults: &mut Vec<CellFault>) {
         let column = |field| {
             let named = self.columns.iter().find(|column| column.field == field);
@@ -94,7 +106,7 @@ impl RowReader {
             faults.push(CellFault::new(Fault::DuplicateReference, name, found, expected));
         }
         if !self.keep_duplicates
-            && let Some(first) = self.numbers.note(contact.destination.digits(), line)
+            && let Some(first) = self.numbers.note(&self.number(contact), line)
         {
             let (name, found) = (column(Field::Number), contact.destination.dialed());
             let expected = format!("a number other than that of line {first}");

@@ -31,7 +31,7 @@ fn told(found: &(Layout, Vec<ImportRow>)) -> String {
     let mut out = format!("{} {:?} {}\n", layout.encoding, layout.delimiter, columns.join(" "));
     for row in rows {
         match row {
-            ImportRow::Contact { line, contact } => {
+            ImportRow::Contact { line, contact, .. } => {
                 let variables = &contact.variables;
                 let _ = writeln!(
                     out,

@@ -213,6 +213,8 @@ pub struct Campaign {
     pub state: CampaignStateWord,
     /// Whether an attempt that a crash left in doubt may be repeated.
     pub redial_in_doubt: bool,
+    /// Whether each reference is taken in once.
+    pub unique_references: bool,
     /// How many of its calls stand where.
     pub counts: Counts,
     /// When it was created.
@@ -459,6 +461,7 @@ impl Campaign {
             name: campaign.name.clone(),
             state: campaign.state.into(),
             redial_in_doubt: campaign.redial_in_doubt,
+            unique_references: campaign.unique_references,
             counts: Counts {
                 waiting: counts.waiting,
                 calling: counts.calling,
@@ -516,6 +519,7 @@ impl ProblemCode {
         match self {
             Self::BodyMalformed | Self::IdempotencyKeyMalformed => 400,
             Self::Unauthorized => 401,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::json::{self, Fields};
 use super::policy::Policy;
+use crate::import::{FaultReport, ImportReport};
 use crate::refusal::{Mistake, Refusal};
 
 /// Most numbers of one request.
@@ -139,6 +140,52 @@ pub struct NumbersRequest {
     /// Why, for people.
     #[schema(max_length = 255)]
     pub reason: Option<String>,
+}
+
+/// What came of a file of numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ListFile {
+    /// Numbers that were not on the list before.
+    pub count: u64,
+    /// Rows, blank ones and the header left out.
+    pub rows: u64,
+    /// Rows without a number that can be read.
+    pub rejected: u64,
+    /// What is wrong with them, by the way in which it is repaired.
+    pub faults: Vec<FaultReport>,
+}
+
+impl ListFile {
+    /// What came of it in our own words.
+    pub fn new(count: u64, report: ImportReport) -> Self {
+        let ImportReport { rows, rejected, faults, .. } = report;
+        Self { count, rows, rejected, faults }
+    }
+}
+
+/// What is said of a file of numbers in the query of its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListFileQuery {
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl ListFileQuery {
+    /// Reads the part of an address after the question mark.
+    pub fn parse(query: &str) -> Result<Self, Vec<Refusal>> {
+        let (mut found, mut refusals) = (Self::default(), Vec::new());
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if name != "reason" {
+                refusals.push(Refusal::new(name.clone(), Mistake::Unknown, &name, "reason"));
+            } else if value.chars().count() > REASON_MAX || value.contains('\0') {
+                let expected = format!("at most {REASON_MAX} characters, without NUL");
+                refusals.push(Refusal::new(name, Mistake::Malformed, &value, expected));
+            } else {
+                found.reason = value.into_owned();
+            }
+        }
+        if refusals.is_empty() { Ok(found) } else { Err(refusals) }
+    }
 }
 
 /// A callee who wants no more calls.

@@ -2,6 +2,7 @@
 //!
 //! docs/api/native.md says the same in prose, docs/api/openapi.json for programs.
 
+pub mod account;
 pub mod answer;
 pub mod callback;
 pub mod deployment;

@@ -196,21 +196,30 @@ pub fn stored(policy: &CampaignPolicy) -> String {
     document(policy).to_string()
 }
 
-/// A policy from the text that the store keeps; what it does not say is as in `standard`.
-pub fn from_stored(text: &str, standard: &CampaignPolicy) -> Result<CampaignPolicy, Vec<Refusal>> {
+/// A policy from the text that the store keeps; what it does not say is as in `standard`, and the
+/// caps and holidays that it names are among `rules`.
+pub fn from_stored(
+    text: &str,
+    standard: &CampaignPolicy,
+    rules: &RuleBook,
+) -> Result<CampaignPolicy, Vec<Refusal>> {
     let refused = |_| vec![Refusal::blind("", Mistake::Malformed, "a JSON document")];
     let patch: Value = serde_json::from_str(text).map_err(refused)?;
-    changed(standard, &patch)
+    changed(standard, &patch, rules)
 }
 
 /// A policy after a merge patch, or all that is wrong with the patch.
-pub fn changed(policy: &CampaignPolicy, patch: &Value) -> Result<CampaignPolicy, Vec<Refusal>> {
+pub fn changed(
+    policy: &CampaignPolicy,
+    patch: &Value,
+    rules: &RuleBook,
+) -> Result<CampaignPolicy, Vec<Refusal>> {
     let mut whole = document(policy);
     if !patch.is_object() {
         return Err(vec![Refusal::blind("", Mistake::WrongType, "an object")]);
     }
     merge(&mut whole, patch);
-    json::read(&whole, read)
+    json::read(&whole, |fields| read(fields, rules))
 }
 
 fn document(policy: &CampaignPolicy) -> Value {
@@ -229,7 +238,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-fn read(fields: &mut Fields<'_>) -> Option<CampaignPolicy> {
+fn read(fields: &mut Fields<'_>, rules: &RuleBook) -> Option<CampaignPolicy> {
     let standard = CampaignPolicy::default();
     let weight = fields.number("weight", 1..=WEIGHT_MAX).unwrap_or(standard.weight);
     let group = fields.text("group", NAME_MAX).filter(|name| !name.is_empty());
@@ -237,8 +246,9 @@ fn read(fields: &mut Fields<'_>) -> Option<CampaignPolicy> {
         opens_at: moment(fields, "opens_at").map(|moment| moment.0),
         closes_at: moment(fields, "closes_at").map(|moment| moment.0),
     });
-    let hours = fields.object("calling_hours", hours).unwrap_or_default();
-    let caps = fields.object("number_limits", number_limits).unwrap_or_default();
+    let hours = fields.object("calling_hours", |fields| hours(fields, rules)).unwrap_or_default();
+    let caps = fields.object("number_limits", |fields| number_limits(fields, rules));
+    let caps = caps.unwrap_or_default();
     let limits = fields.object("limits", |fields| Limits {
         calls_max: fields.number("calls_max", CALLS),
         calls_per_second: fields.number("calls_per_second", CALLS),
@@ -267,9 +277,9 @@ fn read(fields: &mut Fields<'_>) -> Option<CampaignPolicy> {
     })
 }
 
-fn hours(fields: &mut Fields<'_>) -> (Option<Hours>, bool, Placing) {
+fn hours(fields: &mut Fields<'_>, rules: &RuleBook) -> (Option<Hours>, bool, Placing) {
     let own = fields.text("own", HOURS_MAX).and_then(|text| {
-        let known = RuleBook::built_in().holidays();
+        let known = rules.holidays();
         match Hours::parse(text).and_then(|hours| hours.check_calendars(known).map(|()| hours)) {
             Ok(hours) => Some(hours),
             Err(error) => {
@@ -289,7 +299,7 @@ fn hours(fields: &mut Fields<'_>) -> (Option<Hours>, bool, Placing) {
     (own, law, placing)
 }
 
-fn number_limits(fields: &mut Fields<'_>) -> (Vec<Limit>, bool, Vec<String>) {
+fn number_limits(fields: &mut Fields<'_>, rules: &RuleBook) -> (Vec<Limit>, bool, Vec<String>) {
     let mut own = Vec::new();
     for text in fields.text_list("own", ITEMS_MAX, NAME_MAX) {
         match Limit::parse(text) {
@@ -298,18 +308,18 @@ fn number_limits(fields: &mut Fields<'_>) -> (Vec<Limit>, bool, Vec<String>) {
         }
     }
     let law = fields.switch("law").unwrap_or(false);
-    let mut rules = Vec::new();
-    let known = RuleBook::built_in().caps();
+    let mut asked = Vec::new();
+    let known = rules.caps();
     for name in fields.text_list("rules", ITEMS_MAX, NAME_MAX) {
         if known.iter().any(|cap| cap.when_asked && cap.name == name) {
-            rules.push(name.to_owned());
+            asked.push(name.to_owned());
         } else {
             let names = known.iter().filter(|cap| cap.when_asked).map(|cap| cap.name.as_str());
             let names = names.collect::<Vec<_>>().join(", ");
             fields.refuse("rules", Mistake::Malformed, name, format!("one of {names}"));
         }
     }
-    (own, law, rules)
+    (own, law, asked)
 }
 
 fn trunk(fields: &mut Fields<'_>) -> Option<TrunkChoice> {
@@ -422,23 +432,23 @@ mod tests {
     #[test]
     fn policy_comes_back_from_its_document_and_from_the_store() {
         let standard = CampaignPolicy::default();
-        let policy = changed(&standard, &whole()).unwrap();
+        let policy = changed(&standard, &whole(), RuleBook::built_in()).unwrap();
         assert_eq!((policy.weight, policy.caps.len(), policy.trunks.len()), (3, 2, 2));
-        assert_eq!(changed(&standard, &document(&policy)).unwrap(), policy);
-        assert_eq!(from_stored(&stored(&policy), &standard).unwrap(), policy);
-        assert_eq!(changed(&standard, &json!({})).unwrap(), standard);
+        assert_eq!(changed(&standard, &document(&policy), RuleBook::built_in()).unwrap(), policy);
+        assert_eq!(from_stored(&stored(&policy), &standard, RuleBook::built_in()).unwrap(), policy);
+        assert_eq!(changed(&standard, &json!({}), RuleBook::built_in()).unwrap(), standard);
     }
 
     #[test]
     fn patch_changes_what_it_names_and_null_goes_back_to_the_default() {
-        let policy = changed(&CampaignPolicy::default(), &whole()).unwrap();
+        let policy = changed(&CampaignPolicy::default(), &whole(), RuleBook::built_in()).unwrap();
         let patch = json!({
             "weight": null,
             "limits": {"calls_per_second": 5},
             "trunks": [],
             "caller_ids": {"local_presence": false}
         });
-        let after = changed(&policy, &patch).unwrap();
+        let after = changed(&policy, &patch, RuleBook::built_in()).unwrap();
         assert_eq!((after.weight, after.trunks.len()), (1, 0));
         let limits = Limits { calls_max: Some(20), calls_per_second: Some(5) };
         assert_eq!(after.limits, limits);
@@ -458,7 +468,8 @@ mod tests {
             "caller_ids": {"numbers": ["nobody"]},
             "colour": "red"
         });
-        let refusals = changed(&CampaignPolicy::default(), &patch).unwrap_err();
+        let refusals =
+            changed(&CampaignPolicy::default(), &patch, RuleBook::built_in()).unwrap_err();
         let mut places: Vec<&str> = refusals.iter().map(|refusal| refusal.field.as_str()).collect();
         places.sort_unstable();
         let expected = [
@@ -473,7 +484,7 @@ mod tests {
             "/weight",
         ];
         assert_eq!(places, expected);
-        assert!(changed(&CampaignPolicy::default(), &json!([])).is_err());
-        assert!(from_stored("{", &CampaignPolicy::default()).is_err());
+        assert!(changed(&CampaignPolicy::default(), &json!([]), RuleBook::built_in()).is_err());
+        assert!(from_stored("{", &CampaignPolicy::default(), RuleBook::built_in()).is_err());
     }
 }

@@ -19,6 +19,8 @@ pub enum ProblemCode {
     Busy,
     /// 503: the server is shutting down.
     Draining,
+    /// 403: the key may not do this.
+    Forbidden,
     /// 409: a request with this key is under way.
     IdempotencyKeyInUse,
     /// 400: the key is none.
@@ -63,12 +65,13 @@ struct Page {
 
 impl ProblemCode {
     /// Every code, in the order of docs/errors.md.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AlreadyEnded,
         Self::BodyMalformed,
         Self::BodyTooLarge,
         Self::Busy,
         Self::Draining,
+        Self::Forbidden,
         Self::IdempotencyKeyInUse,
         Self::IdempotencyKeyMalformed,
         Self::IdempotencyKeyReused,
@@ -95,6 +98,7 @@ impl ProblemCode {
             Self::BodyTooLarge => "body_too_large",
             Self::Busy => "busy",
             Self::Draining => "draining",
+            Self::Forbidden => "forbidden",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
             Self::IdempotencyKeyMalformed => "idempotency_key_malformed",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
@@ -180,6 +184,16 @@ impl ProblemCode {
                 happened: "The server takes no new calls, for it is being stopped or updated.",
                 causes: &["An operator stops or restarts the server."],
                 repairs: &["Try again in a minute; calls taken in before are not lost."],
+            },
+            Self::Forbidden => Page {
+                title: "Your key may not do this",
+                happened: "The key is valid, but what was asked for is another's to decide; nothing \
+                           was changed.",
+                causes: &[
+                    "The address is for operators, and the key is not one's.",
+                    "An operator has suspended the account, which only an operator can undo.",
+                ],
+                repairs: &["Ask whoever runs the server."],
             },
             Self::IdempotencyKeyInUse => Page {
                 title: "A request with this key is under way",

@@ -195,6 +195,30 @@ pub struct CampaignRequest {
     /// Whether an attempt that a crash left in doubt may be repeated: the phone may ring twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redial_in_doubt: Option<bool>,
+    /// Whether each reference is taken in once: a call with one that the campaign has had is answered
+    /// with the call that had it. Default: `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_references: Option<bool>,
+}
+
+/// What is to change in a campaign; what is not named stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignUpdate {
+    /// Its name, unique in your account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 255, example = "spring")]
+    pub name: Option<String>,
+    /// Whether its calls are dialed: `running` or `stopped`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(running|stopped)$", example = "running")]
+    pub state: Option<String>,
+    /// Whether an attempt that a crash left in doubt may be repeated: the phone may ring twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redial_in_doubt: Option<bool>,
+    /// Whether each reference is taken in once, of those that come from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_references: Option<bool>,
 }
 
 /// A call to make, read and believed.
@@ -214,6 +238,21 @@ pub struct NewCampaign {
     pub state: CampaignState,
     /// Whether an attempt in doubt may be repeated.
     pub redial_in_doubt: bool,
+    /// Whether each reference is taken in once.
+    pub unique_references: bool,
+}
+
+/// What is to change in a campaign, read and believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CampaignWishes {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether its contacts are dialed.
+    pub state: Option<CampaignState>,
+    /// Whether an attempt in doubt may be repeated.
+    pub redial_in_doubt: Option<bool>,
+    /// Whether each reference is taken in once.
+    pub unique_references: Option<bool>,
 }
 
 impl NewCall {
@@ -242,21 +281,49 @@ impl NewCampaign {
     /// Reads a [`CampaignRequest`], or names all that is wrong with it.
     pub fn parse(document: &Value) -> Result<Self, Vec<Refusal>> {
         json::read(document, |fields| {
-            let name = fields.text("name", NAME_MAX).map(str::trim);
             // One of the wrong type has been refused already.
-            if name == Some("") || !fields.has("name") {
-                fields.refuse_blind("name", Mistake::Missing, "a name of 1 to 255 characters");
+            if !fields.has("name") {
+                fields.refuse_blind("name", Mistake::Missing, CAMPAIGN_NAME);
             }
-            let state = match fields.text("state", NAME_MAX) {
-                None => CampaignState::Running,
-                Some(word) => CampaignState::from_name(word).unwrap_or_else(|| {
-                    fields.refuse("state", Mistake::Malformed, word, "running or stopped");
-                    CampaignState::Running
-                }),
-            };
-            let redial_in_doubt = fields.switch("redial_in_doubt").unwrap_or(false);
-            Some(Self { name: name?.to_owned(), state, redial_in_doubt })
+            let CampaignWishes { name, state, redial_in_doubt, unique_references } =
+                CampaignWishes::read(fields);
+            Some(Self {
+                name: name?,
+                state: state.unwrap_or(CampaignState::Running),
+                redial_in_doubt: redial_in_doubt.unwrap_or(false),
+                unique_references: unique_references.unwrap_or(false),
+            })
         })
+    }
+}
+
+/// What the name of a campaign is.
+const CAMPAIGN_NAME: &str = "a name of 1 to 255 characters";
+
+impl CampaignWishes {
+    /// Reads a [`CampaignUpdate`], or names all that is wrong with it.
+    pub fn parse(document: &Value) -> Result<Self, Vec<Refusal>> {
+        json::read(document, |fields| Some(Self::read(fields)))
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let name = fields.text("name", NAME_MAX).map(str::trim);
+        if name == Some("") {
+            fields.refuse_blind("name", Mistake::Missing, CAMPAIGN_NAME);
+        }
+        let state = fields.text("state", NAME_MAX).and_then(|word| {
+            let state = CampaignState::from_name(word);
+            if state.is_none() {
+                fields.refuse("state", Mistake::Malformed, word, "running or stopped");
+            }
+            state
+        });
+        Self {
+            name: name.map(str::to_owned),
+            state,
+            redial_in_doubt: fields.switch("redial_in_doubt"),
+            unique_references: fields.switch("unique_references"),
+        }
     }
 }
 

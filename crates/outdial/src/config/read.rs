@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use domain::calling_hours::RuleBook;
 use domain::dial_queue::Sharing;
 use domain::policy::CampaignPolicy;
-use domain::zones::{Home, Zone};
+use domain::zones::{Atlas, Home, Zone};
 use engine::config::DialingConfig;
 use facade::native::policy;
 use figment::Figment;
@@ -122,15 +124,61 @@ impl Reader {
                 Sharing::BY_WEIGHT
             }
         };
+        let rules = Arc::new(self.rules());
         DialingConfig {
+            atlas: self.atlas(),
             home: Home { country, zone: zone.map(|ZoneName(zone)| zone) },
             of_all_accounts: self.flag("dialing.count_all_accounts"),
             sharing,
-            standard: self.standard_policy(),
+            standard: self.standard_policy(&rules),
+            rules,
         }
     }
 
-    fn standard_policy(&mut self) -> CampaignPolicy {
+    /// The rules that are shipped and those of the files that are named.
+    fn rules(&mut self) -> RuleBook {
+        let mut rules = RuleBook::built_in().clone();
+        for (name, text) in self.data_files("dialing.rule_files") {
+            match rules.clone().with(&name, &text) {
+                Ok(more) => rules = more,
+                Err(error) => self.mistakes.push(format!("dialing.rule_files: {error}")),
+            }
+        }
+        rules
+    }
+
+    /// The tables of prefixes, where files add to those that are shipped.
+    fn atlas(&mut self) -> Option<Arc<Atlas>> {
+        let files = self.data_files("dialing.prefix_files");
+        if files.is_empty() {
+            return None;
+        }
+        let mut atlas = Atlas::built_in().clone();
+        for (name, text) in files {
+            match atlas.clone().with_prefixes(&name, &text) {
+                Ok(more) => atlas = more,
+                Err(error) => self.mistakes.push(format!("dialing.prefix_files: {error}")),
+            }
+        }
+        Some(Arc::new(atlas))
+    }
+
+    /// Names and texts of the files that a setting lists.
+    fn data_files(&mut self, key: &str) -> Vec<(String, String)> {
+        let mut files = Vec::new();
+        for path in self.list(key) {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    let name = Path::new(&path).file_stem().unwrap_or_default();
+                    files.push((name.to_string_lossy().into_owned(), text));
+                }
+                Err(error) => self.mistakes.push(format!("{key}: cannot read {path}: {error}")),
+            }
+        }
+        files
+    }
+
+    fn standard_policy(&mut self, rules: &RuleBook) -> CampaignPolicy {
         let standard = CampaignPolicy::default();
         let Some(path) = self.path("dialing.policy_file") else {
             return standard;
@@ -143,7 +191,7 @@ impl Reader {
                 return standard;
             }
         };
-        policy::from_stored(&text, &standard).unwrap_or_else(|refusals| {
+        policy::from_stored(&text, &standard, rules).unwrap_or_else(|refusals| {
             for refusal in refusals {
                 let (field, detail) = (&refusal.field, refusal.detail());
                 self.mistakes.push(format!("dialing.policy_file: {field}: {detail}"));
@@ -163,7 +211,7 @@ impl Reader {
             self.mistakes
                 .push("sip.session_expires_s must be 0 or at least 90 (RFC 4028 §4)".into());
         }
-        if facade::zone::Zone::named(&config.time_zone).is_none() {
+        if Zone::named(&config.time_zone).is_none() {
             let zone = &config.time_zone;
             self.mistakes.push(format!(
                 "calls.time_zone is {zone:?}, use an IANA name such as \"America/New_York\""

@@ -117,6 +117,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         "\"/etc/outdial/policy.json\"",
         "JSON file with what holds for campaigns that say nothing, in the form of PATCH /v1/campaigns/{id}/policy: calling hours, caps, destinations.",
     ),
+    with(
+        "dialing.prefix_files",
+        Form::List,
+        "[]",
+        "Files that say in which zones numbers of a prefix are, beside the tables that are shipped: rows of libphonenumber's timezones/map_data.txt behind a head with version and source. Later files win.",
+    ),
+    with(
+        "dialing.rule_files",
+        Form::List,
+        "[]",
+        "Files of calling hours, holidays and caps beside those that are shipped, in their form (docs/calling-hours.md); a rule of the same name is replaced. Later files win.",
+    ),
     unset(
         "dialing.time_zone",
         Form::Text,

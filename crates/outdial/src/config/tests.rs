@@ -99,3 +99,55 @@ fn example_file_lists_every_setting_and_is_itself_right() {
     let text = load(&uncommented).unwrap_err().to_string();
     assert!(!text.contains("unknown"), "{text}");
 }
+
+const RULES: &str = "version: 2026-12-01\nsource: ours\n\nhours us-tx-hours US-TX\n  \
+    about Texas\n  mon-sat 09:00-21:00\n  sun 12:00-21:00\n\ncap our-gap US when asked\n  \
+    about ours\n  gap 12h\n";
+
+/// A file with this text, and the setting that names it.
+fn named(setting: &str, file: &Path, text: &str) -> String {
+    std::fs::write(file, text).unwrap();
+    format!("[dialing]\n{setting} = [{:?}]\n", file.display().to_string())
+}
+
+#[test]
+fn files_of_rules_and_prefixes_are_read_beside_those_that_are_shipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = named("rule_files", &dir.path().join("ours.txt"), RULES);
+    let prefixes = dir.path().join("map_data.txt");
+    std::fs::write(&prefixes, "version: 2026-12-02\nsource: ours\n1617253|America/Halifax\n")
+        .unwrap();
+    let policy = dir.path().join("policy.json");
+    std::fs::write(&policy, r#"{"number_limits": {"rules": ["our-gap"]}}"#).unwrap();
+    let text = format!(
+        "{text}prefix_files = [{:?}]\npolicy_file = {:?}\n",
+        prefixes.display().to_string(),
+        policy.display().to_string()
+    );
+    let dialing = load(&text).unwrap().dialing;
+    let has = |name: &str| dialing.rules.hours_rules().iter().any(|rule| rule.name == name);
+    assert!(has("us-tx-hours") && has("us-federal-hours"));
+    let labels: Vec<String> =
+        dialing.rules.provenance().iter().map(|table| table.label()).collect();
+    assert!(labels.contains(&"ours 2026-12-01".to_owned()), "{labels:?}");
+    assert_eq!(dialing.standard.caps_asked, ["our-gap"]);
+    let atlas = dialing.atlas.unwrap();
+    let zones = atlas.zones_by_prefix("16172530000").unwrap();
+    assert_eq!(zones.iter().map(|zone| zone.name()).collect::<Vec<_>>(), ["America/Halifax"]);
+    assert!(atlas.provenance().iter().any(|table| table.label() == "map_data 2026-12-02"));
+}
+
+#[test]
+fn file_of_rules_with_a_mistake_is_told_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ours.txt");
+    let broken = RULES.replace("sun 12:00", "sun noon");
+    let error = load(&named("rule_files", &file, &broken)).unwrap_err().to_string();
+    assert!(error.contains("dialing.rule_files: ours, line"), "{error}");
+    let error = load(&named("prefix_files", &file, "1617|Nowhere")).unwrap_err().to_string();
+    assert!(error.contains("dialing.prefix_files: ours"), "{error}");
+    std::fs::remove_file(&file).unwrap();
+    let text = format!("[dialing]\nrule_files = [{:?}]\n", file.display().to_string());
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.contains("dialing.rule_files: cannot read"), "{error}");
+}

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use domain::contact::Contact;
 use domain::event::EventKind;
 use domain::ids::{AccountId, EndpointId, WebhookId};
 use domain::outcome::{CalleeType, Outcome};
@@ -12,7 +11,7 @@ use domain::webhook::{
 };
 use store::{
     Answer, ContactFilter, ENDPOINTS_MAX, EndpointChange, Met, NewEndpoint, Once, Owed, Replay,
-    Replayed, Rotation, Tried,
+    Replayed, Rotation, TakenIn, Tried,
 };
 
 use crate::support::{Home, at, contacts, end, rule};
@@ -398,15 +397,15 @@ async fn endpoint_that_is_created_twice_by_one_key_is_one_endpoint() {
 async fn answer_and_what_it_was_given_for_outlive_a_crash_together() {
     let home = Home::new().await;
     let key = |nth: u8| Once { account: home.account, key: "k".into(), fingerprint: [nth; 32] };
-    let text = |contact: &Contact| answer(&contact.id.to_string());
+    let text = |taken: &TakenIn| answer(&taken.contact.id.to_string());
     let (first, rule) = (contacts(1).remove(0), rule(home.account));
     let added = home.store.add_contact_once(at(1), &rule, first.clone(), Some(key(1)), text).await;
-    let Met::Done(contact) = added.unwrap() else { panic!("it is new") };
+    let Met::Done(taken) = added.unwrap() else { panic!("it is new") };
     let (key_again, key_other) = (key(1), key(2));
     let home = home.reopened().await;
-    assert!(home.reader.contact(home.account, contact.id).await.unwrap().is_some());
+    assert!(home.reader.contact(home.account, taken.contact.id).await.unwrap().is_some());
     let again = home.store.add_contact_once(at(2), &rule, first.clone(), Some(key_again), text);
-    assert_eq!(again.await.unwrap(), Met::Repeated(text(&contact)));
+    assert_eq!(again.await.unwrap(), Met::Repeated(text(&taken)));
     let other = home.store.add_contact_once(at(2), &rule, first, Some(key_other), text).await;
     assert_eq!(other.unwrap(), Met::KeyReused);
     let all = home.reader.contacts(home.account, ContactFilter::default(), None, 9).await.unwrap();

@@ -24,7 +24,7 @@ use domain::zones::Home as PlaceOfHome;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sim::ledger::Ledger;
-use store::{ContactFilter, Reader, Store, Tried, UploadId, WebhookState};
+use store::{ContactFilter, Reader, Store, Suspender, Tried, UploadId, WebhookState};
 use tempfile::TempDir;
 
 use self::endpoints::{EndpointStep, endpoint_step};
@@ -385,7 +385,7 @@ impl Pair {
                 self.ledger.is_suspended = suspended;
             }
             Step::Suspend { all: false, suspended } => {
-                store.suspend_account(account, suspended).await.unwrap();
+                store.suspend_account(account, Suspender::Operator, suspended).await.unwrap();
                 match suspended {
                     true => drop(self.ledger.suspended.insert(account)),
                     false => drop(self.ledger.suspended.remove(&account)),

@@ -14,6 +14,7 @@ mod rules;
 mod server;
 mod sqlite_file;
 mod support;
+mod terms;
 mod uploads;
 mod webhooks;
 

@@ -14,6 +14,7 @@ mod nodes;
 mod rules;
 mod server;
 mod support;
+mod terms;
 mod tls;
 mod uploads;
 mod webhooks;

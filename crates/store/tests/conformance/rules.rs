@@ -12,7 +12,7 @@ use domain::outcome::{CalleeType, Disposition, Outcome};
 use domain::permit::{Bench, Ground, LIVE_WAIT, stored_checks};
 use domain::policy::{CampaignPolicy, DO_NOT_CALL};
 use domain::region::Country;
-use store::{Claimed, StoreError};
+use store::{Claimed, StoreError, Suspender};
 
 use crate::support::{Home, at, contacts, end, rule};
 
@@ -236,7 +236,9 @@ async fn nothing_is_dialed_of_who_is_suspended() {
     for all in [true, false] {
         let suspend = async |on| match all {
             true => home.store.suspend(on).await.unwrap(),
-            false => home.store.suspend_account(home.account, on).await.unwrap(),
+            false => {
+                home.store.suspend_account(home.account, Suspender::Operator, on).await.unwrap()
+            }
         };
         suspend(true).await;
         assert_eq!(home.store.demands(at(2), 9).await.unwrap(), []);
