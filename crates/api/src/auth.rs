@@ -12,10 +12,12 @@ use std::time::Duration;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use base64ct::{Base64, Encoding};
-use domain::account::{Account, ApiKey};
+use domain::account::ApiKey;
+use domain::application::Service;
 use domain::ids::AccountId;
 use domain::time::Timestamp;
 use engine::control::Control;
+use facade::aculab::request::User;
 use facade::plum::request::Credentials;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -130,14 +132,68 @@ impl Gate {
         authorization: Option<&str>,
         source: IpAddr,
     ) -> Result<AccountId, Denied> {
-        if let Some((login, key)) = authorization.and_then(basic)
-            && let Some(account) = self.holder(control, &key).await?
+        let pair = authorization.and_then(basic);
+        let pair = pair.as_ref().map(|(login, key)| (login.as_str(), key.as_str()));
+        self.by_login_and_key(control, pair, source).await
+    }
+
+    /// The same of a user such as `1-2-0/login`, whose first part says nothing here.
+    pub(crate) async fn by_cloud_user(
+        &self,
+        control: &Control,
+        authorization: Option<&str>,
+        source: IpAddr,
+    ) -> Result<AccountId, Denied> {
+        let pair = authorization.and_then(basic);
+        let pair = pair.as_ref().and_then(|(user, key)| {
+            User::parse(user)
+                .filter(|user| user.service.is_none())
+                .map(|it| (it.login, key.as_str()))
+        });
+        self.by_login_and_key(control, pair, source).await
+    }
+
+    async fn by_login_and_key(
+        &self,
+        control: &Control,
+        pair: Option<(&str, &str)>,
+        source: IpAddr,
+    ) -> Result<AccountId, Denied> {
+        if let Some((login, key)) = pair
+            && let Some(account) = self.holder(control, key).await?
             && let Some(account) = control.reader().account(account).await?
-            && account.login.eq_ignore_ascii_case(&login)
+            && account.login.eq_ignore_ascii_case(login)
         {
             return Ok(account.id);
         }
         Err(self.failed(&Subject::of_key(source), source, control.now()))
+    }
+
+    /// The service whose name and password stand in an Authorization header, as a user such as
+    /// `1-2-0/login/service`.
+    pub(crate) async fn by_service(
+        &self,
+        control: &Control,
+        authorization: Option<&str>,
+        source: IpAddr,
+    ) -> Result<Service, Denied> {
+        let pair = authorization.and_then(basic);
+        let given = pair.as_ref().and_then(|(user, password)| {
+            let user = User::parse(user)?;
+            Some((user.login, user.service?, password))
+        });
+        let Some((login, name, password)) = given else {
+            return Err(self.failed(&Subject::of_key(source), source, control.now()));
+        };
+        let service = match control.account_by_login(login).await? {
+            Some(account) => control.reader().service(account.id, name).await?,
+            None => None,
+        };
+        let hash = service.as_ref().and_then(|service| service.password_hash.clone());
+        let credentials =
+            Credentials { login: format!("{login}/{name}"), pin: password.to_owned() };
+        self.right(control, &credentials, hash.as_deref(), source).await?;
+        service.ok_or(Denied::Wrong)
     }
 
     /// Whose key this is, if it is one that is in use.
@@ -161,9 +217,21 @@ impl Gate {
     ) -> Result<AccountId, Denied> {
         let account = control.account_by_login(&credentials.login).await?;
         let hash = account.as_ref().and_then(|account| account.pin_hash.as_deref());
+        self.right(control, credentials, hash, source).await?;
+        account.map(|account| account.id).ok_or(Denied::Wrong)
+    }
+
+    /// Whether these are the credentials of this hash; of none they never are.
+    async fn right(
+        &self,
+        control: &Control,
+        credentials: &Credentials,
+        hash: Option<&str>,
+        source: IpAddr,
+    ) -> Result<(), Denied> {
         let pair = self.pair(credentials, hash.unwrap_or(NOBODY));
-        if let Some(account) = account.as_ref().filter(|_| self.remembers(&pair, control.now())) {
-            return Ok(account.id);
+        if hash.is_some() && self.remembers(&pair, control.now()) {
+            return Ok(());
         }
         // One at a time, and failures are counted before the next begins: no burst slips through.
         let _turn = self.verifications.acquire().await;
@@ -172,13 +240,11 @@ impl Gate {
             return Err(Denied::Throttled(wait));
         }
         let right = verify(credentials.pin.clone(), hash.unwrap_or(NOBODY).to_owned()).await;
-        match account {
-            Some(Account { id, pin_hash: Some(_), .. }) if right => {
-                self.remember(pair, control.now());
-                Ok(id)
-            }
-            Some(_) | None => Err(self.failed(&subjects, source, control.now())),
+        if right && hash.is_some() {
+            self.remember(pair, control.now());
+            return Ok(());
         }
+        Err(self.failed(&subjects, source, control.now()))
     }
 
     fn pair(&self, credentials: &Credentials, hash: &str) -> [u8; 32] {

@@ -4,6 +4,7 @@
 //! Handlers only join them; every failure leaves in the words of the facade that was asked.
 
 mod accounts;
+mod aculab;
 pub mod auth;
 mod body;
 mod deployments;

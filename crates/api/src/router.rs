@@ -5,8 +5,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
 use crate::{
-    Shared, accounts, deployments, error, fuse, imports, list_files, native, plum, rules, speak,
-    status, webhooks,
+    Shared, accounts, aculab, deployments, error, fuse, imports, list_files, native, plum, rules,
+    speak, status, webhooks,
 };
 
 /// The whole API.
@@ -31,6 +31,21 @@ pub(crate) fn router(shared: Shared) -> Router {
             delete(fuse::cancel).options(fuse::options_of_delete),
         )
         .route("/api/outbound/{call_id}", get(fuse::status).options(fuse::options_of_get))
+        // Aculab Cloud: docs/api/aculab.md.
+        .route("/service/v1/outbound", get(aculab::list))
+        .route(
+            "/service/v1/outbound/{name}",
+            get(aculab::service)
+                .put(aculab::service)
+                .patch(aculab::service)
+                .delete(aculab::service),
+        )
+        .route("/service/v1/schema/outbound", get(aculab::schema))
+        .route("/service_start", get(aculab::start).post(aculab::start))
+        .route("/service_status", get(aculab::status).post(aculab::status))
+        .route("/service_cancel", get(aculab::cancel).post(aculab::cancel))
+        .route("/application_status", get(aculab::status).post(aculab::status))
+        .route("/rest_interrupt", get(aculab::interrupt).post(aculab::interrupt))
         // Our own: docs/api/native.md.
         .route("/v1/account", get(accounts::read_own))
         .route("/v1/account/caller-ids", get(accounts::list_own_caller_ids))

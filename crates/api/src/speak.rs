@@ -50,7 +50,7 @@ pub(crate) async fn speak(State(shared): State<Shared>, request: Request, next: 
         route: matched.map_or("none", MatchedPath::as_str).to_owned(),
     };
     let response = in_time(&shared, &place, request, next).await;
-    let mut response = in_words(response, &place, &id);
+    let mut response = in_words(&shared, response, &place, &id);
     finish(&mut response, &id);
     let (status, took) = (response.status().as_u16(), shared.control.now().since(started_at));
     let method = known_method(&place.method);
@@ -79,7 +79,7 @@ async fn in_time(shared: &Shared, place: &Place, request: Request, next: Next) -
 }
 
 /// Puts what went wrong into the words of the facade that was asked.
-fn in_words(mut response: Response, place: &Place, id: &str) -> Response {
+fn in_words(shared: &Shared, mut response: Response, place: &Place, id: &str) -> Response {
     let fault = response.extensions_mut().remove::<Fault>();
     let fault = match fault {
         Some(fault) => fault,
@@ -95,6 +95,9 @@ fn in_words(mut response: Response, place: &Place, id: &str) -> Response {
         (None, Some(format)) => {
             let failure = crate::fuse::failure_of(&fault, &place.method, &place.path);
             crate::fuse::failed(format, &failure)
+        }
+        (None, None) if crate::aculab::is_at(&place.path) => {
+            crate::aculab::failed(shared, &place.path, &crate::aculab::failure_of(&fault))
         }
         (None, None) => problem(&fault, place, id),
     };

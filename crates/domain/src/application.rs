@@ -36,6 +36,8 @@ pub struct ActionPages {
     pub voice: Option<String>,
     /// Others that it may call at once beside the callee.
     pub extra_legs: u32,
+    /// Longest call, in minutes; `None` for the server's own limit.
+    pub minutes_max: Option<u32>,
 }
 
 /// Where a page is, and how it is asked for.
@@ -68,6 +70,9 @@ impl fmt::Display for ActionPages {
             add("voice", voice)?;
         }
         add("extra_legs", &self.extra_legs.to_string())?;
+        if let Some(minutes) = self.minutes_max {
+            add("minutes_max", &minutes.to_string())?;
+        }
         pairs.fmt(f)
     }
 }
@@ -90,6 +95,7 @@ impl FromStr for ActionPages {
             error: page("error")?,
             voice: pairs.value("voice").map(str::to_owned),
             extra_legs: extra_legs.ok_or(PagesTextError)?,
+            minutes_max: pairs.value("minutes_max").and_then(|minutes| minutes.parse().ok()),
         })
     }
 }
@@ -116,6 +122,23 @@ pub struct ApplicationSpec {
     pub dialect: Dialect,
     /// Whether it is found out who answered, and what follows; `None`: as the campaign says.
     pub detection: Option<Detection>,
+}
+
+/// A configuration under a name by which clients start calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its owner.
+    pub account: AccountId,
+    /// Its name, unique in the account.
+    pub name: String,
+    /// Its configuration, as its facade writes it.
+    pub config: String,
+    /// Hash of the password that starts it, in PHC form; without one it cannot be started.
+    pub password_hash: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub changed_at: Timestamp,
 }
 
 /// Longest name of a deployment, in characters.
@@ -175,6 +198,7 @@ mod tests {
             error: Some(page("http://app.example/error", true)),
             voice: Some("Ann = B".into()),
             extra_legs: 3,
+            minutes_max: Some(5),
         };
         assert_eq!(pages.to_string().parse::<ActionPages>(), Ok(pages));
         for text in ["", "first=http://x", "first=PUT http://x&extra_legs=1", "first=GET x"] {

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use self::ear::Ear;
 use self::record::{BEEP, Recording};
 use self::script_host::{Done, ScriptHost, Wish};
+use crate::calls::CallAsk;
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
 use crate::files::AudioFiles;
@@ -94,16 +95,16 @@ impl CallParts {
 pub(crate) async fn run(
     parts: Arc<CallParts>,
     begun: Begun,
-    mut canceled: mpsc::Receiver<String>,
+    mut asked: mpsc::Receiver<CallAsk>,
 ) -> AttemptEnd {
     let now = parts.clock.now();
-    if let Ok(reason) = canceled.try_recv() {
+    if let Ok(CallAsk::Cancel(reason)) = asked.try_recv() {
         return never_dialed(now, Outcome::Canceled, reason);
     }
     let post_dial = begun.contact.destination.post_dial().map(str::to_owned);
     let limits = CallLimits {
         ring_time_max: begun.contact.terms.ring_time_max.unwrap_or(parts.limits.ring_time_max),
-        ..parts.limits
+        call_time_max: call_time_max(&begun, parts.limits.call_time_max),
     };
     let rules = parts.detection(&begun).rules().cloned();
     let call = Call::new(now, limits, post_dial, rules);
@@ -125,8 +126,18 @@ pub(crate) async fn run(
         }
         match task.inputs.pop_front() {
             Some(input) => task.call.handle(task.parts.clock.now(), input),
-            None => task.wait(&mut canceled).await,
+            None => task.wait(&mut asked).await,
         }
+    }
+}
+
+/// How long the call may last: what its application says, within the server's limit.
+fn call_time_max(begun: &Begun, limit: Duration) -> Duration {
+    match &begun.application.spec.script {
+        ScriptSource::Actions(pages) => pages
+            .minutes_max
+            .map_or(limit, |minutes| Duration::from_secs(u64::from(minutes) * 60).min(limit)),
+        ScriptSource::Document(_) | ScriptSource::Say(_) | ScriptSource::Url(_) => limit,
     }
 }
 
@@ -231,7 +242,7 @@ impl CallTask {
     }
 
     /// Waits for one thing to happen, and takes it in.
-    async fn wait(&mut self, canceled: &mut mpsc::Receiver<String>) {
+    async fn wait(&mut self, asked: &mut mpsc::Receiver<CallAsk>) {
         let now = self.parts.clock.now();
         let call_due = self.call.deadline();
         let script_due = self.script.as_ref().and_then(ScriptHost::deadline);
@@ -252,7 +263,13 @@ impl CallTask {
                 self.recording = None;
                 self.feed(input).await;
             }
-            Some(reason) = canceled.recv() => self.inputs.push_back(Input::Cancel { reason }),
+            Some(ask) = asked.recv() => match ask {
+                CallAsk::Cancel(reason) => self.inputs.push_back(Input::Cancel { reason }),
+                CallAsk::Interrupt(page) => {
+                    let page = page.as_ref().and_then(script_host::start_page);
+                    self.feed(ScriptInput::Interrupted { page }).await;
+                }
+            },
             () = sleep_for(sleep) => self.expire(call_due, script_due).await,
         }
     }

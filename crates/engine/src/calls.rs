@@ -1,13 +1,25 @@
-//! The live calls by attempt, so that they can be counted and canceled.
+//! The live calls by attempt, so that they can be counted, canceled and interrupted.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use domain::application::PageAddress;
 use domain::ids::AttemptId;
 use tokio::sync::mpsc;
 
+/// What may be asked of a call before it looks; a cancel finds a place beside interrupts.
+const ASKS_MAX: usize = 16;
 /// Cancels kept for attempts that are written down but not yet live; far more than one batch.
 const EARLY_MAX: usize = 4_096;
+
+/// What is asked of a call from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CallAsk {
+    /// To end, for this reason.
+    Cancel(String),
+    /// To stop what its script does now, and go on with this page, or end.
+    Interrupt(Option<PageAddress>),
+}
 
 /// The live calls; clones are the same set.
 #[derive(Clone, Debug, Default)]
@@ -15,20 +27,20 @@ pub(crate) struct LiveCalls(Arc<Mutex<Calls>>);
 
 #[derive(Debug, Default)]
 struct Calls {
-    live: HashMap<AttemptId, mpsc::Sender<String>>,
+    live: HashMap<AttemptId, mpsc::Sender<CallAsk>>,
     /// Cancels of attempts between their commit and their first instant of life, oldest first.
     early: VecDeque<(AttemptId, String)>,
 }
 
 impl LiveCalls {
-    /// A call begins; what it receives are reasons to end it, one that came early included.
-    pub(crate) fn begin(&self, attempt: AttemptId) -> mpsc::Receiver<String> {
-        let (cancel, canceled) = mpsc::channel(1);
+    /// A call begins; what it receives is asked of it, a cancel that came early included.
+    pub(crate) fn begin(&self, attempt: AttemptId) -> mpsc::Receiver<CallAsk> {
+        let (cancel, canceled) = mpsc::channel(ASKS_MAX);
         let mut calls = self.calls();
         if let Some(at) = calls.early.iter().position(|(early, _)| *early == attempt)
             && let Some((_, reason)) = calls.early.remove(at)
         {
-            cancel.try_send(reason).ok();
+            cancel.try_send(CallAsk::Cancel(reason)).ok();
         }
         calls.live.insert(attempt, cancel);
         canceled
@@ -44,7 +56,7 @@ impl LiveCalls {
         let mut calls = self.calls();
         match calls.live.get(&attempt) {
             Some(call) => {
-                call.try_send(reason.to_owned()).ok();
+                call.try_send(CallAsk::Cancel(reason.to_owned())).ok();
             }
             None => {
                 if calls.early.len() >= EARLY_MAX {
@@ -55,10 +67,17 @@ impl LiveCalls {
         }
     }
 
+    /// Asks a call to stop what its script does; whether it lives here.
+    pub(crate) fn interrupt(&self, attempt: AttemptId, page: Option<PageAddress>) -> bool {
+        let calls = self.calls();
+        let asked = calls.live.get(&attempt).map(|it| it.try_send(CallAsk::Interrupt(page)));
+        matches!(asked, Some(Ok(())))
+    }
+
     /// Asks every call to end.
     pub(crate) fn cancel_all(&self, reason: &str) {
         for call in self.calls().live.values() {
-            call.try_send(reason.to_owned()).ok();
+            call.try_send(CallAsk::Cancel(reason.to_owned())).ok();
         }
     }
 
@@ -80,7 +99,8 @@ mod tests {
     fn cancel_before_the_first_instant_of_a_call_is_not_lost() {
         let calls = LiveCalls::default();
         calls.cancel(AttemptId(1), "changed my mind");
-        assert_eq!(calls.begin(AttemptId(1)).try_recv().unwrap(), "changed my mind");
+        let asked = calls.begin(AttemptId(1)).try_recv().unwrap();
+        assert_eq!(asked, CallAsk::Cancel("changed my mind".into()));
         assert!(calls.begin(AttemptId(2)).try_recv().is_err());
     }
 

@@ -1,6 +1,7 @@
 //! Control: the verbs that the API may use; each is on disk before it answers.
 
 mod rules;
+mod services;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,7 @@ use crate::signing::KeyMaker;
 use crate::wake::Wakes;
 
 pub use rules::WhyNot;
+pub use services::Interrupted;
 
 /// The engine's verbs; clones act on the same engine.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::attempt::Attempt;
 use domain::event::Event;
 use domain::number::Masked;
 use domain::time::Timestamp;
@@ -276,8 +277,8 @@ where
     }
 
     async fn post(&self, owed: &Owed) -> Result<Posted, StoreError> {
-        let events = self.history(owed).await?;
-        let body = match self.body(owed, &events) {
+        let (events, attempts) = self.history(owed).await?;
+        let body = match self.body(owed, &events, &attempts) {
             Ok(body) => body,
             Err(detail) => return Ok(Posted::failed("unknown_facade", detail.to_owned())),
         };
@@ -286,11 +287,16 @@ where
             Err(error) => return Ok(Posted::failed("refused", format!("it is no URL: {error}"))),
         };
         let content_type = HeaderValue::from_static(body.content_type);
+        let own = owed.endpoint.is_none();
+        let got = Facade::of(owed.dialect).filter(|_| own).and_then(|it| it.got(&url, &body.body));
         let request = Request {
             headers: self.identity(owed, body.body.as_bytes()).await?,
             // The same for a server that is silent: it may be at work.
             timeout: Some(DELIVERY_TIME_MAX),
-            ..Request::post(url, content_type, Bytes::from(body.body), Purpose::Webhook)
+            ..match got {
+                Some(url) => Request::get(url, Purpose::Webhook),
+                None => Request::post(url, content_type, Bytes::from(body.body), Purpose::Webhook),
+            }
         };
         Ok(match self.http.send(request).await {
             Ok(answer) => Posted::answered(speaks(owed), &answer, (self.now)()),
@@ -299,7 +305,12 @@ where
     }
 
     /// What is posted, the same at every delivery.
-    fn body(&self, owed: &Owed, events: &[Event]) -> Result<ResultBody, &'static str> {
+    fn body(
+        &self,
+        owed: &Owed,
+        events: &[Event],
+        attempts: &[Attempt],
+    ) -> Result<ResultBody, &'static str> {
         if owed.endpoint.is_some() {
             let fact = Fact {
                 topic: owed.topic,
@@ -314,7 +325,7 @@ where
         let facade = Facade::of(owed.dialect)
             .ok_or("it is in the words of a facade that this version does not know")?;
         let contact = owed.contact.as_ref().ok_or("it tells of nobody")?;
-        Ok(facade.result(contact, events, &self.zone))
+        Ok(facade.result(contact, events, attempts, &self.zone))
     }
 
     /// By what a client knows who tells it, and a delivery that is repeated (Standard Webhooks
@@ -336,12 +347,15 @@ where
     }
 
     /// What happened to the contact, where results of its facade tell it.
-    async fn history(&self, owed: &Owed) -> Result<Vec<Event>, StoreError> {
+    async fn history(&self, owed: &Owed) -> Result<(Vec<Event>, Vec<Attempt>), StoreError> {
         let tells =
             owed.endpoint.is_none() && Facade::of(owed.dialect).is_some_and(Facade::tells_events);
         match &owed.contact {
-            Some(contact) if tells => self.store.history(contact.id).await,
-            Some(_) | None => Ok(Vec::new()),
+            Some(contact) if tells => {
+                let events = self.store.history(contact.id).await?;
+                Ok((events, self.store.attempts(contact.id).await?))
+            }
+            Some(_) | None => Ok((Vec::new(), Vec::new())),
         }
     }
 

@@ -4,6 +4,7 @@
 //! what we answer, `callback.rs` what we send to their URLs, `words.rs` one table for each kind of
 //! word. Time and time zone are arguments; nothing here reads a clock, a file or a socket.
 
+pub mod aculab;
 pub mod form;
 pub mod fuse;
 pub mod import;
@@ -19,12 +20,14 @@ mod xml;
 pub mod zone;
 
 use domain::application::Dialect;
+use domain::attempt::Attempt;
 use domain::contact::Contact;
 use domain::detection::Detection;
 use domain::event::Event;
 use domain::outcome::CalleeType;
 use domain::webhook::{Reception, Schedule};
 
+use url::Url;
 use zone::Zone;
 
 /// Whose words a client speaks.
@@ -36,6 +39,8 @@ pub enum Facade {
     Plum,
     /// Plum Fuse.
     Fuse,
+    /// Aculab Cloud.
+    Aculab,
 }
 
 /// What is posted to a client's result URL.
@@ -49,7 +54,7 @@ pub struct ResultBody {
 
 impl Facade {
     /// Every facade, for tables and tests.
-    pub const ALL: [Self; 3] = [Self::Native, Self::Plum, Self::Fuse];
+    pub const ALL: [Self; 4] = [Self::Native, Self::Plum, Self::Fuse, Self::Aculab];
 
     /// The tag that is stored; never changed once released.
     pub const fn dialect(self) -> Dialect {
@@ -57,6 +62,7 @@ impl Facade {
             Self::Native => Dialect(0),
             Self::Plum => Dialect(1),
             Self::Fuse => Dialect(2),
+            Self::Aculab => Dialect(3),
         }
     }
 
@@ -72,6 +78,8 @@ impl Facade {
         application_parameters: &str,
     ) -> Vec<(String, String)> {
         match self {
+            // Its pages are told what every page of actions is told.
+            Self::Aculab => Vec::new(),
             Self::Fuse => fuse::callback::start_form(contact),
             Self::Native => native::callback::start_form(contact),
             Self::Plum => plum::callback::start_form(contact, application_parameters),
@@ -80,7 +88,7 @@ impl Facade {
 
     /// Whether results tell what happened to the contact, event by event.
     pub const fn tells_events(self) -> bool {
-        matches!(self, Self::Fuse)
+        matches!(self, Self::Aculab | Self::Fuse)
     }
 
     /// Whether the addresses of a request are asked by GET, and must answer 200, before anything is
@@ -89,7 +97,8 @@ impl Facade {
     /// Fuse does not say so, and pages of its clients that take results by POST alone answer 405.
     pub const fn asks_before_queueing(self) -> bool {
         match self {
-            Self::Fuse => false,
+            // Aculab asks its pages when a call is answered, and not before.
+            Self::Aculab | Self::Fuse => false,
             Self::Native | Self::Plum => true,
         }
     }
@@ -97,9 +106,19 @@ impl Facade {
     /// What the result URL is posted when a contact has ended; dates by the clock of `zone`.
     ///
     /// The same at every delivery. `events` are the contact's own, oldest first, where
-    /// [`Facade::tells_events`] asks for them.
-    pub fn result(self, contact: &Contact, events: &[Event], zone: &Zone) -> ResultBody {
+    /// [`Facade::tells_events`] asks for them, and so are `attempts`.
+    pub fn result(
+        self,
+        contact: &Contact,
+        events: &[Event],
+        attempts: &[Attempt],
+        zone: &Zone,
+    ) -> ResultBody {
         match self {
+            Self::Aculab => ResultBody {
+                content_type: "application/json",
+                body: aculab::callback::result(contact, events, attempts),
+            },
             Self::Fuse => ResultBody {
                 content_type: "application/json",
                 body: fuse::callback::result(contact, events),
@@ -119,9 +138,18 @@ impl Facade {
         }
     }
 
+    /// Where a result is got, with what is told in the query; `None`: it is posted.
+    pub fn got(self, url: &Url, body: &str) -> Option<Url> {
+        match self {
+            Self::Aculab => aculab::callback::got(url, body),
+            Self::Fuse | Self::Native | Self::Plum => None,
+        }
+    }
+
     /// What this answer of the result URL says of the result.
     pub fn reception(self, status: u16, body: &[u8]) -> Reception {
         let taken = match self {
+            Self::Aculab => aculab::callback::accepted(status),
             Self::Fuse => fuse::callback::accepted(status),
             Self::Native => native::callback::accepted(status),
             Self::Plum => plum::callback::accepted(status, body),
@@ -138,7 +166,7 @@ impl Facade {
     pub const fn schedule(self) -> Schedule {
         match self {
             Self::Native => Schedule::Standard,
-            Self::Fuse | Self::Plum => Schedule::Legacy,
+            Self::Aculab | Self::Fuse | Self::Plum => Schedule::Legacy,
         }
     }
 
@@ -146,7 +174,7 @@ impl Facade {
     pub const fn signs(self) -> bool {
         match self {
             Self::Native => true,
-            Self::Fuse | Self::Plum => false,
+            Self::Aculab | Self::Fuse | Self::Plum => false,
         }
     }
 
@@ -156,13 +184,14 @@ impl Facade {
     pub const fn usual_detection(self) -> Detection {
         match self {
             Self::Fuse => plum::words::detection(true),
-            Self::Native | Self::Plum => Detection::Off,
+            Self::Aculab | Self::Native | Self::Plum => Detection::Off,
         }
     }
 
     /// Who answered, as a script is told; `None`: not yet known.
     pub const fn session_callee_type(self, callee_type: Option<CalleeType>) -> &'static str {
         match self {
+            Self::Aculab => aculab::words::far_end_type(callee_type),
             Self::Fuse => fuse::words::session_callee_type(callee_type),
             Self::Native => native::words::session_callee_type(callee_type),
             Self::Plum => plum::words::session_callee_type(callee_type),

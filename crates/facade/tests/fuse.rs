@@ -322,7 +322,7 @@ fn result_of_the_guides_sample_call_is_the_guides_sample() {
         "duration":3}"#;
     let expected: String = sample_text.split_whitespace().collect();
     let (contact, events) = sample();
-    let result = Facade::Fuse.result(&contact, &events, &Zone::utc());
+    let result = Facade::Fuse.result(&contact, &events, &[], &Zone::utc());
     assert_eq!(result.body, expected);
     assert_eq!(result.content_type, "application/json");
 }
@@ -417,7 +417,7 @@ fn every_state_of_a_call_is_told_in_both_formats() {
         for format in [Format::Json, Format::Xml] {
             let _ = writeln!(out, "{}", answer::status(format, &details).trim_end());
         }
-        let result = Facade::Fuse.result(&contact, &events, &Zone::utc()).body;
+        let result = Facade::Fuse.result(&contact, &events, &[], &Zone::utc()).body;
         let status = answer::status(Format::Json, &details);
         assert_eq!(status, format!("{{\"call_details\":{result}}}"));
     }

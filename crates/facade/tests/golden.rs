@@ -302,7 +302,7 @@ fn plum_results_have_all_fields_in_plums_words() {
     let mut out = String::new();
     for (disposition, outcome) in ends() {
         let ended = contact(Facade::Plum.dialect(), ContactState::Done(disposition), outcome);
-        let result = Facade::Plum.result(&ended, &[], &new_york());
+        let result = Facade::Plum.result(&ended, &[], &[], &new_york());
         let outcome = outcome.map_or("no attempt", Outcome::name);
         let _ =
             writeln!(out, "=== {} after {outcome}, {}", disposition.name(), result.content_type);
@@ -369,7 +369,7 @@ fn native_results_tell_the_whole_call() {
     let mut out = String::new();
     for (disposition, outcome) in ends() {
         let ended = contact(Facade::Native.dialect(), ContactState::Done(disposition), outcome);
-        let result = Facade::Native.result(&ended, &[], &new_york());
+        let result = Facade::Native.result(&ended, &[], &[], &new_york());
         let value: serde_json::Value = serde_json::from_str(&result.body).unwrap();
         let _ = writeln!(out, "{}", serde_json::to_string_pretty(&value).unwrap());
     }

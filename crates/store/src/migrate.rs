@@ -46,6 +46,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(6, "nodes", "0006_nodes.sql"),
     migration!(7, "policy", "0007_policy.sql"),
     migration!(8, "accounts", "0008_accounts.sql"),
+    migration!(10, "services", "0010_services.sql"),
     migration!(14, "callee_type", "0014_callee_type.sql"),
 ];
 

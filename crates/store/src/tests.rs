@@ -39,6 +39,7 @@ fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
         ("numbers", numbers::QUERIES),
         ("policies", policies::QUERIES),
         ("reader", reader::QUERIES),
+        ("services", services::QUERIES),
         ("store", store::QUERIES),
         ("tx", tx::QUERIES),
         ("uploads", uploads::QUERIES),

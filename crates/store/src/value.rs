@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::{Account, ApiKey};
-use domain::application::{Application, ApplicationSpec, Deployment, Dialect, ScriptSource};
+use domain::application::{
+    Application, ApplicationSpec, Deployment, Dialect, ScriptSource, Service,
+};
 use domain::attempt::Attempt;
 use domain::campaign::{Campaign, CampaignCounts, CampaignState};
 use domain::cause::Cause;
@@ -237,6 +239,18 @@ impl Row<'_> {
             secret_hash: self.bytes32()?,
             account: AccountId(self.int()?),
             created_at: self.time()?,
+        })
+    }
+
+    /// A service: `account, name, config, password_hash, created_at, changed_at`.
+    pub(crate) fn service(&mut self) -> Result<Service, StoreError> {
+        Ok(Service {
+            account: AccountId(self.int()?),
+            name: self.text()?,
+            config: self.text()?,
+            password_hash: self.maybe_text()?,
+            created_at: self.time()?,
+            changed_at: self.time()?,
         })
     }
 

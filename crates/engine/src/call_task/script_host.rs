@@ -306,15 +306,16 @@ async fn ready(preparing: &mut Option<BoxFuture<'static, Prepared>>) -> Prepared
 
 /// What pages of actions are told of who asks.
 fn instance(begun: &Begun, pages: &ActionPages) -> Instance {
+    let spec = &begun.application.spec;
     let page = |page: &PageAddress| WebPage { url: page.url.clone(), method: method(page) };
     Instance {
         id: begun.contact.id.to_string(),
         call: begun.attempt.id.to_string(),
         token: begun.contact.reference.clone(),
-        application_parameters: begun.application.spec.parameters.clone(),
+        application_parameters: spec.parameters.clone(),
         outbound_parameters: begun.contact.parameters.clone(),
         error_page: pages.error.as_ref().map(page),
-        is_classified: false,
+        is_classified: spec.detection.as_ref().is_some_and(|it| it.rules().is_some()),
         voice: pages.voice.clone(),
         connects_max: usize::try_from(pages.extra_legs).unwrap_or(usize::MAX),
     }
@@ -323,12 +324,17 @@ fn instance(begun: &Begun, pages: &ActionPages) -> Instance {
 /// The page that an application of actions begins with.
 fn first_page(pages: &ActionPages) -> Result<StartPage, String> {
     let url = &pages.first.url;
-    let url = Url::parse(url).map_err(|error| format!("first page {url:?}: {error}"))?;
-    let method = match method(&pages.first) {
+    start_page(&pages.first).ok_or_else(|| format!("first page {url:?} is no address"))
+}
+
+/// A page that a script of actions goes on with; `None` where its address is none.
+pub(super) fn start_page(page: &PageAddress) -> Option<StartPage> {
+    let url = Url::parse(&page.url).ok()?;
+    let method = match method(page) {
         PageMethod::Get => Method::Get,
         PageMethod::Post => Method::Post(Vec::new()),
     };
-    Ok(StartPage::Url { url, method })
+    Some(StartPage::Url { url, method })
 }
 
 fn method(page: &PageAddress) -> PageMethod {

@@ -5,6 +5,7 @@
 //! simulated carrier, and phones of our own for what those cannot do. Nothing is waited for by the
 //! clock: tests wait for what happens, with a generous bound.
 
+mod aculab;
 mod bad_input;
 mod bad_lists;
 mod baresip;

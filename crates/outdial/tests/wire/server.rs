@@ -125,6 +125,18 @@ impl Server {
         format!("Basic {}", Base64::encode_string(pair.as_bytes()))
     }
 
+    /// The same with a user of a cloud.
+    pub(crate) fn cloud_basic(&self) -> String {
+        let pair = format!("1-2-0/{}:{}", self.login, self.api_key);
+        format!("Basic {}", Base64::encode_string(pair.as_bytes()))
+    }
+
+    /// The name of a service and its password.
+    pub(crate) fn service_basic(&self, service: &str, password: &str) -> String {
+        let pair = format!("1-2-0/{}/{service}:{password}", self.login);
+        format!("Basic {}", Base64::encode_string(pair.as_bytes()))
+    }
+
     /// Runs a command of the program against it; what it prints.
     pub(crate) async fn command(&self, stage: &Stage, arguments: &[&str]) -> String {
         let ran = Command::new(PROGRAM)

@@ -1,0 +1,77 @@
+//! Verbs about outbound services and their applications that run.
+
+use domain::application::{PageAddress, Service};
+use domain::contact::{ContactRule, ContactState, NewContact};
+use domain::ids::{AccountId, ContactId};
+use store::StoreError;
+
+use super::{Control, QueueError};
+
+/// What came of an interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// Its call has ended.
+    Completed,
+    /// What it did has been stopped, or will be at once.
+    Done,
+    /// No such call is answered here.
+    NotRunning,
+    /// The account has no such call.
+    Unknown,
+}
+
+impl Control {
+    /// Creates a service, or replaces the one of its name. `false`: the account has too many.
+    pub async fn put_service(&self, service: Service) -> Result<bool, StoreError> {
+        self.0.store.put_service(service).await
+    }
+
+    /// Deletes a service, and cancels the calls of `campaign`, its own, that wait. `false`: the
+    /// account has no such service.
+    pub async fn delete_service(
+        &self,
+        account: AccountId,
+        name: &str,
+        campaign: &str,
+    ) -> Result<bool, StoreError> {
+        let deleted = self.0.store.delete_service(account, name).await?;
+        if deleted {
+            self.cancel_campaign(account, campaign).await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Takes in several contacts of one request, all or none.
+    pub async fn queue_contacts(
+        &self,
+        rule: ContactRule,
+        contacts: Vec<NewContact>,
+    ) -> Result<Vec<ContactId>, QueueError> {
+        self.admit(&rule).await?;
+        let ids = self.0.store.add_contacts(self.now(), &rule, contacts).await?;
+        self.wake_dialer();
+        Ok(ids)
+    }
+
+    /// Stops what the application of a contact's call does now; it goes on with `page`, or ends.
+    pub async fn interrupt(
+        &self,
+        account: AccountId,
+        contact: ContactId,
+        page: Option<PageAddress>,
+    ) -> Result<Interrupted, StoreError> {
+        let Some(found) = self.0.reader.contact(account, contact).await? else {
+            return Ok(Interrupted::Unknown);
+        };
+        match found.state {
+            ContactState::Done(_) => Ok(Interrupted::Completed),
+            ContactState::Waiting => Ok(Interrupted::NotRunning),
+            ContactState::Calling => {
+                let attempts = self.0.reader.attempts(contact).await?;
+                let open = attempts.iter().rev().find(|attempt| attempt.outcome.is_none());
+                let done = open.is_some_and(|open| self.0.calls.interrupt(open.id, page));
+                Ok(if done { Interrupted::Done } else { Interrupted::NotRunning })
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Outbound services and their pages of actions, over real calls.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::customer::{Asked, Customer, Reply, SAYS_NOTHING};
+use crate::harness::{Stage, port, until, within};
+use crate::http::{self, Answer};
+use crate::phone::{Ear, Heard, Phone, Voice};
+use crate::server::{Server, Settings};
+use crate::sound::spoken;
+
+/// The password of the service.
+const PASSWORD: &str = "correct horse";
+
+struct Scene {
+    server: Server,
+    phone: Phone,
+    customer: Customer,
+    _stage: Stage,
+}
+
+impl Scene {
+    /// A client with a service whose pages are the customer's.
+    async fn open() -> Self {
+        let stage = Stage::new();
+        let phone = Phone::open().await;
+        let customer = Customer::open(SAYS_NOTHING).await;
+        let server = Server::start(&stage, phone.address, &Settings::default()).await;
+        let scene = Self { server, phone, customer, _stage: stage };
+        let pages = |page: &str| json!({"address": scene.customer.url(page)});
+        scene
+            .put(json!({"rest": {
+                "first_page": pages("/first"),
+                "final_page": pages("/final"),
+                "error_page": pages("/error")
+            }}))
+            .await;
+        scene.customer.reply("POST", "/final", [Reply::text(200, "")]);
+        scene
+    }
+
+    /// Makes the service with these options.
+    async fn put(&self, mut config: Value) {
+        config["service_password"] = json!(PASSWORD);
+        let answer = self.service("PUT", Some(config)).await;
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
+    }
+
+    async fn service(&self, method: &str, body: Option<Value>) -> Answer {
+        let basic = self.server.cloud_basic();
+        let head = [("authorization", basic.as_str()), ("content-type", "application/json")];
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let path = "/service/v1/outbound/reminders";
+        http::send(self.server.api(), method, path, &head, body).await
+    }
+
+    async fn asks(&self, path: &str, basic: &str, fields: &[(&str, &str)]) -> Answer {
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let head = [("authorization", basic), form];
+        http::send(self.server.api(), "POST", path, &head, http::form(fields)).await
+    }
+
+    /// Starts a call; its invocation id.
+    async fn start(&self, token: &str) -> String {
+        let calls = json!({"to": "tel:16175551234", "from": "18009957586", "token": token});
+        let basic = self.server.service_basic("reminders", PASSWORD);
+        let answer =
+            self.asks("/service_start", &basic, &[("rest_calls", &calls.to_string())]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()[0].as_str().unwrap().to_owned()
+    }
+
+    /// The next call, answered.
+    async fn answered(&self, ear: &Ear) -> (Heard, Voice) {
+        let invite = self.phone.request("INVITE").await;
+        let voice = ear.speak(&invite.message);
+        self.phone.accept(&invite, "ear", &ear.sdp()).await;
+        self.phone.request("ACK").await;
+        (invite, voice)
+    }
+
+    async fn hung_up(&self) {
+        let bye = self.phone.request("BYE").await;
+        self.phone.answer(&bye, 200, "OK", "ear").await;
+    }
+
+    fn page(&self, path: &str, page: Value) {
+        let text = page.to_string().into_bytes();
+        self.customer.reply("POST", path, [Reply::Send(200, "application/json", text.into())]);
+    }
+}
+
+fn told(asked: &Asked) -> Value {
+    serde_json::from_str(&asked.body).unwrap()
+}
+
+/// Checklist 2-001, 2-002, 2-009 to 2-013, 2-020 (no classification, a person).
+#[tokio::test(flavor = "multi_thread")]
+async fn started_service_runs_its_pages_when_the_call_is_answered_and_tells_the_final_page() {
+    let scene = Scene::open().await;
+    scene.page(
+        "/first",
+        json!({"actions": [
+        {"play": {"play_list": [{"text_to_say": "Hello."}]}},
+        {"get_number": {"digit_count": 3, "next_page": {"url": "got"}}}], "token": "second"}),
+    );
+    scene.page("/got", json!({"actions": [{"hang_up": {}}], "token": "third"}));
+    let ear = Ear::open().await;
+    let id = scene.start("first token").await;
+    let (invite, voice) = scene.answered(&ear).await;
+    assert_eq!(invite.message.number(), "+16175551234");
+    assert!(invite.message.header("From").contains("18009957586"), "{:?}", invite.message);
+    let first = told(&scene.customer.posted("/first").await);
+    assert_eq!(first["token"], "first token");
+    assert_eq!(first["application_instance_id"], id.as_str());
+    assert_eq!(first["this_call"]["call_to"], "+16175551234");
+    assert_eq!(first["this_call"]["call_state"], "answered");
+    voice.press("417");
+    let got = told(&scene.customer.posted("/got").await);
+    assert_eq!(got["token"], "second");
+    assert_eq!(got["action_result"]["result"]["entered_number"], "417");
+    scene.hung_up().await;
+    let last = told(&scene.customer.posted("/final").await);
+    assert_eq!(last["token"], "third");
+    assert_eq!(last["this_call"]["call_cause"], "completed");
+    assert_eq!(last["this_call"]["call_state"], "idle");
+    // What a running call is told, its end is told as well.
+    let names = |info: &Value| info["this_call"].as_object().unwrap().keys().cloned().collect();
+    let (running, ended): (Vec<String>, Vec<String>) = (names(&first), names(&last));
+    assert!(running.iter().all(|name| ended.contains(name)), "{running:?} {ended:?}");
+    let basic = scene.server.cloud_basic();
+    let status = scene.asks("/service_status", &basic, &[("invocation_ids", &id)]).await;
+    assert_eq!(status.json()[&id]["state"], "completed");
+    scene.server.stop().await;
+}
+
+/// Checklist 2-014, 2-015, 2-020 (not answered).
+#[tokio::test(flavor = "multi_thread")]
+async fn final_page_of_a_rejected_call_is_told_the_reason() {
+    let scene = Scene::open().await;
+    scene.start("t").await;
+    let invite = scene.phone.request("INVITE").await;
+    scene.phone.answer(&invite, 486, "Busy Here", "ear").await;
+    let last = told(&scene.customer.posted("/final").await);
+    assert_eq!(last["this_call"]["call_cause"], "busy");
+    assert_eq!(last["this_call"]["call_raw_cause"], "486");
+    assert_eq!(last["token"], "t");
+    assert!(scene.customer.asked().iter().all(|asked| asked.path != "/first"));
+    scene.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupt_stops_the_action_and_its_page_goes_on_and_cancel_ends_the_call() {
+    let scene = Scene::open().await;
+    scene.page("/first", json!({"actions": [{"sleep": {"seconds": 600}}]}));
+    scene.page("/other", json!({"actions": [{"sleep": {"seconds": 600}}]}));
+    let ear = Ear::open().await;
+    let id = scene.start("t").await;
+    let (_, _voice) = scene.answered(&ear).await;
+    scene.customer.posted("/first").await;
+    let basic = scene.server.cloud_basic();
+    let other = scene.customer.url("/other");
+    // The page may be on its way yet; an interrupt is not lost by that.
+    let fields = [("application_instance_ids", id.as_str()), ("redirect_page", other.as_str())];
+    let answer = scene.asks("/rest_interrupt", &basic, &fields).await;
+    assert_eq!(answer.json()[&id]["result"], "interrupted", "{}", answer.text());
+    scene.customer.posted("/other").await;
+    let canceled = scene.asks("/service_cancel", &basic, &[("invocation_ids", &id)]).await;
+    assert_eq!(canceled.json()[&id]["result"], "canceled");
+    scene.hung_up().await;
+    scene.customer.posted("/final").await;
+    let again = scene.asks("/rest_interrupt", &basic, &fields).await;
+    assert_eq!(again.json()[&id]["result"], "application already completed");
+    scene.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_with_mistakes_is_told_to_the_error_page() {
+    let scene = Scene::open().await;
+    scene.page("/first", json!({"actions": [{"dance": {}}]}));
+    scene.page("/error", json!({"actions": []}));
+    let ear = Ear::open().await;
+    scene.start("t").await;
+    let (_, _voice) = scene.answered(&ear).await;
+    let error = told(&scene.customer.posted("/error").await);
+    let result = error["error_result"]["result"].as_str().unwrap();
+    assert!(result.contains("actions[0].dance"), "{result}");
+    scene.hung_up().await;
+    scene.customer.posted("/final").await;
+    scene.server.stop().await;
+}
+
+/// Checklist 2-003 to 2-007, 2-016, 2-017.
+#[tokio::test(flavor = "multi_thread")]
+async fn service_is_written_read_changed_and_deleted_and_mistakes_are_named() {
+    let scene = Scene::open().await;
+    let read = scene.service("GET", None).await.json();
+    assert_eq!(read["outbound_call_type"], "telephone_number");
+    assert_eq!(read["application_server_type"], "REST API");
+    assert_eq!(read.get("service_password"), None);
+    let part = json!({"rest": {"first_page": {"method": "GET"}}});
+    let changed = scene.service("PATCH", Some(part)).await.json();
+    assert_eq!(changed["rest"]["first_page"]["method"], "GET");
+    assert_eq!(changed["rest"]["first_page"]["address"], scene.customer.url("/first").as_str());
+    let wrong = json!({"rest": {"first_page": {"method": "x"}}, "extra_channels": -1, "y": 1});
+    let refused = scene.service("PATCH", Some(wrong)).await;
+    assert_eq!(refused.status, 400);
+    let error = &refused.json()["error"];
+    assert_eq!(error["code"], "HTTP 400");
+    assert!(error["details"].to_string().contains("is not one of ['GET','POST']"), "{error}");
+    assert_eq!(error["details"].as_array().unwrap().len(), 3, "{error}");
+    let wrong = scene.server.service_basic("reminders", "wrong horse");
+    let refused = scene.asks("/service_start", &wrong, &[("rest_calls", "{}")]).await;
+    assert_eq!(refused.status, 401);
+    let right = scene.server.service_basic("reminders", PASSWORD);
+    for calls in ["{}", "[]", "x", r#"{"to": "sip:ann@x", "from": "1"}"#] {
+        let refused = scene.asks("/service_start", &right, &[("rest_calls", calls)]).await;
+        assert_eq!(refused.status, 400, "{calls}: {}", refused.text());
+    }
+    let conference = json!({"outbound_call_type": "conference"});
+    assert_eq!(scene.service("PATCH", Some(conference)).await.status, 200);
+    let calls = r#"{"to": "16175551234", "from": "1"}"#;
+    let refused = scene.asks("/service_start", &right, &[("rest_calls", calls)]).await;
+    assert!(refused.text().contains("conference"), "{}", refused.text());
+    assert_eq!(scene.service("DELETE", None).await.status, 204);
+    assert_eq!(scene.service("GET", None).await.status, 404);
+    assert_eq!(scene.service("DELETE", None).await.status, 404);
+    scene.server.stop().await;
+}
+
+/// The example application, as a program of its own.
+struct Example {
+    lines: Lines<BufReader<ChildStdout>>,
+    port: u16,
+    _program: Child,
+}
+
+impl Example {
+    /// `None` where there is no Python.
+    async fn run() -> Option<Self> {
+        let port = port();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/actions/reminder.py");
+        let mut program = Command::new("python3")
+            .arg(file)
+            .arg(port.to_string())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .ok()?;
+        let lines = BufReader::new(program.stdout.take()?).lines();
+        let mut example = Self { lines, port, _program: program };
+        example.line("ready").await;
+        Some(example)
+    }
+
+    /// Waits until it says so; what it was told.
+    async fn line(&mut self, begin: &str) -> String {
+        within(&format!("the application says {begin}"), async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                if let Some(rest) = line.strip_prefix(begin) {
+                    return rest.to_owned();
+                }
+            }
+            panic!("the application has ended before {begin}");
+        })
+        .await
+    }
+
+    fn url(&self, path: &str) -> Value {
+        json!({"address": format!("http://127.0.0.1:{}{path}", self.port)})
+    }
+}
+
+/// Checklist 2-011, 2-012: every action that works, in one application.
+#[tokio::test(flavor = "multi_thread")]
+async fn example_application_of_actions_is_led_through_all_its_pages() {
+    let Some(mut example) = Example::run().await else {
+        eprintln!("skipped: no python3");
+        return;
+    };
+    let scene = Scene::open().await;
+    scene
+        .put(json!({"rest": {
+            "first_page": example.url("/first"),
+            "final_page": example.url("/final"),
+            "error_page": example.url("/error")
+        }}))
+        .await;
+    let ear = Ear::open().await;
+    scene.start("begin").await;
+    let (_, voice) = scene.answered(&ear).await;
+    example.line("/first ").await;
+    example.line("/menu ").await;
+    voice.press("1");
+    example.line("/number ").await;
+    voice.press("4711");
+    assert!(example.line("/got_number ").await.contains("4711"));
+    // Keys count from the question on: what is said before it is over when the keys come back.
+    until("the digits are sent", async || {
+        let events = ear.packets().into_iter().filter(|packet| packet.kind == crate::phone::EVENTS);
+        let stamps: std::collections::BTreeSet<u32> = events.map(|it| it.timestamp).collect();
+        (stamps.len() >= 3).then_some(())
+    })
+    .await;
+    until("how many is asked for", async || {
+        let said = spoken("How many?").await;
+        let sound =
+            ear.packets().iter().rev().take_while(|it| it.kind != crate::phone::EVENTS).count();
+        (sound * 160 > said.len() + 160 * 20).then_some(())
+    })
+    .await;
+    voice.press("12#");
+    assert!(example.line("/got_input ").await.contains("\"12\""));
+    voice.press("5");
+    example.line("/message ").await;
+    let said = spoken("This is my message.").await;
+    voice.say(&said);
+    until("it was said", async || voice.is_silent().then_some(())).await;
+    voice.press("#");
+    let recorded = example.line("/recorded ").await;
+    assert!(recorded.contains(".wav"), "{recorded}");
+    example.line("/goodbye ").await;
+    scene.hung_up().await;
+    let last = example.line("/final ").await;
+    assert!(last.contains("at /goodbye"), "{last}");
+    assert!(last.contains("\"call_cause\": \"completed\""), "{last}");
+    scene.server.stop().await;
+}
