@@ -29,10 +29,10 @@ SIP_CARRIER, SIP_ASTERISK, SIP_OUTDIAL = 25070, 25080, 25090
 CONFIG = "etc/asterisk-compare"
 # Plays nothing and leaves who answered to be found out.
 SCRIPT = """<?xml version="1.0"?><vxml version="2.0" xmlns="http://www.w3.org/2001/vxml">
-<form><field name="key" type="digits?length=1"><property name="timeout" value="12s"/>
+<form><field name="key" type="digits?length=1"><property name="timeout" value="9s"/>
 <noinput><exit/></noinput></field></form></vxml>"""
 ASTERISK = {
-    "asterisk.conf": "[directories](!)\nastetcdir => /{config}\n[options]\nverbose = 3\n",
+    "asterisk.conf": "[directories]\nastetcdir => /{config}\n[options]\nverbose = 3\n",
     "modules.conf": "[modules]\nautoload = yes\nnoload = chan_iax2.so\nnoload = res_hep.so\n"
     "noload = cdr_csv.so\nnoload = pbx_ael.so\nnoload = pbx_dundi.so\nnoload = chan_unistim.so\n",
     "logger.conf": "[general]\ndateformat = %F %T.%3q\n[logfiles]\nmessages.log => notice\n",
@@ -103,7 +103,8 @@ def by_asterisk(root, rows, at_once):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for("Asterisk is up", lambda: "carrier" in asterisk(root, "pjsip show endpoints"))
-        version = asterisk(root, "core show version").split(" built")[0].strip()
+        version = subprocess.run(["chroot", str(root), "asterisk", "-V"],
+                                 capture_output=True, text=True).stdout.strip()
         said, waiting, live = {}, list(rows), {}
 
         def look():
@@ -127,11 +128,6 @@ def by_asterisk(root, rows, at_once):
     finally:
         process.terminate()
         process.wait(20)
-
-
-def decided_by_asterisk(status, cause):
-    """When AMD() said so: its causes name the silence, voice or time that decided."""
-    return {"HUMAN": "human", "MACHINE": "machine"}.get(status, "unknown"), cause
 
 
 def by_outdial(program, directory, rows, at_once):
@@ -174,13 +170,6 @@ def by_outdial(program, directory, rows, at_once):
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-
-
-def asterisk_time(cause):
-    """Seconds from the answer, where the cause tells: the time is the last of its numbers for
-    TOOLONG; for others app_amd gives only what decided, so the log is silent about it."""
-    parts = cause.split("-")
-    return int(parts[1]) / 1_000 if parts[0] == "TOOLONG" and len(parts) > 1 else None
 
 
 def outdial_time(told):
