@@ -103,6 +103,7 @@ def by_asterisk(root, rows, at_once):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for("Asterisk is up", lambda: "carrier" in asterisk(root, "pjsip show endpoints"))
+        asterisk(root, "core waitfullybooted")
         version = subprocess.run(["chroot", str(root), "asterisk", "-V"],
                                  capture_output=True, text=True).stdout.strip()
         said, waiting, live = {}, list(rows), {}
