@@ -102,7 +102,7 @@ impl Writer {
     /// Opens the database; SQLite's file is created where there is none.
     pub(crate) fn open(config: &StoreConfig) -> Result<Self, StoreError> {
         Ok(match &config.url {
-            Some(url) => Self::Postgres(Box::new(postgres::Writer::open(url)?)),
+            Some(url) => Self::Postgres(Box::new(postgres::Writer::open(url, &config.known)?)),
             None => Self::Sqlite(sqlite::Writer::open(config)?),
         })
     }
@@ -221,7 +221,9 @@ impl ReadOnly {
     /// Opens a database that a [`Writer`] has opened.
     pub(crate) fn open(config: &StoreConfig, purpose: Purpose) -> Result<Self, StoreError> {
         Ok(match &config.url {
-            Some(url) => Self::Postgres(Box::new(postgres::ReadOnly::open(url, purpose)?)),
+            Some(url) => {
+                Self::Postgres(Box::new(postgres::ReadOnly::open(url, &config.known, purpose)?))
+            }
             None => Self::Sqlite(sqlite::ReadOnly::open(&config.path)?),
         })
     }

@@ -52,6 +52,7 @@ pub use idempotency::{Answer, AnswerId, Met, Once, TakenIn};
 pub use lists::{ListRow, ListedNumber};
 pub use nodes::{LEASE_SAFETY, LEASE_TIME, NodeReport, NodeTick, TrunkGrant, TrunkReport};
 pub use policies::{AccountTerms, PolicyRow, Suspender, TermsChange, VerifiedCallerId};
+pub use postgres::Known;
 pub use reader::Reader;
 pub use services::SERVICES_MAX;
 pub use store::Store;

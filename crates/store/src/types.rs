@@ -17,7 +17,7 @@ use domain::retry::Verdict;
 use domain::time::Timestamp;
 use domain::webhook::Topic;
 
-use crate::postgres::Target;
+use crate::postgres::{Known, Target};
 
 /// Where the store is and how it groups its work.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct StoreConfig {
     pub waiting_ops_max: usize,
     /// Largest database file, in bytes; more is refused as a full disk is.
     pub file_bytes_max: Option<u64>,
+    /// What this store's connections tell each other of the servers that the URL names.
+    pub known: Known,
 }
 
 impl StoreConfig {
@@ -62,6 +64,7 @@ impl StoreConfig {
             readers: 2,
             waiting_ops_max: 4_096,
             file_bytes_max: None,
+            known: Known::default(),
         }
     }
 

@@ -35,6 +35,7 @@ queries! {
     FORGET = "DELETE FROM webhooks WHERE id = $1";
     FORGET_DELIVERIES = "DELETE FROM deliveries WHERE webhook = $1";
     IS_THERE = "SELECT endpoint FROM webhooks WHERE id = $1";
+    LANE = "SELECT lane FROM webhooks WHERE id = $1";
     LATER_OF_LANE = "SELECT next_at FROM webhooks WHERE node = $1 AND lane = $2 \
         AND state = 'owed' AND next_at > $3 ORDER BY next_at, id LIMIT 1";
     // The oldest come first, and what is far behind them is not looked at.
@@ -501,16 +502,26 @@ fn settle(
         DeliveryVerdict::RetryAt(next_at) => (WebhookState::Owed, Some(next_at), None),
     };
     let values = values![state.name(), next_at, ended_at, webhook];
-    let lane = match ahead {
+    let settled = match ahead {
         Some(ahead) if ahead.state == WebhookState::Owed => {
             tx.put(SETTLE_KNOWN, values)?;
-            Some(ahead.lane)
+            Ok(ahead.lane)
         }
-        Some(_) => None,
-        None => tx.one(SETTLE, values, |row| row.text())?,
+        Some(ahead) => Err(Some(ahead.lane)),
+        None => match tx.one(SETTLE, values, |row| row.text())? {
+            Some(lane) => Ok(lane),
+            None => Err(tx.one(LANE, values![webhook], |row| row.text())?),
+        },
     };
-    let Some(lane) = lane else {
-        return Ok(());
+    let lane = match settled {
+        Ok(lane) => lane,
+        Err(lane) => {
+            // Another node has delivered it meanwhile: here it is under way no longer.
+            if let Some(lane) = lane {
+                tx.outbox(Change::Settle { lane, webhook, next_at: None });
+            }
+            return Ok(());
+        }
     };
     if state != WebhookState::Owed {
         tx.count_webhook(WebhookState::Owed, -1);

@@ -1,6 +1,8 @@
 //! Where the PostgreSQL server is, how it is spoken to, and with which session settings.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -69,6 +71,22 @@ pub(crate) struct Target {
     servers: Vec<Config>,
     tls: Option<Tls>,
     answer_time_max: Duration,
+    known: Known,
+}
+
+/// What the connections of one store know together of the servers that they go to.
+///
+/// Where one finds its server silent, the others need not find it out again, each in its own time;
+/// and who connects begins with the server that let somebody in last.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Arc<Servers>);
+
+#[derive(Debug, Default)]
+struct Servers {
+    /// How often a server fell silent.
+    silences: AtomicU64,
+    /// Which server, by its place in the URL, let somebody in last.
+    good: AtomicUsize,
 }
 
 impl Target {
@@ -106,7 +124,24 @@ impl Target {
             SslMode::Disable => None,
             _ => Some(Tls::new(trust, root_file.as_deref())?),
         };
-        Ok(Self { servers: one_by_one(&config), tls, answer_time_max })
+        Ok(Self { servers: one_by_one(&config), tls, answer_time_max, known: Known::default() })
+    }
+
+    /// The same, sharing what is known of the servers.
+    pub(crate) fn knowing(self, known: &Known) -> Self {
+        Self { known: known.clone(), ..self }
+    }
+
+    /// How often a server fell silent so far; a connection of before is no good any more.
+    pub(crate) fn silences(&self) -> u64 {
+        self.known.0.silences.load(Ordering::Acquire)
+    }
+
+    /// The server fell silent on a connection of when there had been so many silences.
+    pub(crate) fn fell_silent(&self, silences: u64) {
+        let counted = &self.known.0.silences;
+        // Where others have noticed it before, it is the same silence.
+        counted.compare_exchange(silences, silences + 1, Ordering::AcqRel, Ordering::Acquire).ok();
     }
 
     /// The server for people, without secrets.
@@ -135,11 +170,17 @@ impl Target {
     ) -> Result<Client, StoreError> {
         runtime.block_on(async {
             let mut refused = wrong("the URL names no host".into());
-            for server in &self.servers {
+            let many = self.servers.len();
+            let good = self.known.0.good.load(Ordering::Relaxed);
+            for nth in (0..many).map(|step| (good + step) % many) {
+                let server = &self.servers[nth];
                 let time_max = server.get_connect_timeout().copied().unwrap_or(CONNECT_TIME_MAX);
                 let entered = self.enter(runtime, server, purpose);
                 match tokio::time::timeout(time_max * ENTRY_TIMES, entered).await {
-                    Ok(Ok(client)) => return Ok(client),
+                    Ok(Ok(client)) => {
+                        self.known.0.good.store(nth, Ordering::Relaxed);
+                        return Ok(client);
+                    }
                     Ok(Err(error)) => refused = error,
                     Err(_) => refused = silent("the server takes connections and lets nobody in"),
                 }

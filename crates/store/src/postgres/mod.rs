@@ -7,6 +7,7 @@ mod together;
 mod values;
 mod writer;
 
+pub use connect::Known;
 pub(crate) use connect::{Purpose, Target};
 pub(crate) use session::Session;
 pub(crate) use values::cell;

@@ -29,6 +29,8 @@ pub(crate) struct Session {
     failed: Cell<bool>,
     /// An answer did not come in time: whatever comes now belongs to nothing any more.
     silent: Cell<bool>,
+    /// How often servers had fallen silent before this connection.
+    silences: u64,
     backend: Backend,
     /// Longest wait for an answer; `None`: for ever, as migrations may take.
     answer_time_max: Option<Duration>,
@@ -82,6 +84,7 @@ impl Session {
             .enable_all()
             .build()
             .map_err(unavailable)?;
+        let silences = target.silences();
         let client = target.connect(&runtime, purpose)?;
         let answer_time_max = match purpose {
             Purpose::Migrate => None,
@@ -99,6 +102,7 @@ impl Session {
             pending: RefCell::default(),
             failed: Cell::new(false),
             silent: Cell::new(false),
+            silences,
             backend,
             answer_time_max,
             target: target.clone(),
@@ -110,7 +114,8 @@ impl Session {
     pub(crate) fn is_up(&self) -> bool {
         // Lets the connection's task read what has come, the end included.
         self.runtime.block_on(tokio::task::yield_now());
-        !self.client.is_closed() && !self.silent.get()
+        let is_silent = self.silent.get() || self.target.silences() != self.silences;
+        !self.client.is_closed() && !is_silent
     }
 
     /// Whether a statement failed since the transaction began.
@@ -383,6 +388,7 @@ impl Session {
         self.runtime.block_on(answer).unwrap_or_else(|_| {
             self.silent.set(true);
             self.failed.set(true);
+            self.target.fell_silent(self.silences);
             Err(nobody())
         })
     }

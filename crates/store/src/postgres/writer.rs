@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connect::{Purpose, Target};
+use super::connect::{Known, Purpose, Target};
 use super::session::{Backend, Session};
 use crate::StoreError;
 use crate::driver::{Sql, Surety, Unsettled, unavailable};
@@ -96,8 +96,8 @@ struct Guard {
 
 impl Writer {
     /// Connects to the database that `url` names.
-    pub(crate) fn open(url: &str) -> Result<Self, StoreError> {
-        let mut line = Line::new(Target::parse(url)?, Purpose::Write);
+    pub(crate) fn open(url: &str, known: &Known) -> Result<Self, StoreError> {
+        let mut line = Line::new(Target::parse(url)?.knowing(known), Purpose::Write);
         line.session()?;
         Ok(Self { line, open: Cell::new(false), guard: None })
     }
@@ -215,8 +215,8 @@ pub(crate) struct ReadOnly(Line);
 
 impl ReadOnly {
     /// Connects to the database that `url` names.
-    pub(crate) fn open(url: &str, purpose: Purpose) -> Result<Self, StoreError> {
-        let mut line = Line::new(Target::parse(url)?, purpose);
+    pub(crate) fn open(url: &str, known: &Known, purpose: Purpose) -> Result<Self, StoreError> {
+        let mut line = Line::new(Target::parse(url)?.knowing(known), purpose);
         line.session()?;
         Ok(Self(line))
     }

@@ -305,3 +305,29 @@ async fn delivery_recorded_by_two_nodes_settles_once() {
     }
     assert_eq!(reader.totals().await.unwrap().webhooks_delivered, 1);
 }
+
+#[tokio::test]
+async fn webhook_that_another_node_delivered_is_under_way_no_longer() {
+    let mut fleet = Fleet::new();
+    let (silent, _) = fleet.join().await;
+    let (heir, _) = fleet.join().await;
+    let owner = account(&silent).await.id;
+    let ids = silent.add_contacts(at(1), &rule(owner), contacts(1)).await.unwrap();
+    silent.cancel_contact(at(2), owner, ids[0]).await.unwrap();
+    let owed = silent.lease_webhooks(at(3), at(183), 5, 5).await.unwrap();
+    assert_eq!(silent.webhooks_due_at().await.unwrap(), Some(at(183)));
+    for store in [&heir, &silent] {
+        let tried = Tried {
+            at: at(4),
+            accepted: true,
+            status: Some(200),
+            latency: Duration::ZERO,
+            answer: String::new(),
+            detail: String::new(),
+        };
+        let verdict = DeliveryVerdict::Delivered;
+        store.record_delivery(owed[0].webhook, tried, verdict).await.unwrap();
+    }
+    // Its lane has room again: else one failure would hold it up until the end of the lease.
+    assert_eq!(silent.webhooks_due_at().await.unwrap(), None);
+}

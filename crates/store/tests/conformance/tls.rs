@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use store::{Store, StoreConfig, StoreError};
+use store::{Reader, Store, StoreConfig, StoreError};
 use tempfile::TempDir;
 
 use crate::server::{self, Server};
@@ -103,13 +103,17 @@ fn free_port() -> u16 {
 
 /// Opens a store there; what the server or the mistrust says where that fails.
 async fn open(url: &str) -> Result<Store, String> {
+    open_both(url).await.map(|(store, _)| store)
+}
+
+async fn open_both(url: &str) -> Result<(Store, Reader), String> {
     let dir = tempfile::tempdir().unwrap();
     let config = StoreConfig {
         readers: 1,
         ..StoreConfig::new(dir.path().join("outdial.db")).at_url(Some(url.to_owned()))
     };
     match Store::open(config).await {
-        Ok((store, _)) => Ok(store),
+        Ok(opened) => Ok(opened),
         Err(error) => Err(chain(&error)),
     }
 }
@@ -200,8 +204,8 @@ async fn password_of_the_url_is_the_one_that_counts() {
 #[tokio::test]
 async fn server_that_no_longer_answers_is_left_for_one_that_does() {
     let Some(server) = Encrypted::shared() else { return };
-    let named = "sslmode=require&application_name=frozen&answer_timeout=1";
-    let store = open(&server.url("outdial", "localhost", named)).await.unwrap();
+    let named = "sslmode=require&application_name=frozen&answer_timeout=3";
+    let (store, reader) = open_both(&server.url("outdial", "localhost", named)).await.unwrap();
     let frozen = tokio::task::spawn_blocking(|| {
         // All of its connections at once, as a machine that hangs.
         let script = "COPY (SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen') \
@@ -212,6 +216,9 @@ async fn server_that_no_longer_answers_is_left_for_one_that_does() {
     frozen.await.unwrap();
     let created = tokio::time::timeout(Duration::from_secs(20), account(&store));
     assert_eq!(created.await.expect("it goes on by another connection").login, "plum");
+    // The others do not wait as long once more.
+    let read = tokio::time::timeout(Duration::from_secs(2), reader.accounts());
+    assert_eq!(read.await.expect("it is known by now").unwrap().len(), 1);
     // What is frozen ends when it may go on; it was told to.
     let thawed = tokio::task::spawn_blocking(|| {
         let script = "COPY (SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen') \
