@@ -12,6 +12,19 @@ use crate::{
 /// The whole API.
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
+        .merge(vendors())
+        .merge(accounts())
+        .merge(native())
+        .merge(operation())
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn_with_state(Shared::clone(&shared), speak::speak))
+        .with_state(shared)
+}
+
+/// What clients of other systems ask.
+fn vendors() -> Router<Shared> {
+    Router::new()
         // Plum DEV Outbound, as hosted and as on premises: docs/api/plum.md.
         .route("/webservice/queuecall.php", post(plum::queue_call))
         .route("/webservice/queuecalls.php", post(plum::queue_calls))
@@ -46,7 +59,11 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/service_cancel", get(aculab::cancel).post(aculab::cancel))
         .route("/application_status", get(aculab::status).post(aculab::status))
         .route("/rest_interrupt", get(aculab::interrupt).post(aculab::interrupt))
-        // Our own: docs/api/native.md.
+}
+
+/// Who may do how much: docs/api/native.md.
+fn accounts() -> Router<Shared> {
+    Router::new()
         .route("/v1/account", get(accounts::read_own))
         .route("/v1/account/caller-ids", get(accounts::list_own_caller_ids))
         .route("/v1/account/resume", post(accounts::resume_own))
@@ -60,6 +77,14 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/accounts/{id}/caller-ids/{number}", delete(accounts::forget))
         .route("/v1/accounts/{id}/resume", post(accounts::resume))
         .route("/v1/accounts/{id}/suspend", post(accounts::suspend))
+        .route("/v1/dialing", get(accounts::dialing))
+        .route("/v1/dialing/resume", post(accounts::resume_dialing))
+        .route("/v1/dialing/suspend", post(accounts::suspend_dialing))
+}
+
+/// Our own: docs/api/native.md.
+fn native() -> Router<Shared> {
+    Router::new()
         .route("/v1/calls", get(native::list_calls).post(native::create_call))
         .route("/v1/calls/{id}", get(native::read_call).delete(native::cancel_call))
         .route("/v1/calls/{id}/cancel", post(native::cancel_call))
@@ -84,9 +109,6 @@ pub(crate) fn router(shared: Shared) -> Router {
             "/v1/deployments/{id}",
             get(deployments::read).put(deployments::update).delete(deployments::delete),
         )
-        .route("/v1/dialing", get(accounts::dialing))
-        .route("/v1/dialing/resume", post(accounts::resume_dialing))
-        .route("/v1/dialing/suspend", post(accounts::suspend_dialing))
         .route("/v1/imports", get(imports::list_imports).post(imports::create_import))
         .route("/v1/imports/{id}", get(imports::read_import).delete(imports::discard_import))
         .route("/v1/imports/{id}/commit", post(imports::commit_import))
@@ -103,14 +125,14 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/webhooks/{id}/replay", post(webhooks::replay_webhook))
         .route("/v1/webhooks/{id}/rotate", post(webhooks::rotate_webhook))
         .route("/v1/webhooks/{id}/test", post(webhooks::test_webhook))
-        // For operators and tools, without a key: docs/api/native.md.
+}
+
+/// For operators and tools, without a key: docs/api/native.md.
+fn operation() -> Router<Shared> {
+    Router::new()
         .route("/errors", get(status::problems))
         .route("/errors/{code}", get(status::problem))
         .route("/healthz", get(status::health))
         .route("/metrics", get(status::figures))
         .route("/openapi.json", get(status::openapi))
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(from_fn_with_state(Shared::clone(&shared), speak::speak))
-        .with_state(shared)
 }

@@ -101,8 +101,8 @@ fn example_file_lists_every_setting_and_is_itself_right() {
 }
 
 const RULES: &str = "version: 2026-12-01\nsource: ours\n\nhours us-tx-hours US-TX\n  \
-    about Texas\n  mon-sat 09:00-21:00\n  sun 12:00-21:00\n\ncap our-gap US when asked\n  \
-    about ours\n  gap 12h\n";
+    about Texas\n  mon-sat 09:00-21:00\n  sun 12:00-21:00\n\ncap our-gap US\n  about ours\n  \
+    when asked\n  gap 12h\n";
 
 /// A file with this text, and the setting that names it.
 fn named(setting: &str, file: &Path, text: &str) -> String {
