@@ -17,6 +17,7 @@ pub mod metrics;
 mod native;
 mod openapi;
 mod plum;
+mod recordings;
 mod router;
 mod rules;
 mod server;

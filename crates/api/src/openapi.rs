@@ -7,7 +7,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use crate::{accounts, deployments, imports, list_files, native, rules, status, webhooks};
+use crate::{
+    accounts, deployments, imports, list_files, native, recordings, rules, status, webhooks,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +23,9 @@ use crate::{accounts, deployments, imports, list_files, native, rules, status, w
         native::list_calls,
         native::read_call,
         native::cancel_call,
+        recordings::read_recording,
+        recordings::pause_recording,
+        recordings::resume_recording,
         native::create_campaign,
         native::list_campaigns,
         native::read_campaign,

@@ -5,8 +5,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
 use crate::{
-    Shared, accounts, aculab, deployments, error, fuse, imports, list_files, native, plum, rules,
-    speak, status, webhooks,
+    Shared, accounts, aculab, deployments, error, fuse, imports, list_files, native, plum,
+    recordings, rules, speak, status, webhooks,
 };
 
 /// The whole API.
@@ -88,6 +88,9 @@ fn native() -> Router<Shared> {
         .route("/v1/calls", get(native::list_calls).post(native::create_call))
         .route("/v1/calls/{id}", get(native::read_call).delete(native::cancel_call))
         .route("/v1/calls/{id}/cancel", post(native::cancel_call))
+        .route("/v1/calls/{id}/recording/pause", post(recordings::pause_recording))
+        .route("/v1/calls/{id}/recording/resume", post(recordings::resume_recording))
+        .route("/v1/calls/{id}/recordings/{attempt}", get(recordings::read_recording))
         .route("/v1/campaigns", get(native::list_campaigns).post(native::create_campaign))
         .route("/v1/campaigns/{id}", get(native::read_campaign).patch(native::change_campaign))
         .route("/v1/calls/{id}/why", get(rules::why))

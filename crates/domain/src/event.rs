@@ -18,6 +18,8 @@ pub enum EventKind {
     CalleeDetected,
     /// The message for a machine was played to its end.
     MessageLeft,
+    /// The call was recorded; the detail is where the recording is, or why there is none.
+    Recorded,
     /// It may not be dialed yet; the detail is the rule and what was seen. Told when the rule
     /// changes, not at each look.
     Held,
@@ -37,13 +39,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Queued,
         Self::Dialing,
         Self::Ringing,
         Self::Answered,
         Self::CalleeDetected,
         Self::MessageLeft,
+        Self::Recorded,
         Self::Held,
         Self::Refused,
         Self::ScriptError,
@@ -62,6 +65,7 @@ impl EventKind {
             Self::Answered => "answered",
             Self::CalleeDetected => "callee_detected",
             Self::MessageLeft => "message_left",
+            Self::Recorded => "recorded",
             Self::Ended => "ended",
             Self::Held => "held",
             Self::Refused => "refused",

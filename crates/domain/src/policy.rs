@@ -48,6 +48,48 @@ pub struct CampaignPolicy {
     /// Whether it is found out who answered, where an application does not say; `None`: as is
     /// usual for the facade through which it came.
     pub detection: Option<Detection>,
+    /// Whether its calls are recorded, and how.
+    pub recording: CallRecording,
+}
+
+/// Whether calls are recorded from their answer to their end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallRecording {
+    /// Both sides in one channel.
+    Mixed,
+    /// They are not.
+    #[default]
+    None,
+    /// The callee in the first channel, what he hears in the second.
+    Separate,
+}
+
+impl CallRecording {
+    /// Every way, for tables and tests.
+    pub const ALL: [Self; 3] = [Self::Mixed, Self::None, Self::Separate];
+
+    /// The name that is stored and shown; never changed once released.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mixed => "mixed",
+            Self::None => "none",
+            Self::Separate => "separate",
+        }
+    }
+
+    /// The way of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.name() == name)
+    }
+
+    /// Channels of the file.
+    pub const fn channels(self) -> u16 {
+        match self {
+            Self::Mixed => 1,
+            Self::None => 0,
+            Self::Separate => 2,
+        }
+    }
 }
 
 /// A trunk that a campaign may take.
@@ -77,6 +119,7 @@ impl Default for CampaignPolicy {
             caller_ids: CallerIds::default(),
             lists: Vec::new(),
             detection: None,
+            recording: CallRecording::None,
         }
     }
 }

@@ -121,6 +121,7 @@ impl Topic {
             EventKind::Done
             | EventKind::Held
             | EventKind::Queued
+            | EventKind::Recorded
             | EventKind::Refused
             | EventKind::TokenGiven => None,
         }

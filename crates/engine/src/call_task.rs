@@ -1,8 +1,12 @@
 //! One task per call: drains the machines, waits, feeds; decides nothing.
 
 mod ear;
+mod listen;
 mod record;
 mod script_host;
+mod stay;
+mod tape;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,39 +20,53 @@ use domain::detection::Detection;
 use domain::event::EventKind;
 use domain::number::Masked;
 use domain::outcome::Outcome;
+use domain::policy::CallRecording;
 use domain::time::Timestamp;
 use facade::Facade;
-use script::step::{Input as ScriptInput, PlayId, Record};
-use store::{Begun, Store};
+use script::step::{Input as ScriptInput, Listen, PlayId, Record};
+use store::{Begun, Reader, Store};
 use tokio::sync::mpsc;
 
 use self::ear::Ear;
+use self::listen::{Last, Listening};
 use self::record::{BEEP, Recording};
 use self::script_host::{Done, ScriptHost, Wish};
-use crate::calls::CallAsk;
+use self::stay::Stay;
+use self::tape::Tape;
+use self::transfer::{Bridge, BridgeEvent};
+use crate::calls::{CallAsk, LiveCalls};
 use crate::clock::Clock;
 use crate::fetch::Fetcher;
-use crate::files::AudioFiles;
+use crate::files::{AudioFiles, TapeDir};
 use crate::policies::Policies;
+use crate::recognizer::Recognizer;
+use crate::rooms::{RoomEvent, Rooms};
 use crate::rtp_io::PlayItem;
+use crate::slots::SlotDesk;
 use crate::speech::Speech;
 use crate::switch::native::{Leg, LegEvent, NativeSwitch};
 
 /// What every call needs.
 pub(crate) struct CallParts {
     pub(crate) clock: Clock,
+    pub(crate) desk: SlotDesk,
     pub(crate) fetcher: Fetcher,
     pub(crate) files: AudioFiles,
     /// How who answered is told, where rules do not say.
     pub(crate) classify: media::classify::Settings,
     pub(crate) limits: CallLimits,
     pub(crate) policies: Policies,
+    pub(crate) reader: Reader,
+    pub(crate) recognizer: Recognizer,
+    pub(crate) rooms: Rooms,
     pub(crate) script_limits: script::vxml::Limits,
     /// All the chance there is in scripts.
     pub(crate) seed: u64,
     pub(crate) speech: Speech,
     pub(crate) store: Store,
     pub(crate) switch: NativeSwitch,
+    pub(crate) tapes: TapeDir,
+    pub(crate) calls: LiveCalls,
 }
 
 /// One call.
@@ -66,6 +84,18 @@ struct CallTask {
     recording: Option<Recording>,
     /// Whether the keys on their way to the callee are the script's.
     script_keys: bool,
+    /// What records all of it, where its campaign wants that.
+    tape: Option<Tape>,
+    /// What is listened for in what the callee says.
+    listening: Option<Box<Listening>>,
+    /// Whom the callee talks with, or will.
+    bridge: Option<Bridge>,
+    /// The conference that the callee is in.
+    stay: Option<Stay>,
+    /// Second legs so far.
+    legs: i64,
+    /// Whether the callee talks with a second leg and no more with the script.
+    is_handed_over: bool,
     /// What is to be fed to the call machine next.
     inputs: VecDeque<Input>,
 }
@@ -118,10 +148,17 @@ pub(crate) async fn run(
         message: None,
         recording: None,
         script_keys: false,
+        tape: None,
+        listening: None,
+        bridge: None,
+        stay: None,
+        legs: 0,
+        is_handed_over: false,
         inputs: VecDeque::new(),
     };
     loop {
         if let Some(end) = task.act().await {
+            task.finish_tape().await;
             return end;
         }
         match task.inputs.pop_front() {
@@ -161,6 +198,7 @@ impl CallTask {
         while let Some(effect) = self.call.poll() {
             match effect {
                 Effect::Dial => self.dial(),
+                Effect::EndBridge => self.bridge = None,
                 Effect::EndScript => self.feed(ScriptInput::HungUp).await,
                 Effect::Finish(end) => return Some(end),
                 Effect::HangUp => {
@@ -263,6 +301,12 @@ impl CallTask {
                 self.recording = None;
                 self.feed(input).await;
             }
+            (input, last) = next_listened(&mut self.listening) => {
+                self.listening = self.listening.take().filter(|_| last == Last::No);
+                self.feed(input).await;
+            }
+            event = next_in_room(&mut self.stay) => self.heard_in_room(event).await,
+            event = next_bridged(&mut self.bridge) => self.bridged(event).await,
             Some(ask) = asked.recv() => match ask {
                 CallAsk::Cancel(reason) => self.inputs.push_back(Input::Cancel { reason }),
                 CallAsk::Interrupt(page) => {
@@ -295,13 +339,18 @@ impl CallTask {
                 if let Some(ear) = &mut self.ear {
                     ear.answered();
                 }
+                let bench = self.parts.policies.bench();
+                self.begin_tape(bench.policy(self.begun.contact.campaign).recording);
                 self.inputs.push_back(Input::Answered);
             }
             LegEvent::Ended(cause) => {
                 self.leg = None;
                 self.inputs.push_back(Input::LegEnded(cause));
             }
-            LegEvent::Key(key) => self.feed(ScriptInput::Key(key)).await,
+            LegEvent::Key(key) => {
+                self.pass_key(key);
+                self.feed(ScriptInput::Key(key)).await;
+            }
             LegEvent::KeysSent if std::mem::take(&mut self.script_keys) => {
                 self.feed(ScriptInput::KeysSent).await;
             }
@@ -336,7 +385,12 @@ impl CallTask {
                         self.opt_out().await;
                     }
                 }
+                Wish::Connect(wanted) => self.connect(wanted),
+                Wish::EndTransfer => self.end_transfer(),
                 Wish::HangUp => self.inputs.push_back(Input::ScriptHangUp),
+                Wish::Join(wanted) => self.join(wanted),
+                Wish::Leave => self.leave(),
+                Wish::Listen(wanted) => self.hear_words(wanted),
                 Wish::Problem(text) => {
                     self.message = self.message.map(|_| Message::Broken);
                     self.note(EventKind::ScriptError, &text).await;
@@ -349,6 +403,7 @@ impl CallTask {
                     None => self.answer(ScriptInput::KeysSent),
                 },
                 Wish::Record(wanted) => self.record(wanted),
+                Wish::StopListen => self.listening = None,
                 Wish::StopPlay => {
                     if let Some(leg) = &mut self.leg {
                         leg.stop_play();
@@ -359,16 +414,50 @@ impl CallTask {
                         self.answer(recording.stop());
                     }
                 }
+                Wish::Transfer(wanted) => self.transfer(wanted),
             }
         }
         if ended {
             self.script = None;
             self.recording = None;
+            self.listening = None;
+            self.stay = None;
+            self.bridge = self.bridge.take().filter(|_| self.is_handed_over);
             if self.message.take() == Some(Message::Whole) {
                 self.inputs.push_back(Input::MessageLeft);
             }
             self.inputs.push_back(Input::ScriptEnded);
         }
+    }
+
+    /// Records the call from now on, if it is not recorded already.
+    fn begin_tape(&mut self, recording: CallRecording) {
+        let attempt = self.begun.attempt.id;
+        if self.tape.is_some() || recording == CallRecording::None {
+            return;
+        }
+        if let Some(leg) = &self.leg {
+            let state = self.parts.calls.tape(attempt);
+            self.tape = Some(Tape::begin(&self.parts.tapes, attempt, recording, state, leg));
+        }
+    }
+
+    /// Waits for the recording, and says where it is.
+    async fn finish_tape(&mut self) {
+        // Its frames end with the leg.
+        self.leg = None;
+        let Some(tape) = self.tape.take() else {
+            return;
+        };
+        let (call, attempt) = (self.begun.contact.id, self.begun.attempt.id);
+        let told = match tape.finished().await {
+            Ok(seconds) => format!("/v1/calls/{call}/recordings/{attempt} {seconds:.1} s"),
+            Err(error) => {
+                tracing::error!(call.id = %attempt, error, "a call is not recorded");
+                format!("not recorded: {error}")
+            }
+        };
+        self.note(EventKind::Recorded, &told).await;
     }
 
     /// Records the callee, if there is one.
@@ -384,6 +473,18 @@ impl CallTask {
                 let (recording, reason) = (wanted.recording, "the callee is gone".to_owned());
                 script.later(ScriptInput::RecordFailed { recording, reason });
             }
+        }
+    }
+
+    /// Listens to the callee, where there is a recognizer.
+    fn hear_words(&mut self, wanted: Listen) {
+        let Some(script) = &mut self.script else {
+            return;
+        };
+        let takes = script.takes().clone();
+        match Listening::begin(wanted, &self.parts.recognizer, takes, self.leg.as_ref()) {
+            Ok(listening) => self.listening = Some(Box::new(listening)),
+            Err(input) => script.later(input),
         }
     }
 
@@ -448,6 +549,27 @@ async fn next_found(ear: &mut Option<Ear>) -> Option<Input> {
 async fn next_recorded(recording: &mut Option<Recording>) -> ScriptInput {
     match recording {
         Some(recording) => recording.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_listened(listening: &mut Option<Box<Listening>>) -> (ScriptInput, Last) {
+    match listening {
+        Some(listening) => listening.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_in_room(stay: &mut Option<Stay>) -> RoomEvent {
+    match stay {
+        Some(stay) => stay.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_bridged(bridge: &mut Option<Bridge>) -> BridgeEvent {
+    match bridge {
+        Some(bridge) => bridge.next().await,
         None => std::future::pending().await,
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::application::PageAddress;
 use domain::ids::AttemptId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::TapeState;
 
 /// What may be asked of a call before it looks; a cancel finds a place beside interrupts.
 const ASKS_MAX: usize = 16;
@@ -28,6 +30,8 @@ pub(crate) struct LiveCalls(Arc<Mutex<Calls>>);
 #[derive(Debug, Default)]
 struct Calls {
     live: HashMap<AttemptId, mpsc::Sender<CallAsk>>,
+    /// Recordings under way.
+    tapes: HashMap<AttemptId, watch::Sender<TapeState>>,
     /// Cancels of attempts between their commit and their first instant of life, oldest first.
     early: VecDeque<(AttemptId, String)>,
 }
@@ -48,7 +52,9 @@ impl LiveCalls {
 
     /// A call has ended.
     pub(crate) fn end(&self, attempt: AttemptId) {
-        self.calls().live.remove(&attempt);
+        let mut calls = self.calls();
+        calls.live.remove(&attempt);
+        calls.tapes.remove(&attempt);
     }
 
     /// Asks a call to end; to be asked twice, or after its end, does it no harm.
@@ -72,6 +78,24 @@ impl LiveCalls {
         let calls = self.calls();
         let asked = calls.live.get(&attempt).map(|it| it.try_send(CallAsk::Interrupt(page)));
         matches!(asked, Some(Ok(())))
+    }
+
+    /// A recording of this call begins; whether it is paused is heard from the answer.
+    pub(crate) fn tape(&self, attempt: AttemptId) -> watch::Receiver<TapeState> {
+        let (pause, state) = watch::channel(TapeState::Running);
+        self.calls().tapes.insert(attempt, pause);
+        state
+    }
+
+    /// Pauses the recording of a call, or lets it go on; `false` where it is not recorded here.
+    pub(crate) fn set_tape(&self, attempt: AttemptId, state: TapeState) -> bool {
+        match self.calls().tapes.get(&attempt) {
+            Some(tape) => {
+                tape.send_replace(state);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Asks every call to end.

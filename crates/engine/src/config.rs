@@ -33,6 +33,8 @@ pub struct Config {
     pub fetch: FetchConfig,
     /// How long what is kept.
     pub keep: KeepConfig,
+    /// Recognition of speech.
+    pub recognition: RecognitionConfig,
     /// Audio.
     pub rtp: RtpConfig,
     /// Bytes that nobody can guess; all the engine's chance comes from them.
@@ -105,15 +107,38 @@ pub struct FetchConfig {
 pub struct KeepConfig {
     /// Answers to requests that carried a key.
     pub answers: Duration,
+    /// Recordings of calls.
+    pub recordings: Duration,
     /// Webhooks that are over, and their deliveries.
     pub webhooks: Duration,
+}
+
+/// Whether a call's sound is recorded, or silence in its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TapeState {
+    /// Somebody keys or says what is nobody's business.
+    Paused,
+    /// It is recorded.
+    #[default]
+    Running,
 }
 
 impl Default for KeepConfig {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 3_600);
-        Self { answers: day, webhooks: 30 * day }
+        Self { answers: day, recordings: 30 * day, webhooks: 30 * day }
     }
+}
+
+/// Recognition of speech.
+#[derive(Clone, Debug)]
+pub struct RecognitionConfig {
+    /// Where acoustic model and dictionary are.
+    pub model: String,
+    /// Utterances recognized at the same time.
+    pub processes: usize,
+    /// The program; empty for none.
+    pub program: String,
 }
 
 /// Audio.

@@ -10,7 +10,7 @@ use domain::account::{Account, ApiKey};
 use domain::application::{Deployment, NewDeployment, ScriptSource};
 use domain::campaign::{Campaign, CampaignState};
 use domain::contact::{ContactRule, NewContact};
-use domain::ids::{AccountId, CampaignId, ContactId, DeploymentId};
+use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, DeploymentId};
 use domain::time::Timestamp;
 use domain::webhook::KeyPair;
 use facade::Facade;
@@ -20,6 +20,8 @@ use store::{
 
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
+use crate::config::TapeState;
+use crate::files::{TapeDir, blocking};
 use crate::health::{Health, HealthBoard};
 use crate::http::{CheckError, HttpClient};
 use crate::policies::Policies;
@@ -44,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) policies: Policies,
     pub(crate) reader: Reader,
     pub(crate) store: Store,
+    pub(crate) tapes: TapeDir,
     pub(crate) wakes: Wakes,
 }
 
@@ -262,6 +265,17 @@ impl Control {
     /// The API key of this public id.
     pub async fn api_key(&self, key_id: &str) -> Result<Option<ApiKey>, StoreError> {
         self.0.reader.api_key(key_id).await
+    }
+
+    /// The recording of an attempt, as a WAV file; `None` where there is none on this node.
+    pub async fn recording(&self, attempt: AttemptId) -> Result<Option<Vec<u8>>, std::io::Error> {
+        let tapes = self.0.tapes.clone();
+        blocking(move || tapes.read(attempt)).await
+    }
+
+    /// Pauses the recording of a live call, or lets it go on; `false` where none is under way.
+    pub fn set_recording(&self, attempt: AttemptId, state: TapeState) -> bool {
+        self.0.calls.set_tape(attempt, state)
     }
 
     /// The store, for the verbs of other files.

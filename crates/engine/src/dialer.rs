@@ -12,6 +12,7 @@ use domain::pacing::unattended::calls_to_start;
 use domain::time::Timestamp;
 use domain::trunk::{TrunkGate, TrunkLimits};
 use store::{Begun, Claimed, Store, StoreError, TrunkReport};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,7 @@ use crate::gates::{Gates, Given, Slot};
 use crate::health::HealthBoard;
 use crate::node::Membership;
 use crate::policies::Policies;
+use crate::slots::SlotAsk;
 use crate::wake::Wakes;
 
 /// Attempts begun in one transaction: few enough that a crash leaves little in doubt, many enough
@@ -95,7 +97,12 @@ impl Dialer {
     }
 
     /// Dials until `stop`, then waits for the live calls, at most `drain_time_max`.
-    pub(crate) async fn run(mut self, stop: CancellationToken, drain_time_max: Duration) {
+    pub(crate) async fn run(
+        mut self,
+        mut asked: UnboundedReceiver<SlotAsk>,
+        stop: CancellationToken,
+        drain_time_max: Duration,
+    ) {
         while !stop.is_cancelled() {
             let pause = match self.step().await {
                 Ok(pause) => {
@@ -110,6 +117,7 @@ impl Dialer {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
+                Some(ask) = asked.recv() => self.answer(ask),
                 () = self.wakes.dialer.woken() => self.due_at = Timestamp::default(),
                 Some(ended) = self.live.join_next_with_id() => self.end(ended).await,
                 () = tokio::time::sleep(pause) => {}
@@ -118,7 +126,28 @@ impl Dialer {
                 self.end(ended).await;
             }
         }
+        // Legs that live calls ask for now are not begun.
+        drop(asked);
         self.drain(drain_time_max).await;
+    }
+
+    /// A live call wants another leg, or one is over.
+    fn answer(&mut self, ask: SlotAsk) {
+        match ask {
+            SlotAsk::Give(slot) => self.gates.end(slot, None),
+            SlotAsk::Take { account, campaign, taken } => {
+                let now = self.parts.clock.now();
+                let may_begin = self.membership.epoch(self.parts.clock.instant()).is_some();
+                let (bench, limits) = (self.policies.bench(), self.policies.limits());
+                let slot = self.gates.take(now, (account, campaign), &bench, &limits);
+                if let Some(slot) = slot {
+                    let lease = self.parts.desk.lease(slot);
+                    // Who waits no more, or may not begin: it comes back by itself.
+                    may_begin.then(|| taken.send(lease).ok());
+                }
+            }
+        }
+        self.show();
     }
 
     /// One look: what is due, what is free, what to dial. Answers when to look again at the latest.

@@ -3,8 +3,10 @@
 mod cache;
 mod disk;
 mod lru;
+mod private;
 mod prompts;
 mod takes;
+mod tapes;
 
 use std::time::Duration;
 
@@ -14,8 +16,11 @@ use proto::rtp::Codec;
 use script::step::PlayError;
 
 pub use self::cache::{CacheConfig, Key, SoundCache};
+pub(crate) use self::private::private_dir;
 pub use self::prompts::{AudioWish, prepare};
 pub use self::takes::{Take, Takes};
+pub use self::tapes::TapeDir;
+pub(crate) use self::tapes::{TapeFile, encode as tape_sample};
 use crate::rtp_io::law;
 
 /// An audio file as it was fetched.

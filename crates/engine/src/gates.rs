@@ -123,6 +123,25 @@ impl Gates {
         self.accounts.entry(slot.account).or_default().start(now);
     }
 
+    /// A leg beside those that are dealt wants to begin now: its slot, where there is room.
+    pub(crate) fn take(
+        &mut self,
+        now: Timestamp,
+        (account, campaign): (AccountId, CampaignId),
+        bench: &Bench,
+        accounts: &BTreeMap<AccountId, Limits>,
+    ) -> Option<Slot> {
+        let mut given = Given::nothing(now, 1, bench, accounts);
+        match self.room(&mut given, &Demand::new(account, campaign, 1)) {
+            Room::Slot(trunk) => {
+                let slot = Slot { trunk, campaign, account };
+                self.start(now, slot);
+                Some(slot)
+            }
+            Room::Full | Room::Over => None,
+        }
+    }
+
     /// A call has ended; how, where that is known.
     pub(crate) fn end(&mut self, slot: Slot, end: Option<&AttemptEnd>) {
         if let Some(gate) = self.trunk(slot.trunk) {

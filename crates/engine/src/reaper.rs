@@ -1,6 +1,6 @@
 //! LOOP: forgets what is kept for a time only: delivered webhooks, answers to repeated requests, keys.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use domain::time::Timestamp;
 use store::{Store, StoreError};
@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::KeepConfig;
+use crate::files::{TapeDir, blocking};
 
 /// Time between two rounds.
 const PERIOD: Duration = Duration::from_secs(10 * 60);
@@ -24,6 +25,8 @@ pub(crate) struct Reaper<N> {
     pub now: N,
     /// Where it is kept.
     pub store: Store,
+    /// Recordings of calls.
+    pub tapes: TapeDir,
 }
 
 impl<N> Reaper<N>
@@ -50,6 +53,12 @@ where
 
     async fn round(&self) -> Result<(), StoreError> {
         let now = (self.now)();
+        let (tapes, keep) = (self.tapes.clone(), self.keep.recordings);
+        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        let wall = UNIX_EPOCH + Duration::from_millis(millis);
+        if let Err(error) = blocking(move || tapes.purge(wall, keep)).await {
+            tracing::warn!(%error, "old recordings cannot be removed");
+        }
         self.store.purge_keys(now).await?;
         while self.store.purge_answers(now - self.keep.answers, ROWS_MAX).await? > 0 {
             sleep(PAUSE).await;
@@ -93,8 +102,9 @@ mod tests {
         let later = begin + Duration::from_secs(3_601);
         assert_eq!(rotate("new", later).await, Met::Done(true));
         let hour = Duration::from_secs(3_600);
-        let keep = KeepConfig { answers: hour, webhooks: hour };
-        let reaper = Reaper { keep, now: move || later, store: store.clone() };
+        let keep = KeepConfig { answers: hour, recordings: hour, webhooks: hour };
+        let tapes = TapeDir::open(&directory.path().join("recordings")).unwrap();
+        let reaper = Reaper { keep, now: move || later, store: store.clone(), tapes };
         reaper.round().await.unwrap();
         assert_eq!(reader.answer(key("old")).await.unwrap(), None);
         assert!(reader.answer(key("new")).await.unwrap().is_some());

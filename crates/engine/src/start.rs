@@ -29,17 +29,20 @@ use crate::config::{Config, FetchConfig, RtpConfig};
 use crate::control::{Control, Parts};
 use crate::dialer::Dialer;
 use crate::fetch::Fetcher;
-use crate::files::{AudioFiles, CacheConfig, SoundCache};
+use crate::files::{AudioFiles, CacheConfig, SoundCache, TapeDir};
 use crate::health::HealthBoard;
 use crate::http::{HttpClient, HttpPolicy, tls_config};
 use crate::journal::Journal;
 use crate::node::{Membership, Node};
 use crate::policies::Policies;
 use crate::reaper::Reaper;
+use crate::recognizer::{self, PocketSphinx, Recognizer, RecognizerError};
 use crate::recovery::{RecoveryError, recover};
+use crate::rooms::Rooms;
 use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
 use crate::signing::KeyMaker;
 use crate::sip_io::{self, Sip, Sockets};
+use crate::slots;
 use crate::speech::{Adapter, EspeakNg, Speech, SpeechConfig};
 use crate::switch::native::NativeSwitch;
 use crate::wake::Wakes;
@@ -128,22 +131,32 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let cache = sound_cache(&config)?;
     let speech = speech(&config.speech, cache.clone());
     check_speech(&speech, &health).await;
+    let recognizer = recognizer(&config.recognition, &config.data_dir);
+    check_recognizer(&recognizer).await;
     let switch = switch(&config, (sip, media), past.journal, &past.in_doubt, identity_key)?;
 
     let (wakes, calls) = (Wakes::default(), LiveCalls::default());
     let policies = Policies::read(&config.dialing, reader.clone()).await?;
+    let (desk, asked) = slots::desk();
+    let tapes = tapes(&config)?;
     let parts = Arc::new(CallParts {
         classify: config.classify,
         clock: clock.clone(),
+        desk,
         fetcher: Fetcher::new(http.clone(), clock.clone(), PAGE_CACHE_BYTES_MAX),
         limits: config.call_limits,
         files: AudioFiles::new(cache),
         policies: policies.clone(),
+        reader: reader.clone(),
+        recognizer,
+        rooms: Rooms::default(),
         speech,
         script_limits: script::vxml::Limits::default(),
         seed: config.seed("scripts"),
         store: store.clone(),
         switch,
+        tapes: tapes.clone(),
+        calls: calls.clone(),
     });
     let gates = (gates(&config, &past.held), past.held);
     let said = (policies.clone(), config.dialing.sharing);
@@ -151,7 +164,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let (dialed, woken, shown) = (calls.clone(), wakes.clone(), health.clone());
     let dialer = Dialer::new(dialed, gates, shown, membership, parts, said, woken);
     let runtime = tokio::runtime::Handle::current();
-    let dialer = runtime.spawn(dialer.run(stop_dialing.clone(), config.drain_time_max));
+    let dialer = runtime.spawn(dialer.run(asked, stop_dialing.clone(), config.drain_time_max));
     let time = clock.clone();
     let keys = KeyMaker::new(config.secret);
     let webhooks = Webhooks {
@@ -163,7 +176,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         zone: zone(&config.time_zone)?,
     };
     let webhooks = runtime.spawn(webhooks.run(stop.clone()));
-    let reaper = runtime.spawn(reaper(&config, &clock, &store).run(stop.clone()));
+    let reaper = runtime.spawn(reaper(&config, &clock, &store, tapes.clone()).run(stop.clone()));
     let loops = vec![sip_loop, runtime.spawn(node.run(stop.clone())), webhooks, reaper];
 
     let parts = Arc::new(Parts {
@@ -176,6 +189,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         policies,
         reader,
         store,
+        tapes,
         wakes,
     });
     let control = Control::new(Arc::clone(&parts));
@@ -291,13 +305,17 @@ fn switch(
     in_doubt: &[(Attempt, Contact)],
     identity_key: [u8; 32],
 ) -> Result<NativeSwitch, StartError> {
-    let path = config.data_dir.join("outdial.answered");
-    let what = format!("cannot use {}", path.display());
-    let (answered, kept) =
-        AnsweredCalls::open(&path).map_err(|source| StartError::Files { what, source })?;
+    let open = |name: &str| {
+        let path = config.data_dir.join(name);
+        let what = format!("cannot use {}", path.display());
+        AnsweredCalls::open(&path).map_err(|source| StartError::Files { what, source })
+    };
+    let (answered, kept) = open("outdial.answered")?;
+    let (legs, kept_legs) = open("outdial.legs")?;
     let (trunks, host) = (config.trunks.clone(), config.sip.advertise);
-    let switch = NativeSwitch::new(sip, media, journal, answered, trunks, identity_key, host);
-    switch.take_down(&tokio::runtime::Handle::current(), in_doubt, kept);
+    let switch =
+        NativeSwitch::new(sip, media, journal, (answered, legs), trunks, identity_key, host);
+    switch.take_down(&tokio::runtime::Handle::current(), in_doubt, (kept, kept_legs));
     Ok(switch)
 }
 
@@ -322,9 +340,14 @@ fn node(
     (node, membership)
 }
 
-fn reaper(config: &Config, clock: &Clock, store: &Store) -> Reaper<impl Fn() -> Timestamp + use<>> {
+fn reaper(
+    config: &Config,
+    clock: &Clock,
+    store: &Store,
+    tapes: TapeDir,
+) -> Reaper<impl Fn() -> Timestamp + use<>> {
     let time = clock.clone();
-    Reaper { keep: config.keep, now: move || time.now(), store: store.clone() }
+    Reaper { keep: config.keep, now: move || time.now(), store: store.clone(), tapes }
 }
 
 fn gates(config: &Config, held: &[(Timestamp, TrunkId)]) -> Vec<(String, TrunkGate)> {
@@ -390,6 +413,12 @@ fn certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Sta
         .map_err(wrong)
 }
 
+fn tapes(config: &Config) -> Result<TapeDir, StartError> {
+    let dir = config.data_dir.join("recordings");
+    let what = format!("cannot keep recordings in {}", dir.display());
+    TapeDir::open(&dir).map_err(|source| StartError::Files { what, source })
+}
+
 fn sound_cache(config: &Config) -> Result<SoundCache, StartError> {
     let dir = config.data_dir.join("speech");
     let what = format!("cannot keep speech in {}", dir.display());
@@ -403,6 +432,27 @@ async fn check_speech(speech: &Speech, health: &HealthBoard) {
         tracing::error!("texts cannot be spoken: {error}");
         health.speech(Some(error.to_string()));
     }
+}
+
+/// The same for what callees say: keys still work without.
+async fn check_recognizer(recognizer: &Recognizer) {
+    match recognizer.check().await {
+        Ok(()) | Err(RecognizerError::Off) => {}
+        Err(error) => tracing::warn!("speech is not recognized: {error}"),
+    }
+}
+
+/// The recognizer that the settings name; what it writes for its processes is in `data_dir`.
+pub fn recognizer(config: &crate::config::RecognitionConfig, data_dir: &Path) -> Recognizer {
+    let adapter = if config.program.is_empty() {
+        recognizer::Adapter::Off
+    } else {
+        let dir = data_dir.join("recognizer");
+        // The process stands elsewhere.
+        let dir = std::path::absolute(&dir).unwrap_or(dir);
+        recognizer::Adapter::PocketSphinx(PocketSphinx::new(&config.program, &config.model, dir))
+    };
+    Recognizer::new(adapter, config.processes)
 }
 
 /// The speaker that the settings name.

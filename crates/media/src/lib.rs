@@ -13,6 +13,7 @@ pub mod au;
 pub mod classify;
 mod dft;
 pub mod g711;
+pub mod mixer;
 pub mod playlist;
 mod random;
 pub mod recorder;

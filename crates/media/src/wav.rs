@@ -71,6 +71,11 @@ pub fn pack(samples: &[i16], packing: Packing, data: &mut Vec<u8>) {
 /// write it with zero first and once more in place when the length is known: it has the same
 /// size. An odd length is to be followed by one zero byte.
 pub fn header(packing: Packing, rate_hz: u32, data_bytes: u32) -> Vec<u8> {
+    header_of(packing, rate_hz, 1, data_bytes)
+}
+
+/// The same for several channels, whose samples of a moment stand beside each other.
+pub fn header_of(packing: Packing, rate_hz: u32, channels: u16, data_bytes: u32) -> Vec<u8> {
     let (format, sample_bytes) = match packing {
         Packing::Companded(Law::A) => (FORMAT_A_LAW, 1u16),
         Packing::Companded(Law::Mu) => (FORMAT_MU_LAW, 1),
@@ -82,16 +87,17 @@ pub fn header(packing: Packing, rate_hz: u32, data_bytes: u32) -> Vec<u8> {
     let is_pcm = format == FORMAT_PCM;
     head.extend(if is_pcm { 16u32 } else { 18 }.to_le_bytes());
     head.extend(format.to_le_bytes());
-    head.extend(1u16.to_le_bytes());
+    let block_bytes = sample_bytes.saturating_mul(channels.max(1));
+    head.extend(channels.max(1).to_le_bytes());
     head.extend(rate_hz.to_le_bytes());
-    head.extend((rate_hz.saturating_mul(u32::from(sample_bytes))).to_le_bytes());
-    head.extend(sample_bytes.to_le_bytes());
+    head.extend((rate_hz.saturating_mul(u32::from(block_bytes))).to_le_bytes());
+    head.extend(block_bytes.to_le_bytes());
     head.extend((sample_bytes * 8).to_le_bytes());
     if !is_pcm {
         head.extend(0u16.to_le_bytes());
         head.extend(b"fact");
         head.extend(4u32.to_le_bytes());
-        head.extend((data_bytes / u32::from(sample_bytes)).to_le_bytes());
+        head.extend((data_bytes / u32::from(block_bytes)).to_le_bytes());
     }
     head.extend(b"data");
     head.extend(data_bytes.to_le_bytes());

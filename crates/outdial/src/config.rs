@@ -38,6 +38,7 @@ pub(crate) struct Config {
     /// How long answers to requests with a key are kept.
     pub(crate) keep_answers: Duration,
     /// How long webhooks that are over are kept.
+    pub(crate) keep_recordings: Duration,
     pub(crate) keep_webhooks: Duration,
     /// What is logged, as tracing's filter.
     pub(crate) log_filter: String,
@@ -59,6 +60,12 @@ pub(crate) struct Config {
     pub(crate) sip_session: Option<Duration>,
     /// Certificates of further authorities for TLS trunks, PEM.
     pub(crate) sip_ca: Option<PathBuf>,
+    /// Program that recognizes speech; empty for none.
+    pub(crate) recognition_program: String,
+    /// Its acoustic model and dictionary.
+    pub(crate) recognition_model: String,
+    /// Utterances recognized at the same time.
+    pub(crate) recognition_processes: usize,
     /// Program that speaks.
     pub(crate) speech_program: String,
     /// Language of texts that name none.

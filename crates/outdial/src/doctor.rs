@@ -49,6 +49,7 @@ pub(crate) async fn run(config: &Config, options: &Options) -> Result<ExitCode> 
     checks.extend(ports(config));
     checks.push(store(config).await);
     checks.push(speech(config).await);
+    checks.push(recognition(config).await);
     checks.extend(trunks(config).await);
 
     if options.json {
@@ -179,6 +180,14 @@ async fn store(config: &Config) -> Check {
             warning("store", format!("{path} is in use by a running server, not checked"))
         }
         Err(error) => check("store", Err(format!("{path}: {}", chain(&error)))),
+    }
+}
+
+/// Without it callees still have keys, so that it is no reason not to start.
+async fn recognition(config: &Config) -> Check {
+    match crate::serve::recognition_check(config).await {
+        Ok(found) => check("recognition", Ok(found)),
+        Err(missing) => warning("recognition", missing),
     }
 }
 

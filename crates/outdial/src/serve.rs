@@ -9,7 +9,9 @@ use clap::Args;
 use domain::call::CallLimits;
 use domain::ids::TrunkId;
 use domain::trunk::TrunkLimits;
-use engine::config::{FetchConfig, KeepConfig, RtpConfig, SipConfig, SpeechConfig, TrunkConfig};
+use engine::config::{
+    FetchConfig, KeepConfig, RecognitionConfig, RtpConfig, SipConfig, SpeechConfig, TrunkConfig,
+};
 use proto::sip::flow::Transport;
 use store::{Store, TermsChange};
 use tokio::net::TcpListener;
@@ -116,7 +118,16 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
             ca_file: config.fetch_ca.clone(),
             own_addresses: vec![api],
         },
-        keep: KeepConfig { answers: config.keep_answers, webhooks: config.keep_webhooks },
+        keep: KeepConfig {
+            answers: config.keep_answers,
+            recordings: config.keep_recordings,
+            webhooks: config.keep_webhooks,
+        },
+        recognition: RecognitionConfig {
+            model: config.recognition_model.clone(),
+            processes: config.recognition_processes,
+            program: config.recognition_program.clone(),
+        },
         rtp: RtpConfig {
             advertise: config.rtp_advertise.unwrap_or_else(|| named(config.rtp_bind)),
             bind: config.rtp_bind,
@@ -171,6 +182,20 @@ pub(crate) async fn speech_check(config: &Config) -> Result<String, String> {
     let program = &config.speech_program;
     match engine::speech(&engine.speech, cache).check().await {
         Ok(()) => Ok(format!("{program} speaks {}", config.speech_language)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether speech can be recognized; says what does it, or what is missing.
+pub(crate) async fn recognition_check(config: &Config) -> Result<String, String> {
+    let program = &config.recognition_program;
+    if program.is_empty() {
+        return Ok("switched off: callees answer by keys".to_owned());
+    }
+    let engine = engine_config(config, config.api_listen).map_err(|error| error.to_string())?;
+    let checked = engine::recognizer(&engine.recognition, &engine.data_dir).check().await;
+    match checked {
+        Ok(()) => Ok(format!("{program} hears by {}", config.recognition_model)),
         Err(error) => Err(error.to_string()),
     }
 }

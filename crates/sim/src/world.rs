@@ -378,8 +378,12 @@ impl World {
                     let ended = Happening::Call(incarnation, attempt, Input::ScriptEnded);
                     self.at(self.now + lasts, ended);
                 }
-                // Nobody listens for who answers here, so nothing comes of it.
-                Effect::Listen | Effect::RunMessage(_) | Effect::TellCallee(_) => {}
+                // Nobody listens for who answers here, and nobody is handed over, so nothing comes
+                // of it.
+                Effect::EndBridge
+                | Effect::Listen
+                | Effect::RunMessage(_)
+                | Effect::TellCallee(_) => {}
                 Effect::SendKeys(_) => {
                     self.at(self.now, Happening::Call(incarnation, attempt, Input::KeysSent));
                 }

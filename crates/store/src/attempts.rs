@@ -82,6 +82,7 @@ impl Store {
                 | EventKind::Held
                 | EventKind::MessageLeft
                 | EventKind::Queued
+                | EventKind::Recorded
                 | EventKind::Refused
                 | EventKind::RetryScheduled
                 | EventKind::ScriptError

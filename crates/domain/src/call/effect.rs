@@ -10,6 +10,8 @@ use crate::outcome::CalleeType;
 pub enum Effect {
     /// Send the INVITE.
     Dial,
+    /// End the second leg.
+    EndBridge,
     /// Tell the script that the call is gone, so that it comes to its end.
     EndScript,
     /// The last effect: the attempt's end, to be stored.

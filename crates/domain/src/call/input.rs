@@ -23,6 +23,10 @@ pub enum Input {
         /// Whether there was a beep.
         by_beep: bool,
     },
+    /// The second leg is gone; nothing more comes from it.
+    BridgeEnded,
+    /// The callee was handed over: from now on he talks with a second leg, and not with the script.
+    HandedOver,
     /// The keys to send after the answer are out.
     KeysSent,
     /// The leg is gone; nothing more comes from it.

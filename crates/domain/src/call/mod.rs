@@ -65,6 +65,10 @@ enum Phase {
     AwaitingGreeting,
     /// The message for the machine plays.
     LeavingMessage,
+    /// The callee talks with a second leg; the script comes to its end beside them.
+    HandedOver,
+    /// The callee talks with a second leg; no script runs.
+    Bridged,
     /// We hung up and wait for the leg to end; no script runs.
     HangingUp,
     /// We hung up on the script's behalf or our own; leg and script are both still to end.
@@ -74,7 +78,7 @@ enum Phase {
     Done,
 }
 
-/// One attempt: a leg and the script that it runs.
+/// One attempt: a leg, the script that it runs, and the leg that it may be handed over to.
 #[derive(Debug)]
 pub struct Call {
     limits: CallLimits,
@@ -180,6 +184,31 @@ impl Call {
                 Phase::Talking | Phase::AwaitingGreeting | Phase::LeavingMessage,
                 Input::LegEnded(cause),
             ) => self.be_left(now, cause),
+            (Phase::Talking, Input::HandedOver) => {
+                // Who answered is nobody's question any more.
+                self.listen_deadline = None;
+                self.phase = Phase::HandedOver;
+            }
+            (Phase::HandedOver, Input::ScriptEnded) => self.phase = Phase::Bridged,
+            (Phase::HandedOver, Input::BridgeEnded) => self.hang_up(now, Phase::Closing),
+            (Phase::HandedOver, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
+                self.effects.push_back(Effect::EndBridge);
+                self.hang_up(now, Phase::Closing);
+            }
+            (Phase::HandedOver, Input::LegEnded(cause)) => {
+                self.effects.push_back(Effect::EndBridge);
+                self.lose_leg(now, cause);
+            }
+            (Phase::Bridged, Input::BridgeEnded) => self.hang_up(now, Phase::HangingUp),
+            (Phase::Bridged, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
+                self.effects.push_back(Effect::EndBridge);
+                self.hang_up(now, Phase::HangingUp);
+            }
+            (Phase::Bridged, Input::LegEnded(cause)) => {
+                self.effects.push_back(Effect::EndBridge);
+                self.end_leg(now, cause);
+                self.finish();
+            }
             (Phase::Closing, Input::LegEnded(cause)) => self.lose_leg(now, cause),
             (Phase::Closing, Input::ScriptEnded) => self.phase = Phase::HangingUp,
             (Phase::Closing, Input::Expired(Timer::LegEnd)) => {

@@ -498,3 +498,50 @@ fn canceled_call_that_is_still_classified_hangs_up() {
     );
     assert_eq!(told, "Dial, Listen, answered, HangUp, finish answered 1s Some(200) ");
 }
+
+#[test]
+fn callee_who_was_handed_over_stays_when_the_script_ends_and_leaves_with_the_second_leg() {
+    let told = story(
+        None,
+        vec![
+            (0, Input::Answered),
+            (5, Input::HandedOver),
+            (6, Input::ScriptHangUp),
+            (6, Input::ScriptEnded),
+            (90, Input::BridgeEnded),
+            (90, status(200)),
+        ],
+    );
+    assert_eq!(told[3..], ["HangUp", "finish answered 90s Some(200) "]);
+}
+
+#[test]
+fn second_leg_ends_with_the_callee_and_with_the_call() {
+    let handed_over = [(0, Input::Answered), (5, Input::HandedOver)];
+    let ended = (6, Input::ScriptEnded);
+    let gone = [handed_over.to_vec(), vec![ended.clone(), (9, status(200))]].concat();
+    assert_eq!(story(None, gone)[3..], ["EndBridge", "finish answered 9s Some(200) "]);
+    let early = [handed_over.to_vec(), vec![(5, status(200)), ended.clone()]].concat();
+    assert_eq!(story(None, early)[3..], ["EndBridge", "finish answered 5s Some(200) "]);
+    let cancel = Input::Cancel { reason: "shutdown".into() };
+    let canceled = [handed_over.to_vec(), vec![ended.clone(), (9, cancel), (9, status(200))]];
+    let canceled = story(None, canceled.concat());
+    assert_eq!(canceled[3..], ["EndBridge", "HangUp", "finish answered 9s Some(200) "]);
+    let long = [handed_over.to_vec(), vec![ended, (3_601, status(200))]].concat();
+    assert_eq!(story(None, long)[3..], ["EndBridge", "HangUp", "finish answered 3601s Some(200) "]);
+}
+
+#[test]
+fn second_leg_that_ends_before_the_script_lets_it_come_to_its_end() {
+    let told = story(
+        None,
+        vec![
+            (0, Input::Answered),
+            (5, Input::HandedOver),
+            (6, Input::BridgeEnded),
+            (7, status(200)),
+            (8, Input::ScriptEnded),
+        ],
+    );
+    assert_eq!(told[3..], ["HangUp", "finish answered 7s Some(200) "]);
+}

@@ -15,8 +15,8 @@ use proto::rtp::Codec;
 use script::actions::{Instance, PageMethod, Runner, WebPage};
 use script::machine::Script;
 use script::step::{
-    Input, ListenError, Method, PlayError, PlayId, Prompt, Record, Session, StartPage, StayEnd,
-    Step, Timer, TransferEnd,
+    Connect, Input, Join, Listen, Method, PlayError, PlayId, Prompt, Record, Session, StartPage,
+    Step, Timer, Transfer,
 };
 use script::vxml::Vxml;
 use store::Begun;
@@ -29,17 +29,24 @@ use crate::rtp_io::PlayItem;
 
 /// What a script wants of its call.
 pub(super) enum Wish {
+    Connect(Connect),
     /// It has ended, gave this token back, and said whether the callee wants no more calls.
     End {
         token: Option<String>,
         opts_out: bool,
     },
+    EndTransfer,
     HangUp,
+    Join(Join),
+    Leave,
+    Listen(Listen),
     Problem(String),
     Record(Record),
     SendKeys(String),
+    StopListen,
     StopPlay,
     StopRecord,
+    Transfer(Transfer),
 }
 
 /// What came of a script's own work.
@@ -176,26 +183,22 @@ impl ScriptHost {
 
     fn take(&mut self, step: Step) -> Option<Wish> {
         match step {
-            Step::Connect(wanted) => {
-                let end = TransferEnd::Unsupported;
-                self.answer(Input::TransferEnded { transfer: wanted.transfer, end })
-            }
+            Step::Connect(wanted) => Some(Wish::Connect(wanted)),
             Step::End { values } => {
                 let token = values.get("token").cloned();
                 Some(Wish::End { token, opts_out: opts_out(&values) })
             }
-            Step::Join(wanted) => {
-                let end = StayEnd::Unsupported;
-                self.answer(Input::StayEnded { stay: wanted.stay, end })
-            }
-            Step::Leave | Step::StopTranscribe => None,
+            Step::Join(wanted) => Some(Wish::Join(wanted)),
+            Step::Leave => Some(Wish::Leave),
+            // Nothing of the kind is ever under way.
+            Step::StopTranscribe => None,
             Step::SendKeys { keys } => Some(Wish::SendKeys(keys)),
             Step::Transcribe(wanted) => {
                 let piece = Err("there is no recognizer of free speech here".to_owned());
-                self.answer(Input::Transcribed { transcript: wanted.transcript, piece })
+                self.later(Input::Transcribed { transcript: wanted.transcript, piece });
+                None
             }
-            // Nothing of the kind is ever under way.
-            Step::EndTransfer | Step::StopListen => None,
+            Step::EndTransfer => Some(Wish::EndTransfer),
             Step::Fetch(fetch) => {
                 let (parts, cookies) = (Arc::clone(&self.parts), self.cookies.clone());
                 let takes = self.takes.clone();
@@ -209,10 +212,7 @@ impl ScriptHost {
                 None
             }
             Step::HangUp => Some(Wish::HangUp),
-            Step::Listen(wanted) => {
-                let error = ListenError::NoResource("none is connected".into());
-                self.answer(Input::ListenFailed { listen: wanted.listen, error })
-            }
+            Step::Listen(wanted) => Some(Wish::Listen(wanted)),
             // What a script logs may hold what a callee keyed: only its length is told.
             Step::Log { label, text } => {
                 tracing::debug!(label, text_bytes = text.len(), "script log");
@@ -223,11 +223,9 @@ impl ScriptHost {
                 None
             }
             Step::Record(wanted) => Some(Wish::Record(wanted)),
-            Step::Transfer(wanted) => {
-                let end = TransferEnd::Unsupported;
-                self.answer(Input::TransferEnded { transfer: wanted.transfer, end })
-            }
+            Step::Transfer(wanted) => Some(Wish::Transfer(wanted)),
             Step::Problem { event, message } => Some(Wish::Problem(format!("{event}: {message}"))),
+            Step::StopListen => Some(Wish::StopListen),
             Step::StopPlay => {
                 self.prompts.clear();
                 self.preparing = None;
@@ -235,12 +233,6 @@ impl ScriptHost {
             }
             Step::StopRecord => Some(Wish::StopRecord),
         }
-    }
-
-    /// Tells the script something at once, as if it had happened.
-    fn answer(&mut self, input: Input) -> Option<Wish> {
-        self.later(input);
-        None
     }
 
     /// Feeds the script this once it has done what it does now.

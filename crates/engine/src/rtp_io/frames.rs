@@ -126,7 +126,7 @@ impl Frames {
     /// The next frame for a leg that sends it on now; what waits for too long is left out.
     ///
     /// `Err` once nothing will come any more.
-    pub(super) fn relay(&mut self) -> Result<Option<LinearFrame>, ()> {
+    pub(crate) fn relay(&mut self) -> Result<Option<LinearFrame>, ()> {
         // Silence for what is missing would only be late.
         self.next = None;
         while self.receiver.len() > RELAYED_MAX {

@@ -1,18 +1,15 @@
 //! `espeak-ng` as a process: text in, WAV out; no shell, no options from outside, killed when slow.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::voices::{Voices, is_language};
+use crate::program::{Limits, ProgramError, run};
 
 /// How `espeak-ng` is run.
 #[derive(Clone, Debug)]
@@ -78,12 +75,10 @@ pub enum SynthesisError {
 const WAV_BYTES_MAX: usize = 2 * 22_050 * 600;
 /// Largest list of voices; Debian's has 11 kB.
 const LISTING_BYTES_MAX: usize = 1 << 20;
-/// How much of the program's complaints is worth telling.
-const COMPLAINT_BYTES_MAX: usize = 500;
+/// What a process may use: a text of the greatest length takes a second and 50 MB.
+const LIMITS: Limits = Limits { cpu_s: 30, memory_bytes: 1 << 30 };
 /// How long the list of voices may take.
 const LISTING_TIME_MAX: Duration = Duration::from_secs(5);
-/// Where the program is looked for; its environment is ours to choose, not the operator's shell's.
-const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The speeds that the program knows.
 const WORDS_PER_MINUTE: std::ops::RangeInclusive<u16> = 80..=450;
 /// Slower than the program's own 175: a telephone is harder to understand than a loudspeaker.
@@ -158,89 +153,27 @@ impl EspeakNg {
         Ok(voices)
     }
 
-    /// Runs the program, feeds it and reads what it says; dropped, the program is killed.
+    /// Runs the program within limits; dropped, the program is killed.
     async fn run(
         &self,
         options: &[&str],
         input: &[u8],
         output_bytes_max: usize,
     ) -> Result<Vec<u8>, SynthesisError> {
-        let mut child = spawn(&self.program, options).map_err(|error| self.missing(&error))?;
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let feed = async {
-            if let Some(mut stdin) = stdin {
-                // A program that ends without reading its input says why on its way out.
-                let _ = stdin.write_all(input).await;
-            }
-        };
-        let ((), output, complaint) = tokio::join!(
-            feed,
-            read_bounded(stdout, output_bytes_max.saturating_add(1)),
-            read_complaint(stderr),
-        );
-        let output = output.map_err(|error| self.failed(error.to_string()))?;
-        if output.len() > output_bytes_max {
-            return Err(SynthesisError::TooLong { program: self.name() });
-        }
-        let status = child.wait().await.map_err(|error| self.failed(error.to_string()))?;
-        if status.success() {
-            return Ok(output);
-        }
-        let complaint = String::from_utf8_lossy(&complaint);
-        let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-        Err(self.failed(format!("{status} {}", last.trim()).trim_end().to_owned()))
+        Ok(run(&self.program, options, input, output_bytes_max, Some(LIMITS)).await?)
     }
 
     fn name(&self) -> String {
         self.program.display().to_string()
     }
-
-    fn missing(&self, error: &io::Error) -> SynthesisError {
-        SynthesisError::Missing { program: self.name(), detail: error.to_string() }
-    }
-
-    fn failed(&self, detail: String) -> SynthesisError {
-        SynthesisError::Failed { program: self.name(), detail }
-    }
 }
 
-/// Starts the program with nothing of our environment but a search path.
-fn spawn(program: &Path, options: &[&str]) -> io::Result<Child> {
-    Command::new(program)
-        .args(options)
-        .env_clear()
-        .env("PATH", SEARCH_PATH)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-}
-
-/// Reads at most so many bytes, then closes the pipe, so that who writes more is told.
-async fn read_bounded<R>(pipe: Option<R>, bytes_max: usize) -> io::Result<Vec<u8>>
-where
-    R: AsyncReadExt + Unpin,
-{
-    let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        pipe.take(bytes_max as u64).read_to_end(&mut bytes).await?;
+impl From<ProgramError> for SynthesisError {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Failed { program, detail } => Self::Failed { program, detail },
+            ProgramError::Missing { program, detail } => Self::Missing { program, detail },
+            ProgramError::TooLong { program, .. } => Self::TooLong { program },
+        }
     }
-    Ok(bytes)
-}
-
-/// Reads the beginning of what the program complains of, and lets it complain on unheard.
-async fn read_complaint<R>(pipe: Option<R>) -> Vec<u8>
-where
-    R: AsyncReadExt + Unpin,
-{
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        // What cannot be read is not told; the exit status is.
-        let _ = (&mut pipe).take(COMPLAINT_BYTES_MAX as u64).read_to_end(&mut bytes).await;
-        let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
-    }
-    bytes
 }

@@ -13,7 +13,9 @@ use proto::rtp::source::Learning;
 use proto::rtp::{Codec, Terms};
 use proto::sdp::{AddressPolicy, Negotiation, NegotiationError, Privacy, Settings};
 use proto::sip::identity::CallIdentity;
-use proto::sip::ua::{CallKey, CallerId, Effect, End, EndedBy, Input, Invite, TrunkKey};
+use proto::sip::ua::{
+    CallKey, CallerId, DialogSeed, Effect, End, EndedBy, Input, Invite, TrunkKey,
+};
 use proto::sip::uri::Uri;
 use proto::sip::value::NameAddr;
 use proto::srtp::keys::MASTER_BYTES;
@@ -36,6 +38,8 @@ pub(crate) struct NativeSwitch(Arc<Inner>);
 
 struct Inner {
     answered: AnsweredCalls,
+    /// Second legs that were sent, for a later process to take down.
+    legs: AnsweredCalls,
     /// Who we are in Call-IDs.
     host: String,
     identity_key: [u8; 32],
@@ -64,6 +68,25 @@ pub(crate) enum LegEvent {
     Ringing,
 }
 
+/// What to dial.
+#[derive(Clone, Debug)]
+pub(crate) struct LegOrder<'a> {
+    /// The leg's name: its attempt's, or below zero that of a second leg.
+    pub(crate) key: i64,
+    pub(crate) trunk: TrunkId,
+    pub(crate) destination: &'a Destination,
+    /// Further headers of its INVITE.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl LegOrder<'_> {
+    /// What a later process needs to cancel it: number and caller ID.
+    fn seed(&self) -> DialogSeed {
+        let caller_id = self.destination.caller_id().unwrap_or_default();
+        DialogSeed::new(format!("{} {caller_id}", self.destination.dialed()))
+    }
+}
+
 /// One leg.
 pub(crate) struct Leg {
     answered: AnsweredCalls,
@@ -73,6 +96,8 @@ pub(crate) struct Leg {
     sip: Sip,
     /// Where it is kept for a later process while it is answered.
     slot: Option<Slot>,
+    /// The same of a second leg from its INVITE on.
+    sent: Option<Slot>,
     /// `None` once the leg is over.
     stream: Option<Stream>,
     learning: Learning,
@@ -89,13 +114,13 @@ impl NativeSwitch {
         sip: Sip,
         media: MediaEngine,
         journal: Journal,
-        answered: AnsweredCalls,
+        (answered, legs): (AnsweredCalls, AnsweredCalls),
         trunks: Vec<TrunkConfig>,
         identity_key: [u8; 32],
         host: std::net::IpAddr,
     ) -> Self {
         let host = host.to_string();
-        Self(Arc::new(Inner { answered, host, identity_key, journal, media, sip, trunks }))
+        Self(Arc::new(Inner { answered, host, identity_key, journal, legs, media, sip, trunks }))
     }
 
     /// Sends the INVITE of an attempt that is on disk. An error means that nothing was sent.
@@ -105,33 +130,50 @@ impl NativeSwitch {
         attempt: &Attempt,
         destination: &Destination,
     ) -> Result<Leg, Cause> {
+        let (key, trunk, headers) = (attempt.id.0, attempt.trunk, Vec::new());
+        self.dial_leg(now, LegOrder { key, trunk, destination, headers })
+    }
+
+    /// Sends the INVITE of any leg; an error means that nothing was sent.
+    pub(crate) fn dial_leg(&self, now: Timestamp, order: LegOrder<'_>) -> Result<Leg, Cause> {
         let inner = &*self.0;
         let failed = |text: String| Cause::local(text);
-        let trunk = inner.trunks.iter().find(|trunk| trunk.id == attempt.trunk);
+        let trunk = inner.trunks.iter().find(|trunk| trunk.id == order.trunk);
         let trunk = trunk.ok_or_else(|| failed("the trunk is not configured any more".into()))?;
         let stream = inner.media.open().map_err(|error| failed(error.to_string()))?;
         let mut negotiation = Negotiation::new(Settings {
             local: stream.local_rtp(),
-            session_id: attempt.id.0.unsigned_abs(),
+            session_id: order.key.unsigned_abs(),
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             policy: if trunk.allow_loopback {
                 AddressPolicy::LoopbackAllowed
             } else {
                 AddressPolicy::RemoteOnly
             },
-            privacy: if trunk.srtp { private(attempt.id)? } else { Privacy::Plain },
+            privacy: if trunk.srtp { private(AttemptId(order.key))? } else { Privacy::Plain },
         });
-        let invite = self.invite(trunk, attempt, destination, negotiation.offer())?;
-        // From here on the phone may ring: the journal must know before the network does.
-        inner
-            .journal
-            .sent(attempt.id, now)
-            .map_err(|error| failed(format!("the journal cannot be written: {error}")))?;
+        let (key, trunk_id) = (order.key, order.trunk);
+        // From here on the phone may ring: the disk must know before the network does.
+        let sent = if key < 0 {
+            let sent = inner.legs.keep(AttemptId(key), trunk_id, &order.seed());
+            Some(sent.ok_or_else(|| failed("the file of legs cannot be written".into()))?)
+        } else {
+            let written = inner.journal.sent(AttemptId(key), now);
+            written.map_err(|error| failed(format!("the journal cannot be written: {error}")))?;
+            None
+        };
+        let invite = match self.invite(trunk, order, negotiation.offer()) {
+            Ok(invite) => invite,
+            Err(cause) => {
+                sent.into_iter().for_each(Slot::forget);
+                return Err(cause);
+            }
+        };
         let events = inner.sip.dial(invite);
         let events = events.ok_or_else(|| failed("SIP is overloaded".into()))?;
         Ok(Leg {
             answered: inner.answered.clone(),
-            call: CallKey(attempt.id.0),
+            call: CallKey(key),
             events,
             failure: None,
             is_ringing: false,
@@ -140,24 +182,25 @@ impl NativeSwitch {
             q850: None,
             sip: inner.sip.clone(),
             slot: None,
+            sent,
             stream: Some(stream),
-            trunk: attempt.trunk,
+            trunk: trunk_id,
         })
     }
 
     fn invite(
         &self,
         trunk: &TrunkConfig,
-        attempt: &Attempt,
-        destination: &Destination,
+        order: LegOrder<'_>,
         offer: bytes::Bytes,
     ) -> Result<Box<Invite>, Cause> {
         let wrong = |what: &str, error: &dyn std::fmt::Display| {
             Cause::local(format!("{what} makes no SIP address: {error}"))
         };
+        let LegOrder { key, destination, headers: beside, .. } = order;
         let to = address_of(trunk, destination.dialed()).map_err(|e| wrong("the number", &e))?;
         let caller_id = destination.caller_id().or(trunk.caller_id.as_deref());
-        let (from, headers) = match caller_id {
+        let (from, mut headers) = match caller_id {
             Some(number) => {
                 let uri = address_of(trunk, number).map_err(|e| wrong("the caller ID", &e))?;
                 (NameAddr::new(uri), Vec::new())
@@ -168,13 +211,14 @@ impl NativeSwitch {
                 (from, vec![("Privacy".to_owned(), "id".to_owned())])
             }
         };
+        headers.extend(beside);
         Ok(Box::new(Invite {
-            call: CallKey(attempt.id.0),
+            call: CallKey(key),
             trunk: TrunkKey(trunk.id.0),
             to,
             from,
             caller_id: CallerId::Shown,
-            identity: CallIdentity::derive(&self.0.identity_key, attempt.id.0, &self.0.host),
+            identity: CallIdentity::derive(&self.0.identity_key, key, &self.0.host),
             offer,
             headers,
         }))
@@ -201,6 +245,11 @@ impl Leg {
     /// What we send at present; `None` before anything is agreed.
     pub(crate) fn codec(&self) -> Option<Codec> {
         self.negotiation.stream().map(|stream| stream.codec)
+    }
+
+    /// Whether the far end's keys come as events, and not only as tones in its sound.
+    pub(crate) fn has_key_events(&self) -> bool {
+        self.negotiation.stream().is_some_and(|stream| stream.telephone_event.is_some())
     }
 
     /// Plays these after what still plays.
@@ -239,7 +288,6 @@ impl Leg {
     }
 
     /// Sends these frames whenever nothing plays.
-    #[expect(dead_code, reason = "for transfers, which come next")]
     pub(crate) fn relay(&self, frames: Option<Frames>) {
         if let Some(stream) = &self.stream {
             stream.relay(frames);
@@ -289,9 +337,7 @@ impl Leg {
                 None
             }
             Effect::Ended { end, .. } => {
-                if let Some(slot) = self.slot.take() {
-                    slot.forget();
-                }
+                [self.slot.take(), self.sent.take()].into_iter().flatten().for_each(Slot::forget);
                 self.close().await;
                 Some(LegEvent::Ended(self.cause(end)))
             }

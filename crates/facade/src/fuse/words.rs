@@ -58,6 +58,7 @@ pub fn event(event: &Event) -> Option<&'static str> {
         | EventKind::Done
         | EventKind::Held
         | EventKind::MessageLeft
+        | EventKind::Recorded
         | EventKind::Refused
         | EventKind::RetryScheduled
         | EventKind::Ringing

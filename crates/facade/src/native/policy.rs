@@ -9,7 +9,7 @@ use domain::destinations::{Countries, DestinationPolicy, PREFIXES_MAX, Prefix};
 use domain::dial_queue::WEIGHT_MAX;
 use domain::gate::Limits;
 use domain::number::Destination;
-use domain::policy::{CampaignPolicy, NAME_MAX, TrunkChoice};
+use domain::policy::{CallRecording, CampaignPolicy, NAME_MAX, TrunkChoice};
 use domain::time::DialWindow;
 use domain::zones::Placing;
 use serde::Serialize;
@@ -61,6 +61,10 @@ pub struct Policy {
     /// of facades that always do.
     #[schema(required)]
     pub detection: Option<DetectionRequest>,
+    /// Whether its calls are recorded: `none`, `mixed` (both sides in one channel), or `separate`
+    /// (the callee in the first of two). Default: `none`.
+    #[schema(pattern = "^(mixed|none|separate)$")]
+    pub recording: String,
 }
 
 /// When callees may be called.
@@ -187,6 +191,7 @@ impl Policy {
             },
             do_not_call_lists: policy.lists.clone(),
             detection: policy.detection.as_ref().map(DetectionRequest::new),
+            recording: policy.recording.name().to_owned(),
         }
     }
 }
@@ -258,6 +263,13 @@ fn read(fields: &mut Fields<'_>, rules: &RuleBook) -> Option<CampaignPolicy> {
     let caller_ids = fields.object("caller_ids", caller_ids);
     let lists = fields.text_list("do_not_call_lists", ITEMS_MAX, NAME_MAX);
     let detection = detection::read(fields);
+    let recording = fields.text("recording", NAME_MAX).map_or(CallRecording::None, |word| {
+        CallRecording::from_name(word).unwrap_or_else(|| {
+            let names = CallRecording::ALL.map(CallRecording::name).join(", ");
+            fields.refuse("recording", Mistake::Malformed, word, format!("one of {names}"));
+            CallRecording::None
+        })
+    });
     Some(CampaignPolicy {
         weight,
         group: group.map(str::to_owned),
@@ -274,6 +286,7 @@ fn read(fields: &mut Fields<'_>, rules: &RuleBook) -> Option<CampaignPolicy> {
         caller_ids: caller_ids.unwrap_or_default(),
         lists: lists.into_iter().map(str::to_owned).collect(),
         detection,
+        recording,
     })
 }
 
@@ -425,7 +438,8 @@ mod tests {
                 "numbers": ["+12122530001"], "local_presence": true, "calls_a_day_max": 100
             },
             "do_not_call_lists": ["partners"],
-            "detection": {"message": {"say": "Please call back."}, "on_fax": "hang_up"}
+            "detection": {"message": {"say": "Please call back."}, "on_fax": "hang_up"},
+            "recording": "separate"
         })
     }
 
@@ -466,6 +480,7 @@ mod tests {
             "trunks": [{"weight": 1}],
             "destinations": {"countries": ["US", "Mars"], "denied_prefixes": ["x"]},
             "caller_ids": {"numbers": ["nobody"]},
+            "recording": "sometimes",
             "colour": "red"
         });
         let refusals =
@@ -480,6 +495,7 @@ mod tests {
             "/destinations/denied_prefixes",
             "/number_limits/own",
             "/number_limits/rules",
+            "/recording",
             "/trunks/0/trunk",
             "/weight",
         ];

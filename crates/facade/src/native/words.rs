@@ -93,6 +93,8 @@ pub enum EventWord {
     MessageLeft,
     /// Taken into the dial queue.
     Queued,
+    /// The call was recorded; the detail is where the recording is, or why there is none.
+    Recorded,
     /// It may not be dialed at all; the detail is the rule and what was seen.
     Refused,
     /// Another attempt will follow; the detail is its time.
@@ -210,6 +212,7 @@ impl From<EventKind> for EventWord {
             EventKind::Held => Self::Held,
             EventKind::MessageLeft => Self::MessageLeft,
             EventKind::Queued => Self::Queued,
+            EventKind::Recorded => Self::Recorded,
             EventKind::Refused => Self::Refused,
             EventKind::RetryScheduled => Self::RetryScheduled,
             EventKind::Ringing => Self::Ringing,

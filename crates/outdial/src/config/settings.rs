@@ -154,6 +154,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Hours for which the answer to a request with an Idempotency-Key is kept, so that the same request is done once.",
     ),
     with(
+        "keep.recordings_d",
+        Form::Number(1, 3_650),
+        "30",
+        "Days for which recordings of calls are kept.",
+    ),
+    with(
         "keep.webhooks_d",
         Form::Number(7, 3_650),
         "30",
@@ -166,6 +172,24 @@ pub(super) const SETTINGS: &[Setting] = &[
         "What is logged: a level, or a filter such as \"info,engine::sip_io=debug\".",
     ),
     with("log.json", Form::Bool, "false", "Log lines as JSON, for machines."),
+    with(
+        "recognition.model",
+        Form::Text,
+        "\"/usr/share/pocketsphinx/model/en-us\"",
+        "Directory of the acoustic model and the dictionary.",
+    ),
+    with(
+        "recognition.processes",
+        Form::Number(1, 64),
+        "2",
+        "Utterances recognized at the same time; one a core is enough.",
+    ),
+    with(
+        "recognition.program",
+        Form::Text,
+        "\"pocketsphinx_batch\"",
+        "Program that recognizes what callees say; \"\" for none. Without it callees have keys.",
+    ),
     unset(
         "rtp.advertise",
         Form::Text,

@@ -34,6 +34,8 @@ mod sound;
 mod streams;
 mod take_down;
 mod torture;
+mod transfer;
 mod undisturbed;
 mod upload;
 mod weather;
+mod words;

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use domain::attempt::Attempt;
 use domain::contact::Contact;
 use domain::ids::{AttemptId, TrunkId};
-use proto::sip::ua::{Input, TrunkKey};
+use domain::number::Destination;
+use proto::sip::ua::{DialogSeed, Input, TrunkKey};
 
-use super::NativeSwitch;
+use super::{LegOrder, NativeSwitch};
 use crate::answered::{Kept, Slot};
 use crate::sip_io::Sip;
 
@@ -25,7 +26,7 @@ impl NativeSwitch {
         &self,
         runtime: &tokio::runtime::Handle,
         in_doubt: &[(Attempt, Contact)],
-        kept: Vec<Kept>,
+        (kept, legs): (Vec<Kept>, Vec<Kept>),
     ) {
         let answered: HashSet<AttemptId> = kept.iter().map(|kept| kept.attempt).collect();
         let mut left: HashMap<TrunkId, Vec<Left>> = HashMap::new();
@@ -38,6 +39,14 @@ impl NativeSwitch {
         for (attempt, contact) in in_doubt.iter().filter(|(attempt, _)| !is_answered(attempt)) {
             if let Some(input) = self.abandoned(attempt, contact) {
                 left.entry(attempt.trunk).or_default().push((input, None));
+            }
+        }
+        for Kept { attempt, trunk, seed, slot } in legs {
+            // An answered one is hung up above, and has no INVITE left to cancel.
+            match self.abandoned_leg(attempt, trunk, &seed).filter(|_| !answered.contains(&attempt))
+            {
+                Some(input) => left.entry(trunk).or_default().push((input, Some(slot))),
+                None => slot.forget(),
             }
         }
         for (trunk, left) in left {
@@ -54,8 +63,22 @@ impl NativeSwitch {
     fn abandoned(&self, attempt: &Attempt, contact: &Contact) -> Option<Input> {
         let trunk = self.0.trunks.iter().find(|trunk| trunk.id == attempt.trunk)?;
         // What made no address now made none then: nothing was sent.
-        let invite = self.invite(trunk, attempt, &contact.destination, Bytes::new()).ok()?;
-        Some(Input::Abandon(invite))
+        let (key, headers) = (attempt.id.0, Vec::new());
+        let order = LegOrder { key, trunk: trunk.id, destination: &contact.destination, headers };
+        Some(Input::Abandon(self.invite(trunk, order, Bytes::new()).ok()?))
+    }
+
+    /// The same of a second leg, as far as it was written down.
+    fn abandoned_leg(&self, leg: AttemptId, trunk: TrunkId, seed: &DialogSeed) -> Option<Input> {
+        let trunk = self.0.trunks.iter().find(|known| known.id == trunk)?;
+        let (number, caller_id) = seed.as_str().split_once(' ')?;
+        let mut destination = Destination::number(number).ok()?;
+        if !caller_id.is_empty() {
+            destination = destination.with_caller_id(caller_id).ok()?;
+        }
+        let (key, headers) = (leg.0, Vec::new());
+        let order = LegOrder { key, trunk: trunk.id, destination: &destination, headers };
+        Some(Input::Abandon(self.invite(trunk, order, Bytes::new()).ok()?))
     }
 }
 

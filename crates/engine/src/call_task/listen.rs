@@ -1,0 +1,186 @@
+//! Listens to what the callee says for a script: an utterance cut out of his sound, and recognized.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use media::g711::Law;
+use media::recorder::Voice;
+use media::{FRAME_MS, FRAME_SAMPLES, RATE_HZ};
+use script::srgs::Grammar;
+use script::step::{Heard, Hypothesis, Input, Listen, ListenError, RecordEnd, Recorded};
+use zeroize::Zeroize as _;
+
+use crate::files::Takes;
+use crate::recognizer::Recognizer;
+use crate::rtp_io::Frames;
+use crate::switch::native::Leg;
+
+/// Silence after speech that ends it where the script says nothing.
+const SILENCE_DEFAULT: Duration = Duration::from_millis(800);
+/// Longest speech where the script says nothing, and at all.
+const SPEECH_TIME_MAX_DEFAULT: Duration = Duration::from_secs(10);
+const SPEECH_TIME_MAX: Duration = Duration::from_secs(60);
+/// Frames that are kept from before speech is noticed: 0.3 s, for soft first sounds.
+const BEFORE_FRAMES: usize = 15;
+/// What utterances are kept as.
+const MEDIA_TYPE: &str = "audio/x-wav";
+
+/// A listening for a script.
+pub(super) struct Listening {
+    wanted: Listen,
+    recognizer: Recognizer,
+    takes: Takes,
+    stage: Stage,
+    voice: Voice,
+    /// What was heard last before speech; then the utterance.
+    samples: VecDeque<i16>,
+    speaks: bool,
+    quiet: Duration,
+}
+
+enum Stage {
+    Hearing(Frames),
+    Recognizing(BoxFuture<'static, Vec<Hypothesis>>),
+    Over,
+}
+
+impl Listening {
+    /// Begins; or what the script is told instead.
+    pub(super) fn begin(
+        wanted: Listen,
+        recognizer: &Recognizer,
+        takes: Takes,
+        leg: Option<&Leg>,
+    ) -> Result<Self, Input> {
+        let failed = |listen, error| Input::ListenFailed { listen, error };
+        if let Err(error) = recognizer.admit(wanted.grammars.len(), wanted.language.as_deref()) {
+            return Err(failed(wanted.listen, error));
+        }
+        let Some(leg) = leg else {
+            let error = ListenError::NoResource("the callee is gone".into());
+            return Err(failed(wanted.listen, error));
+        };
+        Ok(Self {
+            wanted,
+            recognizer: recognizer.clone(),
+            takes,
+            stage: Stage::Hearing(leg.listen()),
+            voice: Voice::default(),
+            samples: VecDeque::new(),
+            speaks: false,
+            quiet: Duration::ZERO,
+        })
+    }
+
+    /// The next thing to tell, and whether it is the last. May be dropped and asked again; no
+    /// sound is lost by it.
+    pub(super) async fn next(&mut self) -> (Input, Last) {
+        let listen = self.wanted.listen;
+        loop {
+            match &mut self.stage {
+                Stage::Hearing(frames) => {
+                    let Some(frame) = frames.next().await else {
+                        self.stage = Stage::Over;
+                        continue;
+                    };
+                    match self.hear(&frame.heard) {
+                        Noticed::Nothing => {}
+                        Noticed::Speech => return (Input::SpeechStarted { listen }, Last::No),
+                        Noticed::End => self.recognize(),
+                        Noticed::TooLong => {
+                            self.stage = Stage::Over;
+                            return (Input::SpeechTooLong { listen }, Last::Yes);
+                        }
+                    }
+                }
+                Stage::Recognizing(work) => {
+                    let hypotheses = work.await;
+                    self.stage = Stage::Over;
+                    let heard = Heard { hypotheses, recording: self.keep() };
+                    return (Input::Heard { listen, heard }, Last::Yes);
+                }
+                Stage::Over => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    fn hear(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Noticed {
+        self.samples.extend(frame);
+        let is_voice = self.voice.next(frame);
+        if !self.speaks {
+            let before = self.samples.len().saturating_sub(BEFORE_FRAMES * FRAME_SAMPLES);
+            self.samples.drain(..before);
+            self.speaks = is_voice;
+            return if is_voice { Noticed::Speech } else { Noticed::Nothing };
+        }
+        let frame_time = Duration::from_millis(u64::from(FRAME_MS));
+        self.quiet = if is_voice { Duration::ZERO } else { self.quiet + frame_time };
+        let silence = self.wanted.complete.max(self.wanted.incomplete).unwrap_or(SILENCE_DEFAULT);
+        let speech_max = self.wanted.speech_max.unwrap_or(SPEECH_TIME_MAX_DEFAULT);
+        let length = duration(self.samples.len());
+        if self.quiet >= silence {
+            Noticed::End
+        } else if length >= speech_max.min(SPEECH_TIME_MAX) {
+            Noticed::TooLong
+        } else {
+            Noticed::Nothing
+        }
+    }
+
+    fn recognize(&mut self) {
+        let (recognizer, samples) = (self.recognizer.clone(), self.samples.make_contiguous());
+        let mut samples = samples.to_vec();
+        let grammars = self.wanted.grammars.iter();
+        let grammars: Vec<Arc<Grammar>> = grammars.map(|one| Arc::clone(one.grammar())).collect();
+        let most = usize::try_from(self.wanted.hypotheses_max).unwrap_or(usize::MAX).max(1);
+        let work = async move {
+            let found = recognizer.recognize(&grammars, &samples).await;
+            samples.zeroize();
+            let mut found = found.unwrap_or_else(|error| {
+                // To the callee it is as if he had not been understood, and he is asked again.
+                tracing::warn!(%error, "an utterance was not recognized");
+                Vec::new()
+            });
+            found.truncate(most);
+            found
+        };
+        self.stage = Stage::Recognizing(work.boxed());
+    }
+
+    /// Keeps the utterance where the script wants it.
+    fn keep(&self) -> Option<Recorded> {
+        let recording = self.wanted.recording?;
+        let (first, second) = self.samples.as_slices();
+        let sound = first.iter().chain(second).map(|sample| Law::Mu.encode(*sample)).collect();
+        let bytes = self.takes.keep(recording, MEDIA_TYPE, Law::Mu, sound)?;
+        let duration = duration(self.samples.len());
+        Some(Recorded { end: RecordEnd::Silence, duration, bytes })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.samples.make_contiguous().zeroize();
+    }
+}
+
+/// Whether a listening is over with what it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    No,
+    Yes,
+}
+
+enum Noticed {
+    End,
+    Nothing,
+    Speech,
+    TooLong,
+}
+
+fn duration(samples: usize) -> Duration {
+    Duration::from_micros(samples as u64 * 1_000_000 / u64::from(RATE_HZ))
+}

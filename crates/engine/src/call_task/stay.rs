@@ -1,0 +1,81 @@
+//! The callee's stay in a conference: his sound into the room, the others' back to him.
+
+use media::mixer::Role;
+use script::step::{Input as ScriptInput, Join, StayEnd, StayId};
+
+use super::CallTask;
+use crate::rooms::{Part, RoomEvent, Seat};
+use crate::switch::native::Leg;
+
+/// A stay in a conference; dropped, the callee has left it.
+pub(super) struct Stay {
+    stay: StayId,
+    seat: Seat,
+}
+
+impl Stay {
+    /// The next thing that happens in the room.
+    pub(super) async fn next(&mut self) -> RoomEvent {
+        self.seat.next().await
+    }
+
+    /// The callee pressed a key, which all others are to have.
+    pub(super) fn press(&self, key: char) {
+        self.seat.press(key);
+    }
+}
+
+impl CallTask {
+    /// Puts the callee into a conference.
+    pub(super) fn join(&mut self, wanted: Join) {
+        let stay = wanted.stay;
+        let Some(leg) = &self.leg else {
+            return self.answer(ScriptInput::StayEnded { stay, end: StayEnd::Left });
+        };
+        let role = if wanted.speaks { Role::Talker } else { Role::Listener };
+        let part = Part { role, begins: wanted.begins, ends: wanted.ends };
+        let account = self.begun.contact.account;
+        let joined = self.parts.rooms.join(account, &wanted.room, part, leg.listen(), None);
+        let told = match joined {
+            Ok((seat, frames)) => {
+                leg.relay(Some(frames));
+                self.stay = Some(Stay { stay, seat });
+                ScriptInput::StayBegan { stay }
+            }
+            Err(error) => {
+                tracing::warn!(room = wanted.room, %error, "a callee cannot join a conference");
+                ScriptInput::StayEnded { stay, end: StayEnd::Full }
+            }
+        };
+        self.answer(told);
+    }
+
+    /// Takes the callee out of the conference, if he is in one.
+    pub(super) fn leave(&mut self) {
+        self.end_stay(StayEnd::Left);
+    }
+
+    /// Takes in what happened in the room.
+    pub(super) async fn heard_in_room(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::Begun => {}
+            RoomEvent::Ended => self.end_stay(StayEnd::Closed),
+            // Of a leg whose keys are tones, the room hears them anyhow.
+            RoomEvent::Key(key) => {
+                if let Some(leg) = self.leg.as_ref().filter(|leg| Leg::has_key_events(leg)) {
+                    leg.send_keys(key.encode_utf8(&mut [0; 4]));
+                }
+            }
+        }
+    }
+
+    fn end_stay(&mut self, end: StayEnd) {
+        let Some(Stay { stay, .. }) = self.stay.take() else {
+            return;
+        };
+        if let Some(leg) = &self.leg {
+            leg.relay(None);
+        }
+        self.answer(ScriptInput::StayEnded { stay, end });
+    }
+}

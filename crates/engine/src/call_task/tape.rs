@@ -1,0 +1,142 @@
+//! Records a whole call to disk beside whatever else happens in it: mixed, or each side by itself.
+//!
+//! A task of its own takes the sound and writes it a second at a time, where it may take its time.
+//! A disk that is full or broken ends the recording, which is told; the call goes on.
+
+use std::io;
+
+use domain::ids::AttemptId;
+use domain::policy::CallRecording;
+use media::RATE_HZ;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::TapeState;
+use crate::files::{TapeDir, TapeFile, blocking, tape_sample};
+use crate::rtp_io::{Directions, Frames, LegFrame};
+use crate::switch::native::Leg;
+
+/// A recording of a call; dropped, it goes on until its leg is gone, and is finished then.
+#[derive(Debug)]
+pub(super) struct Tape {
+    work: JoinHandle<io::Result<u32>>,
+    channels: u16,
+}
+
+impl Tape {
+    /// Begins.
+    pub(super) fn begin(
+        dir: &TapeDir,
+        attempt: AttemptId,
+        recording: CallRecording,
+        state: watch::Receiver<TapeState>,
+        leg: &Leg,
+    ) -> Self {
+        let channels = recording.channels();
+        let (dir, frames) = (dir.clone(), leg.tap(Directions::Both));
+        let work = async move {
+            let file = blocking(move || dir.begin(attempt, channels)).await?;
+            write(file, channels, frames, state).await
+        };
+        let work = tokio::runtime::Handle::current().spawn(work);
+        Self { work, channels }
+    }
+
+    /// Waits until it is finished, which it is soon after its leg is gone: its length in seconds,
+    /// or why there is none.
+    pub(super) async fn finished(self) -> Result<f64, String> {
+        match self.work.await {
+            Ok(Ok(bytes)) => Ok(f64::from(bytes) / f64::from(RATE_HZ * u32::from(self.channels))),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Writes until no frames come any more.
+async fn write(
+    mut file: TapeFile,
+    channels: u16,
+    mut frames: Frames,
+    state: watch::Receiver<TapeState>,
+) -> io::Result<u32> {
+    let second = RATE_HZ as usize * usize::from(channels);
+    let mut samples = Vec::with_capacity(second + 1_000);
+    while let Some(frame) = frames.next().await {
+        let frame = match *state.borrow() {
+            TapeState::Paused => LegFrame::SILENCE,
+            TapeState::Running => frame,
+        };
+        keep(&frame, channels, &mut samples);
+        if samples.len() >= second {
+            let full = std::mem::replace(&mut samples, Vec::with_capacity(second + 1_000));
+            file = blocking(move || file.append(&full).map(|()| file)).await?;
+        }
+    }
+    blocking(move || {
+        file.append(&samples)?;
+        file.finish()
+    })
+    .await
+}
+
+/// Adds 20 ms: both sides as one, or the far end's and then ours, sample by sample.
+fn keep(frame: &LegFrame, channels: u16, samples: &mut Vec<u8>) {
+    for (heard, said) in frame.heard.iter().zip(&frame.said) {
+        if channels == 1 {
+            samples.push(tape_sample(heard.saturating_add(*said)));
+        } else {
+            samples.extend([tape_sample(*heard), tape_sample(*said)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use media::FRAME_SAMPLES;
+    use media::g711::Law;
+
+    use super::*;
+    use crate::rtp_io::frames::channel;
+
+    const ATTEMPT: AttemptId = AttemptId(5);
+
+    /// Three frames, the middle one while it is paused; the samples of the file.
+    async fn recorded(channels: u16) -> Vec<i16> {
+        let dir = tempfile::tempdir().unwrap();
+        let tapes = TapeDir::open(dir.path()).unwrap();
+        let (pause, state) = watch::channel(TapeState::Running);
+        let (mut sink, frames) = channel();
+        let file = tapes.begin(ATTEMPT, channels).unwrap();
+        let writing = tokio::spawn(write(file, channels, frames, state));
+        for state in [TapeState::Running, TapeState::Paused, TapeState::Running] {
+            pause.send_replace(state);
+            let said = [100; FRAME_SAMPLES];
+            sink.push(LegFrame { said, ..LegFrame::heard([1_000; FRAME_SAMPLES]) });
+            // Until it was taken.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(sink);
+        let bytes = writing.await.unwrap().unwrap();
+        assert_eq!(bytes as usize, 3 * FRAME_SAMPLES * usize::from(channels));
+        let file = tapes.read(ATTEMPT).unwrap().unwrap();
+        let samples = &file[file.len() - bytes as usize..];
+        samples.iter().map(|byte| Law::Mu.decode(*byte)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_sides_are_one_channel_with_silence_where_it_was_paused() {
+        let samples = recorded(1).await;
+        let levels: Vec<i16> = samples.chunks(FRAME_SAMPLES).map(|frame| frame[0]).collect();
+        assert_eq!(levels[1], 0);
+        assert!((1_050..1_150).contains(&levels[0]) && levels[2] == levels[0], "{levels:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_side_has_a_channel_of_its_own() {
+        let samples = recorded(2).await;
+        assert!((950..1_050).contains(&samples[0]) && (90..110).contains(&samples[1]));
+    }
+}

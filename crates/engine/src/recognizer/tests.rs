@@ -1,0 +1,92 @@
+//! Recognition by the real program, of words that the real synthesizer speaks.
+
+use std::sync::Arc;
+
+use media::sound::{Hint, Limits, Sound};
+use script::srgs::{self, Given, Library, Linked};
+
+use super::*;
+use crate::program::run;
+
+fn recognizer(dir: &std::path::Path) -> Recognizer {
+    let model = "/usr/share/pocketsphinx/model/en-us";
+    let sphinx = PocketSphinx::new("pocketsphinx_batch", model, dir.join("recognizer"));
+    Recognizer::new(Adapter::PocketSphinx(sphinx), 2)
+}
+
+/// What the synthesizer says, as a telephone hears it, with quiet around it.
+async fn spoken(text: &str) -> Vec<i16> {
+    let options = ["--stdin", "--stdout", "-s", "140", "-v", "en-us+f3"];
+    let program = std::path::Path::new("espeak-ng");
+    let wav = run(program, &options, text.as_bytes(), 1 << 20, None).await.unwrap();
+    let sound = Sound::read(&wav, Hint::None, &Limits::default()).unwrap();
+    let sound = sound.at_rate(8_000).unwrap();
+    let quiet = vec![0_i16; 2_400];
+    [&quiet[..], sound.samples(), &quiet[..]].concat()
+}
+
+fn grammar(words: &str) -> Arc<Grammar> {
+    let items: String = words.split('|').map(|item| format!("<item>{item}</item>")).collect();
+    let text = format!(
+        "<grammar xmlns=\"http://www.w3.org/2001/06/grammar\" version=\"1.0\" mode=\"voice\" \
+         root=\"r\" xml:lang=\"en-US\"><rule id=\"r\"><one-of>{items}</one-of></rule></grammar>"
+    );
+    let given = Given { url: None, media_type: "", embedded: false, bytes_max: 1 << 20 };
+    let draft = Arc::new(srgs::read(&text, &given).unwrap());
+    match srgs::link(&draft, None, &Library::default(), 10_000).unwrap() {
+        Linked::Ready(grammar) => Arc::from(grammar),
+        Linked::Needs(needed) => panic!("{needed:?}"),
+    }
+}
+
+#[tokio::test]
+async fn words_of_a_grammar_are_recognized_and_others_are_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let recognizer = recognizer(dir.path());
+    recognizer.check().await.unwrap();
+    let cities = grammar("new york|chicago|operator|yes please");
+    for words in ["new york", "chicago", "operator"] {
+        let found = recognizer.recognize(&[Arc::clone(&cities)], &spoken(words).await).await;
+        let found = found.unwrap();
+        assert_eq!(found.first().map(|best| best.words.as_str()), Some(words));
+        assert!(found[0].confidence >= 0.5, "{words}: {}", found[0].confidence);
+    }
+    let other = recognizer.recognize(&[grammar("yes")], &spoken("hello my friend").await).await;
+    let best = other.unwrap().first().map_or(0.0, |best| best.confidence);
+    assert!(best < 0.5, "{best}");
+    let left = std::fs::read_dir(dir.path().join("recognizer")).unwrap().count();
+    assert_eq!(left, 1, "nothing is left behind but the name of standard input");
+}
+
+#[tokio::test]
+async fn silence_and_words_that_nobody_can_say_are_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let recognizer = recognizer(dir.path());
+    recognizer.check().await.unwrap();
+    let silence = recognizer.recognize(&[grammar("yes|no")], &[0; 8_000]).await.unwrap();
+    assert!(silence.iter().all(|one| one.confidence < 0.95), "{silence:?}");
+    let unknown = recognizer.recognize(&[grammar("xyzzyq")], &spoken("yes").await).await;
+    assert_eq!(unknown.unwrap(), []);
+    assert_eq!(recognizer.recognize(&[], &spoken("yes").await).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn recognizer_that_is_missing_or_off_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let sphinx = |program: &str, model: &str| {
+        let sphinx = PocketSphinx::new(program, model, dir.path().join("r"));
+        Recognizer::new(Adapter::PocketSphinx(sphinx), 1)
+    };
+    let model = "/usr/share/pocketsphinx/model/en-us";
+    let missing = sphinx("/no/such/program", model).check().await.unwrap_err().to_string();
+    assert!(missing.contains("apt-get install pocketsphinx"), "{missing}");
+    let missing = sphinx("true", "/no/such/model").check().await.unwrap_err().to_string();
+    assert!(missing.contains("/no/such/model"), "{missing}");
+    let off = Recognizer::new(Adapter::Off, 1);
+    assert!(matches!(off.check().await, Err(RecognizerError::Off)));
+    assert!(matches!(off.admit(1, None), Err(ListenError::NoResource(_))));
+    let on = sphinx("true", model);
+    assert_eq!(on.admit(1, Some("en-GB")), Ok(()));
+    assert_eq!(on.admit(1, Some("fr-FR")), Err(ListenError::Language("fr-FR".into())));
+    assert!(on.admit(99, None).is_err());
+}
