@@ -35,6 +35,32 @@ pub struct Attempt {
     pub message_left: bool,
 }
 
+impl Attempt {
+    /// The `number`th try of a contact, written down at `now` and not yet sent.
+    pub fn begun(
+        id: AttemptId,
+        contact: ContactId,
+        number: u32,
+        trunk: TrunkId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            contact,
+            number,
+            trunk,
+            started_at: now,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            outcome: None,
+            cause: Cause::default(),
+            detected: String::new(),
+            message_left: false,
+        }
+    }
+}
+
 /// How an attempt came to its end; what the call machine hands to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptEnd {

@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::application::{Application, ApplicationSpec};
 use domain::attempt::{Attempt, AttemptEnd};
 use domain::campaign::{Campaign, CampaignCounts, CampaignState};
-use domain::cause::Cause;
 use domain::contact::{Contact, ContactRule, ContactState, NewContact};
 use domain::dial_queue::Demand;
 use domain::event::EventKind;
@@ -499,20 +498,7 @@ impl Ledger {
         contact.attempts += 1;
         contact.last_attempt_at = Some(now);
         let contact = contact.clone();
-        let attempt = Attempt {
-            id: attempt,
-            contact: id,
-            number: contact.attempts,
-            trunk,
-            started_at: now,
-            ringing_at: None,
-            answered_at: None,
-            ended_at: None,
-            outcome: None,
-            cause: Cause::default(),
-            detected: String::new(),
-            message_left: false,
-        };
+        let attempt = Attempt::begun(attempt, id, contact.attempts, trunk, now);
         self.attempts.insert(attempt.id, attempt.clone());
         (contact, attempt)
     }

@@ -3,28 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::attempt::Attempt;
-use domain::cause::Cause;
-use domain::contact::{Contact, ContactState};
 use domain::dial_queue::{Demand, Share};
-use domain::event::EventKind;
-use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
+use domain::ids::{AccountId, CampaignId, ContactId};
 use domain::outcome::Disposition;
-use domain::permit::{Judge, Permit, Weighing};
-use domain::time::{DialWindow, Timestamp};
+use domain::permit::Judge;
+use domain::time::Timestamp;
 
-use crate::contacts::{end_waiting, held, tell};
+use crate::claim::Claim;
+use crate::contacts::{end_waiting, held};
 use crate::driver::Sql;
 use crate::inbox::Manner;
-use crate::tx::{Number, Standing, Tx};
+use crate::tx::{Standing, Tx};
 use crate::value::{queries, values};
-use crate::{Begun, Claimed, Store, StoreError, numbers};
+use crate::{Claimed, Store, StoreError};
 
 queries! {
-    BEGIN_ATTEMPT = "INSERT INTO attempts (id, contact, number, trunk, epoch, started_at, node, \
-        weighed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    CALL = "UPDATE contacts SET state = 'calling', attempts = attempts + 1, \
-        last_attempt_at = $1, held = '' WHERE id = $2";
     CAMPAIGN_RUNS = "SELECT campaigns.policy_version FROM campaigns \
         JOIN accounts ON accounts.id = campaigns.account \
         WHERE campaigns.id = $1 AND campaigns.state = 'running' AND accounts.suspended = 0 \
@@ -38,8 +31,6 @@ queries! {
         AND NOT EXISTS (SELECT 1 FROM counters WHERE name = 'suspended' AND value = 1) \
         GROUP BY campaigns.account, campaigns.id, accounts.weight \
         HAVING sum(n.ready) > 0 ORDER BY campaigns.id";
-    HOLD = "UPDATE contacts SET parked = 1, next_at = $1, held = $2 WHERE id = $3";
-    HELD_BY = "SELECT held FROM contacts WHERE id = $1";
     OPEN_ONES = "SELECT count(*) FROM (SELECT closes_at FROM (SELECT closes_at FROM contacts \
         WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
         ORDER BY rank_at, id LIMIT $3) AS head \
@@ -49,22 +40,19 @@ queries! {
     PROMOTE_DUE = "UPDATE contacts SET parked = 0 WHERE id IN \
         (SELECT id FROM contacts WHERE state = 'waiting' AND parked = 1 AND next_at <= $1 \
          ORDER BY next_at, id LIMIT $2 /*! FOR UPDATE SKIP LOCKED */) RETURNING campaign";
-    READY = "SELECT id, opens_at, closes_at FROM contacts \
-        WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
-        ORDER BY rank_at, id LIMIT $3 /*! FOR UPDATE SKIP LOCKED */";
     NEXT_PARKED = "SELECT next_at FROM contacts WHERE state = 'waiting' AND parked = 1 \
         ORDER BY next_at, id LIMIT 1";
 }
 
 /// Contacts at the head of a campaign that are looked at for such whose window is open: after the
 /// closing of a long list its contacts stand there until they are expired.
-const HEAD_MAX: u32 = 1_000;
+pub(crate) const HEAD_MAX: u32 = 1_000;
 
 /// Contacts of a campaign that are weighed in one transaction beyond those that are asked for: a few
 /// milliseconds of the writer's time.
-const SPARE_LOOKS: usize = 200;
+pub(crate) const SPARE_LOOKS: usize = 200;
 /// Shortest time that a contact is held.
-const HOLD_MIN: Duration = Duration::from_secs(1);
+pub(crate) const HOLD_MIN: Duration = Duration::from_secs(1);
 
 /// Attempts begun together that wait for no others.
 const COMPANY: usize = 8;
@@ -120,12 +108,9 @@ impl Store {
         let manner = if most < COMPANY { Manner::DIALED } else { Manner::ASKED };
         self.write_with(manner, 3 * most, move |tx| {
             let claimed = Claimed::default();
-            let mut claim = Claim { now, judge: &*judge, claimed, spare: None };
+            let mut claim = Claim { now, judge: &*judge, claimed };
             for share in &shares {
                 claim.share(tx, share)?;
-            }
-            if let Some(spare) = claim.spare {
-                tx.put_back(Number::Attempt, spare.0);
             }
             Ok(claim.claimed)
         })
@@ -183,155 +168,9 @@ impl Store {
     }
 }
 
-/// A claim under way.
-struct Claim<'j> {
-    now: Timestamp,
-    judge: &'j dyn Judge,
-    claimed: Claimed,
-    /// An id that was taken for a contact which is not dialed.
-    spare: Option<AttemptId>,
-}
-
-/// What came of one contact.
-enum Turn {
-    Begun,
-    Passed,
-    Unknown,
-}
-
-impl Claim<'_> {
-    fn share(&mut self, tx: &mut Tx<'_>, share: &Share) -> Result<(), StoreError> {
-        let campaign = share.campaign;
-        let version = tx.one(CAMPAIGN_RUNS, values![campaign], |row| row.number())?;
-        let Some(version) = version else {
-            return Ok(());
-        };
-        let mut trunks = share.trunks.iter().copied().peekable();
-        let mut looks = SPARE_LOOKS + trunks.len();
-        while trunks.peek().is_some() {
-            let most = trunks.len().min(looks);
-            if most == 0 {
-                self.claimed.unfinished.push(campaign);
-                return Ok(());
-            }
-            looks -= most;
-            let most = u32::try_from(most).unwrap_or(u32::MAX);
-            let head = head(tx, self.now, campaign, most)?;
-            if head.is_empty() {
-                return Ok(());
-            }
-            for contact in head {
-                let Some(trunk) = trunks.peek().copied() else {
-                    return Ok(());
-                };
-                match self.contact(tx, contact, version, trunk)? {
-                    Turn::Begun => drop(trunks.next()),
-                    Turn::Passed => {}
-                    Turn::Unknown => {
-                        self.claimed.unknown.push(campaign);
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn contact(
-        &mut self,
-        tx: &mut Tx<'_>,
-        contact: ContactId,
-        version: u32,
-        trunk: TrunkId,
-    ) -> Result<Turn, StoreError> {
-        let Some(held) = held(tx, contact)? else {
-            return Ok(Turn::Passed);
-        };
-        let account = held.contact.account;
-        let question = self.judge.question(&held.contact);
-        let attempt = match self.spare.take() {
-            Some(spare) => spare,
-            None => AttemptId(tx.numbers(Number::Attempt, 1)?),
-        };
-        // First the number, then its past: whoever had it before has written that down by now.
-        let taken = numbers::take(tx, &question, account, attempt)?;
-        let past = numbers::past(tx.sql(), self.now, account, &question, !taken)?;
-        let weighing = self.judge.weigh(self.now, &held.contact, version, &past);
-        let permit = weighing.as_ref().map(|weighing| weighing.permit.clone());
-        if let Some(Permit::Dial(caller_id)) = permit {
-            let weighed = weighing.map(|weighing| weighing.to_string()).unwrap_or_default();
-            let begin = Begin { now: self.now, attempt, trunk, weighed: &weighed };
-            let begun = begin.write(tx, held.contact, &question.number, caller_id)?;
-            self.claimed.begun.push(begun);
-            return Ok(Turn::Begun);
-        }
-        if taken {
-            numbers::let_go(tx, attempt)?;
-        }
-        self.spare = Some(attempt);
-        let reason = weighing.as_ref().and_then(Weighing::reason).unwrap_or_default();
-        match permit {
-            None => return Ok(Turn::Unknown),
-            Some(Permit::End(disposition)) => {
-                tell(tx, contact, None, self.now, EventKind::Refused, &reason)?;
-                end_waiting(tx, held, self.now, disposition)?;
-                self.claimed.ended += 1;
-            }
-            Some(Permit::NotBefore(until)) => {
-                hold(tx, self.now, &held.contact, until, &reason)?;
-                self.claimed.held += 1;
-            }
-            Some(Permit::Dial(_)) => {}
-        }
-        Ok(Turn::Passed)
-    }
-}
-
-/// Lets a contact wait until then; why is told where it is not what was told last.
-fn hold(
-    tx: &mut Tx<'_>,
-    now: Timestamp,
-    contact: &Contact,
-    until: Timestamp,
-    reason: &str,
-) -> Result<(), StoreError> {
-    let rule = reason.split(':').next().unwrap_or_default();
-    let before = tx.the(HELD_BY, values![contact.id], |row| row.text())?;
-    // One that may be dialed at once would be looked at for ever.
-    let until = until.max(now + HOLD_MIN);
-    tx.run(HOLD, values![until, rule, contact.id])?;
-    if before != rule {
-        tell(tx, contact.id, None, now, EventKind::Held, reason)?;
-    }
-    tx.go(contact.campaign, Standing::Ready, Standing::Parked);
-    Ok(())
-}
-
-/// The first `most` contacts of a campaign whose window is open.
-fn head(
-    tx: &Tx<'_>,
-    now: Timestamp,
-    campaign: CampaignId,
-    most: u32,
-) -> Result<Vec<ContactId>, StoreError> {
-    let mut look = most.min(HEAD_MAX);
-    loop {
-        let first = tx.all(READY, values![campaign, now, look], |row| {
-            let contact = ContactId(row.int()?);
-            let opens_at = row.maybe_time()?;
-            let closes_at = row.maybe_time()?;
-            let open = DialWindow { opens_at, closes_at }.is_open(now);
-            Ok(open.then_some(contact))
-        })?;
-        let found = u32::try_from(first.len()).unwrap_or(u32::MAX);
-        let mut open: Vec<ContactId> = first.into_iter().flatten().collect();
-        let enough = usize::try_from(most).is_ok_and(|most| open.len() >= most);
-        if enough || found < look || look == HEAD_MAX {
-            open.truncate(usize::try_from(most).unwrap_or(usize::MAX));
-            return Ok(open);
-        }
-        look = HEAD_MAX;
-    }
+/// The version of a campaign's policy; `None` where the campaign may not dial.
+pub(crate) fn policy_version(tx: &Tx<'_>, campaign: CampaignId) -> Result<Option<u32>, StoreError> {
+    tx.one(CAMPAIGN_RUNS, values![campaign], |row| row.number())
 }
 
 /// How many contacts at the head of a campaign have their window open, up to `limit`.
@@ -344,50 +183,4 @@ fn open_ones(
     let values = values![campaign, now, HEAD_MAX, limit];
     let open = sql.one(OPEN_ONES, values, |row| row.number())?;
     Ok(open.unwrap_or(0))
-}
-
-/// An attempt that is about to be written down.
-struct Begin<'a> {
-    now: Timestamp,
-    attempt: AttemptId,
-    trunk: TrunkId,
-    weighed: &'a str,
-}
-
-impl Begin<'_> {
-    fn write(
-        &self,
-        tx: &mut Tx<'_>,
-        mut contact: Contact,
-        number: &str,
-        caller_id: Option<String>,
-    ) -> Result<Begun, StoreError> {
-        let Self { now, attempt: id, trunk, weighed } = *self;
-        tx.put(CALL, values![now, contact.id])?;
-        contact.state = ContactState::Calling;
-        contact.attempts += 1;
-        contact.last_attempt_at = Some(now);
-        let nth = contact.attempts;
-        let values = values![id, contact.id, nth, trunk, tx.epoch, now, tx.node, weighed];
-        tx.put(BEGIN_ATTEMPT, values)?;
-        numbers::begin(tx, now, &contact, number, id, caller_id.as_deref())?;
-        tell(tx, contact.id, Some(id), now, EventKind::Dialing, "")?;
-        tx.go(contact.campaign, Standing::Ready, Standing::Calling);
-        let attempt = Attempt {
-            id,
-            contact: contact.id,
-            number: nth,
-            trunk,
-            started_at: now,
-            ringing_at: None,
-            answered_at: None,
-            ended_at: None,
-            outcome: None,
-            cause: Cause::default(),
-            detected: String::new(),
-            message_left: false,
-        };
-        let application = tx.application(contact.application)?;
-        Ok(Begun { application, attempt, contact, caller_id })
-    }
 }

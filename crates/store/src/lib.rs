@@ -11,6 +11,7 @@ mod store;
 mod accounts;
 mod attempts;
 mod campaigns;
+mod claim;
 mod contacts;
 mod deployments;
 mod dial_queue;

@@ -1,8 +1,9 @@
 //! The past of numbers: who was called when, who is in a call now, which caller IDs were shown.
 
+pub(crate) mod taken;
+
 use std::time::Duration;
 
-use domain::caps::PastCall;
 use domain::contact::Contact;
 use domain::ids::{AccountId, AttemptId};
 use domain::number::Destination;
@@ -12,6 +13,8 @@ use domain::permit::{Past, Question, day_of};
 use domain::region::Country;
 use domain::time::Timestamp;
 
+pub(crate) use self::taken::Taken;
+use self::taken::call;
 use crate::driver::Sql;
 use crate::tx::Tx;
 use crate::value::{queries, values};
@@ -21,16 +24,18 @@ queries! {
     CALLS = "SELECT begun_at, ended_at, conversation FROM called \
         WHERE number = $1 AND begun_at > $2 AND ($3 = 1 OR account = $4) \
         ORDER BY begun_at DESC, attempt DESC LIMIT $5";
-    COUNT_SHOWN = "INSERT INTO shown (caller_id, day, calls) VALUES ($1, $2, 1) \
-        ON CONFLICT (caller_id, day) DO UPDATE SET calls = shown.calls + 1";
+    COUNT_SHOWN = "INSERT INTO shown (caller_id, day, calls) VALUES ($1, $2, $3) \
+        ON CONFLICT (caller_id, day) DO UPDATE SET calls = shown.calls + excluded.calls";
     END_CALL = "UPDATE called SET ended_at = $1, conversation = $2 WHERE attempt = $3";
     FORGET_CALL = "DELETE FROM called WHERE attempt = $1";
     FORGET_LIVE = "DELETE FROM live_numbers WHERE attempt = $1";
     IS_LIVE = "SELECT attempt FROM live_numbers WHERE scope = $1 AND number = $2";
+    LET_GO = "DELETE FROM live_numbers WHERE scope = $1 AND number = $2";
     LISTED = "SELECT lists.name, listed.added_at FROM lists \
         JOIN listed ON listed.list = lists.id AND listed.number = $1 \
         WHERE lists.account = $2 ORDER BY lists.name";
     NOTE_CALL = "INSERT INTO called (attempt, account, number, begun_at) VALUES ($1, $2, $3, $4)";
+    PASS_ON = "UPDATE live_numbers SET attempt = $1 WHERE scope = $2 AND number = $3";
     PURGE_CALLED = "DELETE FROM called WHERE attempt IN (SELECT attempt FROM called \
         WHERE begun_at < $1 AND ended_at IS NOT NULL ORDER BY begun_at LIMIT $2)";
     PURGE_SHOWN = "DELETE FROM shown WHERE day < $1";
@@ -80,19 +85,6 @@ pub(crate) fn key(destination: &Destination, home: Country) -> String {
     Canonical::of(destination.dialed(), home).key().to_owned()
 }
 
-/// Takes a number for an attempt, so that nobody else calls it; `false` where it is taken.
-///
-/// In PostgreSQL this waits for a transaction that is just taking it.
-pub(crate) fn take(
-    tx: &Tx<'_>,
-    question: &Question,
-    account: AccountId,
-    attempt: AttemptId,
-) -> Result<bool, StoreError> {
-    let values = values![scope(question, account), question.number.as_str(), attempt];
-    Ok(tx.run(TAKE_NUMBER, values)? > 0)
-}
-
 /// Writes down that a number is called.
 pub(crate) fn begin(
     tx: &Tx<'_>,
@@ -100,13 +92,8 @@ pub(crate) fn begin(
     contact: &Contact,
     number: &str,
     attempt: AttemptId,
-    caller_id: Option<&str>,
 ) -> Result<(), StoreError> {
-    tx.put(NOTE_CALL, values![attempt, contact.account, number, now])?;
-    if let Some(caller_id) = caller_id {
-        tx.run(COUNT_SHOWN, values![caller_id, day_of(now)])?;
-    }
-    Ok(())
+    tx.put(NOTE_CALL, values![attempt, contact.account, number, now])
 }
 
 /// Writes down how a call to a number ended, and lets the number go.
@@ -128,11 +115,6 @@ pub(crate) fn release(tx: &Tx<'_>, attempt: AttemptId) -> Result<(), StoreError>
     tx.run(FORGET_LIVE, values![attempt]).map(drop)
 }
 
-/// Lets a number go that was taken for an attempt which is not made.
-pub(crate) fn let_go(tx: &Tx<'_>, attempt: AttemptId) -> Result<(), StoreError> {
-    tx.run(FORGET_LIVE, values![attempt]).map(drop)
-}
-
 /// What the past of a number is.
 pub(crate) fn past(
     sql: Sql<'_>,
@@ -147,14 +129,7 @@ pub(crate) fn past(
         let since = now - question.looks_back.min(LOOKS_BACK_MAX);
         let all = question.of_all_accounts;
         let values = values![number, since, all, account, CALLS_MAX];
-        past.calls = sql.all(CALLS, values, |row| {
-            Ok(PastCall {
-                begun_at: row.time()?,
-                ended_at: row.maybe_time()?,
-                is_counted: true,
-                is_conversation: row.flag()?,
-            })
-        })?;
+        past.calls = sql.all(CALLS, values, call)?;
     }
     past.listed =
         sql.all(LISTED, values![number, account], |row| Ok((row.text()?, row.time()?)))?;

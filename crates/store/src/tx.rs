@@ -230,12 +230,12 @@ impl<'w> Tx<'w> {
         Ok(first)
     }
 
-    /// Gives the number back that was taken last and not used.
-    pub(crate) fn put_back(&mut self, kind: Number, number: i64) {
+    /// Gives `many` numbers back from `first` on that were taken last and not used.
+    pub(crate) fn put_back(&mut self, kind: Number, first: i64, many: usize) {
         if let Some((next, _)) = &mut self.memory.numbers.0[kind as usize]
-            && *next == number + 1
+            && i64::try_from(many).is_ok_and(|many| *next == first + many)
         {
-            *next = number;
+            *next = first;
         }
     }
 
