@@ -10,8 +10,6 @@ use crate::outcome::{CalleeType, Outcome};
 
 /// Longest time to a verdict; after it, what is likeliest counts (Aculab: 5,000 ms "best value").
 pub const DECIDE_WITHIN: Duration = Duration::from_millis(5_000);
-/// What Plum's documents name: the type is `processing` for the first four seconds.
-pub const DECIDE_WITHIN_PLUM: Duration = Duration::from_millis(4_000);
 /// Times to a verdict that a client may ask for, in milliseconds: before one second nobody has
 /// said more than a word, and no verdict takes a minute.
 pub const DECIDE_WITHIN_MS: std::ops::RangeInclusive<u32> = 1_000..=60_000;

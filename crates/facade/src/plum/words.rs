@@ -1,7 +1,9 @@
 //! Plum's words for how a call ended and who answered.
 
+use std::time::Duration;
+
 use domain::contact::{Contact, ContactState};
-use domain::detection::{DECIDE_WITHIN_PLUM, Detection, DetectionRules};
+use domain::detection::{Detection, DetectionRules};
 use domain::outcome::{CalleeType, Disposition, Outcome};
 
 /// `callee_type` of a result: who answered, or why nobody did.
@@ -58,10 +60,13 @@ pub const fn session_callee_type(callee_type: Option<CalleeType>) -> &'static st
     }
 }
 
+/// The type is `processing` for so long at most, as the vendor's documents say.
+const DECIDE_WITHIN: Duration = Duration::from_millis(4_000);
+
 /// What `callee_type_detection` asks for: the script runs at once, and is told.
 pub const fn detection(is_on: bool) -> Detection {
     if is_on {
-        let rules = DetectionRules { decide_within: DECIDE_WITHIN_PLUM, ..DetectionRules::TELL };
+        let rules = DetectionRules { decide_within: DECIDE_WITHIN, ..DetectionRules::TELL };
         Detection::On(rules)
     } else {
         Detection::Off
