@@ -213,7 +213,9 @@ impl Members {
     /// Tells all but one; who takes nothing misses it.
     fn tell(&self, but: Option<u32>, event: RoomEvent) {
         let others = self.members.iter().filter(|(number, _)| Some(**number) != but);
-        others.for_each(|(_, member)| drop(member.events.try_send(event)));
+        for (_, member) in others {
+            member.events.try_send(event).ok();
+        }
     }
 
     fn tell_one(&self, number: u32, event: RoomEvent) {

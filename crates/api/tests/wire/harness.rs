@@ -235,6 +235,11 @@ fn config(dir: &TempDir, allow_private: &[&str], api: SocketAddr) -> Config {
             own_addresses: vec![api],
         },
         keep: KeepConfig::default(),
+        recognition: engine::config::RecognitionConfig {
+            model: String::new(),
+            processes: 1,
+            program: String::new(),
+        },
         rtp: RtpConfig {
             advertise: loopback,
             bind: loopback,
