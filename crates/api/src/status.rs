@@ -120,7 +120,9 @@ mod tests {
     use super::*;
 
     fn trunk(alive: usize, registered: Option<bool>) -> health::TrunkHealth {
-        health::TrunkHealth { addresses_alive: alive, addresses: 2, busy: 1, slots: 10, registered }
+        let is_silent = alive == 0;
+        let (addresses, busy, slots, addresses_alive) = (2, 1, 10, alive);
+        health::TrunkHealth { addresses_alive, addresses, busy, slots, is_silent, registered }
     }
 
     fn health(trunks: &[(&str, health::TrunkHealth)]) -> health::Health {

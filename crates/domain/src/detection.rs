@@ -333,7 +333,8 @@ mod tests {
     fn rules_come_back_from_their_text() {
         let message = "Hello; this=is, Outdial.\nBye";
         let first = PageAddress { url: "https://app.example/a".into(), is_got: false };
-        let pages = ActionPages { first, error: None, voice: None, extra_legs: 0 };
+        let pages =
+            ActionPages { first, error: None, voice: None, extra_legs: 0, minutes_max: None };
         let machines = [
             OnMachine::LeaveMessage(ScriptSource::Actions(pages)),
             OnMachine::Continue,

@@ -10,6 +10,9 @@ pub enum EventKind {
     Queued,
     /// An attempt began.
     Dialing,
+    /// A trunk refused the attempt before anything rang, and it goes over another one; the detail
+    /// is the trunk that refused and its words.
+    Rerouted,
     /// The far end rings.
     Ringing,
     /// The far end answered.
@@ -39,9 +42,10 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Queued,
         Self::Dialing,
+        Self::Rerouted,
         Self::Ringing,
         Self::Answered,
         Self::CalleeDetected,
@@ -69,6 +73,7 @@ impl EventKind {
             Self::Ended => "ended",
             Self::Held => "held",
             Self::Refused => "refused",
+            Self::Rerouted => "rerouted",
             Self::RetryScheduled => "retry_scheduled",
             Self::ScriptError => "script_error",
             Self::TokenGiven => "token_given",

@@ -22,6 +22,7 @@ pub mod contact;
 pub mod attempt;
 pub mod cause;
 pub mod detection;
+pub mod failover;
 pub mod outcome;
 pub mod retry;
 

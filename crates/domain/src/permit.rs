@@ -539,12 +539,17 @@ impl fmt::Display for Bounds {
 /// The form in which a weighing's checks are stored: one a line, its parts by tabs.
 impl fmt::Display for Weighing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Check { rule, passed, seen, version } in &self.checks {
-            let mark = if *passed { '+' } else { '-' };
-            let seen = seen.replace(['\t', '\n', '\r'], " ");
-            writeln!(f, "{mark}{rule}\t{seen}\t{version}")?;
-        }
-        Ok(())
+        self.checks.iter().try_for_each(|check| check.fmt(f))
+    }
+}
+
+/// The line that [`stored_checks`] reads.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, passed, seen, version } = self;
+        let mark = if *passed { '+' } else { '-' };
+        let seen = seen.replace(['\t', '\n', '\r'], " ");
+        writeln!(f, "{mark}{rule}\t{seen}\t{version}")
     }
 }
 

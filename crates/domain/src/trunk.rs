@@ -38,6 +38,11 @@ impl TrunkGate {
         self.gate.next_start(now)
     }
 
+    /// Whether a slot is free, whatever the rate.
+    pub fn has_slot(&self) -> bool {
+        self.gate.has_slot()
+    }
+
     /// A call starts at `now` and takes a slot.
     pub fn start(&mut self, now: Timestamp) {
         self.gate.start(now);

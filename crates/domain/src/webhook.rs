@@ -123,6 +123,7 @@ impl Topic {
             | EventKind::Queued
             | EventKind::Recorded
             | EventKind::Refused
+            | EventKind::Rerouted
             | EventKind::TokenGiven => None,
         }
     }

@@ -36,6 +36,7 @@ use self::tape::Tape;
 use self::transfer::{Bridge, BridgeEvent};
 use crate::calls::{CallAsk, LiveCalls};
 use crate::clock::Clock;
+use crate::dialer::reroute::{Ask, Reroutes};
 use crate::fetch::Fetcher;
 use crate::files::{AudioFiles, TapeDir};
 use crate::policies::Policies;
@@ -98,6 +99,7 @@ struct CallTask {
     is_handed_over: bool,
     /// What is to be fed to the call machine next.
     inputs: VecDeque<Input>,
+    reroutes: Reroutes,
 }
 
 /// A message for a machine that is being played.
@@ -126,6 +128,7 @@ pub(crate) async fn run(
     parts: Arc<CallParts>,
     begun: Begun,
     mut asked: mpsc::Receiver<CallAsk>,
+    asks: mpsc::UnboundedSender<Ask>,
 ) -> AttemptEnd {
     let now = parts.clock.now();
     if let Ok(CallAsk::Cancel(reason)) = asked.try_recv() {
@@ -138,6 +141,7 @@ pub(crate) async fn run(
     };
     let rules = parts.detection(&begun).rules().cloned();
     let call = Call::new(now, limits, post_dial, rules);
+    let reroutes = Reroutes::new(asks, begun.attempt.trunk);
     let mut task = CallTask {
         parts,
         begun,
@@ -155,6 +159,7 @@ pub(crate) async fn run(
         legs: 0,
         is_handed_over: false,
         inputs: VecDeque::new(),
+        reroutes,
     };
     loop {
         if let Some(end) = task.act().await {
@@ -198,6 +203,9 @@ impl CallTask {
         while let Some(effect) = self.call.poll() {
             match effect {
                 Effect::Dial => self.dial(),
+                Effect::DialElsewhere(cause) => {
+                    self.reroutes.ask(self.begun.attempt.id, cause);
+                }
                 Effect::EndBridge => self.bridge = None,
                 Effect::EndScript => self.feed(ScriptInput::HungUp).await,
                 Effect::Finish(end) => return Some(end),
@@ -314,6 +322,13 @@ impl CallTask {
                     self.feed(ScriptInput::Interrupted { page }).await;
                 }
             },
+            next = self.reroutes.next() => self.inputs.push_back(match next {
+                Ok(trunk) => {
+                    self.begun.attempt.trunk = trunk;
+                    Input::Rerouted
+                }
+                Err(cause) => Input::LegEnded(cause),
+            }),
             () = sleep_for(sleep) => self.expire(call_due, script_due).await,
         }
     }
@@ -346,6 +361,10 @@ impl CallTask {
             LegEvent::Ended(cause) => {
                 self.leg = None;
                 self.inputs.push_back(Input::LegEnded(cause));
+            }
+            LegEvent::Failed(cause) => {
+                self.leg = None;
+                self.inputs.push_back(Input::TrunkFailed(cause));
             }
             LegEvent::Key(key) => {
                 self.pass_key(key);

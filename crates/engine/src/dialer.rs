@@ -1,21 +1,24 @@
 //! LOOP: looks at the store and the trunks, decides by `domain` how many to dial, and dials.
 
+pub(crate) mod reroute;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::attempt::AttemptEnd;
 use domain::dial_queue::{Demand, Share, Sharing, Turns, deal};
-use domain::ids::{AttemptId, TrunkId};
+use domain::ids::{AttemptId, ContactId, TrunkId};
 use domain::outcome::Outcome;
 use domain::pacing::unattended::calls_to_start;
 use domain::time::Timestamp;
 use domain::trunk::{TrunkGate, TrunkLimits};
 use store::{Begun, Claimed, Store, StoreError, TrunkReport};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::reroute::{Ask, Wanting};
 use crate::call_task::{self, CallParts, never_dialed};
 use crate::calls::LiveCalls;
 use crate::gates::{Gates, Given, Slot};
@@ -39,6 +42,8 @@ const STORE_RETRY: Duration = Duration::from_millis(500);
 
 /// The dialer, which owns all live calls and the gates of all trunks.
 pub(crate) struct Dialer {
+    /// Where live calls ask for another trunk; each at most once at a time.
+    asks: (mpsc::UnboundedSender<Ask>, mpsc::UnboundedReceiver<Ask>),
     calls: LiveCalls,
     gates: Gates,
     health: HealthBoard,
@@ -53,9 +58,18 @@ pub(crate) struct Dialer {
     policies: Policies,
     policies_at: Timestamp,
     sharing: Sharing,
-    slots: HashMap<Id, (AttemptId, Slot)>,
+    slots: HashMap<Id, Live>,
     turns: Turns,
     due_at: Timestamp,
+    /// Calls that want another trunk.
+    wanting: Vec<Wanting>,
+}
+
+/// A live call, and the places that it takes.
+struct Live {
+    attempt: AttemptId,
+    contact: ContactId,
+    slot: Slot,
 }
 
 /// The gates of trunks, by the trunks' names.
@@ -76,6 +90,7 @@ impl Dialer {
     ) -> Self {
         let whole = gates.iter().map(|(_, gate)| (gate.trunk, gate.limits())).collect();
         let dialer = Self {
+            asks: mpsc::unbounded_channel(),
             calls,
             due_at: Timestamp::default(),
             gates: Gates::new(gates),
@@ -91,6 +106,7 @@ impl Dialer {
             parts,
             slots: HashMap::new(),
             wakes,
+            wanting: Vec::new(),
         };
         dialer.report(0);
         dialer
@@ -120,6 +136,7 @@ impl Dialer {
                 Some(ask) = asked.recv() => self.answer(ask),
                 () = self.wakes.dialer.woken() => self.due_at = Timestamp::default(),
                 Some(ended) = self.live.join_next_with_id() => self.end(ended).await,
+                Some(ask) = self.asks.1.recv() => self.hear(ask),
                 () = tokio::time::sleep(pause) => {}
             }
             while let Some(ended) = self.live.try_join_next_with_id() {
@@ -152,6 +169,8 @@ impl Dialer {
 
     /// One look: what is due, what is free, what to dial. Answers when to look again at the latest.
     async fn step(&mut self) -> Result<Duration, StoreError> {
+        // Who has begun goes first: the callee's time to ring runs.
+        let reroute_at = self.reroute().await;
         let store = &self.parts.store;
         let now = self.parts.clock.now();
         if now >= self.due_at {
@@ -169,9 +188,11 @@ impl Dialer {
         let more = self.dial(now).await?;
         let now = self.parts.clock.now();
         let due = self.due_at.since(now).clamp(Duration::from_millis(1), PERIOD);
+        let until = |at: Timestamp| at.since(now).max(Duration::from_millis(1));
+        let due = reroute_at.map_or(due, |at| due.min(until(at)));
         Ok(match (more, self.gates.next_start(now)) {
             (More::AtOnce, _) => Duration::ZERO,
-            (More::WithRoom, Some(next)) => due.min(next.since(now).max(Duration::from_millis(1))),
+            (More::WithRoom, Some(next)) => due.min(until(next)),
             (More::Nothing, _) | (More::WithRoom, None) => due,
         })
     }
@@ -228,8 +249,13 @@ impl Dialer {
         Ok(if is_held || is_full { More::AtOnce } else { waiting })
     }
 
-    /// Goes by what this node may use of the trunks now.
+    /// Goes by what this node may use of the trunks now, and by which of them have fallen silent.
     fn share(&mut self) {
+        let silent = self.gates.trunks().iter();
+        let silent = silent.map(|(name, gate)| (gate.trunk, self.health.is_silent(name)));
+        for (trunk, is_silent) in silent.collect::<Vec<_>>() {
+            self.gates.set_silent(trunk, is_silent);
+        }
         let now = self.parts.clock.instant();
         for gate in self.gates.trunks_mut() {
             let (limits, _) = self.membership.limits(gate.trunk, now);
@@ -270,7 +296,7 @@ impl Dialer {
     }
 
     fn begin(&mut self, begun: Begun) {
-        let attempt = begun.attempt.id;
+        let (attempt, contact) = (begun.attempt.id, begun.contact.id);
         let slot = Slot {
             trunk: begun.attempt.trunk,
             campaign: begun.contact.campaign,
@@ -279,10 +305,9 @@ impl Dialer {
         self.gates.start(self.parts.clock.now(), slot);
         let canceled = self.calls.begin(attempt);
         let (parts, calls) = (Arc::clone(&self.parts), self.calls.clone());
-        let wakes = self.wakes.clone();
+        let (wakes, asks) = (self.wakes.clone(), self.asks.0.clone());
         let task = self.live.spawn(async move {
-            let contact = begun.contact.id;
-            let end = call_task::run(Arc::clone(&parts), begun, canceled).await;
+            let end = call_task::run(Arc::clone(&parts), begun, canceled, asks).await;
             tracing::info!(
                 call.id = %attempt, contact.id = %contact, outcome = end.outcome.name(),
                 cause = %end.cause.text, duration_s = end.duration_s(), "call ended"
@@ -293,7 +318,7 @@ impl Dialer {
             wakes.dialer.wake();
             end
         });
-        self.slots.insert(task.id(), (attempt, slot));
+        self.slots.insert(task.id(), Live { attempt, contact, slot });
         self.show();
     }
 
@@ -303,7 +328,7 @@ impl Dialer {
             Ok((id, end)) => (*id, Some(end), None),
             Err(error) => (error.id(), None, Some(error)),
         };
-        let Some((attempt, slot)) = self.slots.remove(&id) else {
+        let Some(Live { attempt, slot, .. }) = self.slots.remove(&id) else {
             return;
         };
         if let Some(error) = failed {
@@ -336,6 +361,9 @@ impl Dialer {
     /// Waits for the live calls; those that outlast `time_max` are hung up.
     async fn drain(mut self, time_max: Duration) {
         tracing::info!(calls = self.live.len(), "draining: no new calls");
+        // Nobody is left to look for other trunks; who asks hears at once that there is none.
+        self.wanting.clear();
+        drop(std::mem::replace(&mut self.asks, mpsc::unbounded_channel()).1);
         let ended = tokio::time::timeout(time_max, async {
             while let Some(ended) = self.live.join_next_with_id().await {
                 self.end(ended).await;

@@ -1,6 +1,6 @@
 //! What limits dialing right now: gates of trunks, campaigns and accounts, and trunks that rest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::attempt::AttemptEnd;
 use domain::dial_queue::{Demand, Room};
@@ -18,6 +18,8 @@ pub(crate) struct Gates {
     accounts: HashMap<AccountId, Gate>,
     rests: Rests,
     turns: HashMap<CampaignId, TrunkTurns>,
+    /// Trunks that answered probes before and do no more.
+    silent: HashSet<TrunkId>,
 }
 
 /// The places that one call takes.
@@ -26,6 +28,17 @@ pub(crate) struct Slot {
     pub(crate) trunk: TrunkId,
     pub(crate) campaign: CampaignId,
     pub(crate) account: AccountId,
+}
+
+/// Over which trunk an attempt goes on that another one refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// This one has room now.
+    Trunk(TrunkId),
+    /// One has a slot, and may start a call then.
+    NotBefore(Timestamp),
+    /// None that it may take has room, or works.
+    Nobody,
 }
 
 /// What one deal has given out so far.
@@ -68,6 +81,17 @@ impl Gates {
             accounts: HashMap::new(),
             rests: Rests::default(),
             turns: HashMap::new(),
+            silent: HashSet::new(),
+        }
+    }
+
+    /// Whether a trunk has fallen silent: it is taken no more while others work. One that never
+    /// answered a probe may take calls all the same.
+    pub(crate) fn set_silent(&mut self, trunk: TrunkId, is_silent: bool) {
+        if is_silent {
+            self.silent.insert(trunk);
+        } else {
+            self.silent.remove(&trunk);
         }
     }
 
@@ -114,6 +138,42 @@ impl Gates {
         Room::Slot(trunk)
     }
 
+    /// The next trunk that a campaign's call may take after those that were `tried`.
+    pub(crate) fn next_trunk(
+        &mut self,
+        now: Timestamp,
+        policy: &CampaignPolicy,
+        campaign: CampaignId,
+        tried: &[TrunkId],
+    ) -> Next {
+        let mut choices = self.choices(policy);
+        choices.retain(|(trunk, _)| !tried.contains(trunk));
+        let (trunks, rests) = (&self.trunks, &self.rests);
+        let gate = |trunk: TrunkId| {
+            let mut gates = trunks.iter().map(|(_, gate)| gate);
+            let works = rests.until(trunk, now).is_none();
+            gates.find(|gate| gate.trunk == trunk && gate.has_slot() && works)
+        };
+        let has_room = |trunk: TrunkId| gate(trunk).is_some_and(|gate| gate.free(now) > 0);
+        if let Some(trunk) = self.turns.entry(campaign).or_default().choose(&choices, has_room) {
+            return Next::Trunk(trunk);
+        }
+        let starts = choices.iter().filter_map(|(trunk, _)| gate(*trunk));
+        let earliest = starts.map(|gate| gate.next_start(now)).min();
+        earliest.map_or(Next::Nobody, Next::NotBefore)
+    }
+
+    /// A call leaves its trunk, which refused it, and starts on another one.
+    pub(crate) fn reroute(&mut self, now: Timestamp, slot: &mut Slot, trunk: TrunkId) {
+        if let Some(gate) = self.trunk(slot.trunk) {
+            gate.end();
+        }
+        if let Some(gate) = self.trunk(trunk) {
+            gate.start(now);
+        }
+        slot.trunk = trunk;
+    }
+
     /// A call starts.
     pub(crate) fn start(&mut self, now: Timestamp, slot: Slot) {
         if let Some(gate) = self.trunk(slot.trunk) {
@@ -154,15 +214,20 @@ impl Gates {
             gate.end();
         }
         if let Some(end) = end {
-            let rested = self.rests.until(slot.trunk, end.ended_at);
-            self.rests.note(slot.trunk, end);
-            if rested.is_none()
-                && let Some(until) = self.rests.until(slot.trunk, end.ended_at)
-            {
-                let trunk = self.name(slot.trunk);
-                let rest_ms = until.since(end.ended_at).as_millis();
-                tracing::warn!(trunk.name = trunk, %rest_ms, "a trunk fails, it is left alone");
-            }
+            self.note(slot.trunk, end);
+        }
+    }
+
+    /// Takes note of how a call over a trunk ended: one that fails is left alone for a time.
+    pub(crate) fn note(&mut self, trunk: TrunkId, end: &AttemptEnd) {
+        let rested = self.rests.until(trunk, end.ended_at);
+        self.rests.note(trunk, end);
+        if rested.is_none()
+            && let Some(until) = self.rests.until(trunk, end.ended_at)
+        {
+            let trunk = self.name(trunk);
+            let rest_ms = until.since(end.ended_at).as_millis();
+            tracing::warn!(trunk.name = trunk, %rest_ms, "a trunk fails, it is left alone");
         }
     }
 
@@ -207,21 +272,27 @@ impl Gates {
 
     /// Trunks that a campaign may take, and their weights.
     fn choices(&self, policy: &CampaignPolicy) -> Vec<(TrunkId, u32)> {
-        if policy.trunks.is_empty() {
-            return self.trunks.iter().map(|(_, gate)| (gate.trunk, 1)).collect();
-        }
         let of_name = |name: &str| self.trunks.iter().find(|(known, _)| known == name);
         let known = policy.trunks.iter().filter_map(|choice| {
             of_name(&choice.trunk).map(|(_, gate)| (gate.trunk, choice.weight))
         });
-        known.collect()
+        let mut choices: Vec<(TrunkId, u32)> = match policy.trunks.is_empty() {
+            true => self.trunks.iter().map(|(_, gate)| (gate.trunk, 1)).collect(),
+            false => known.collect(),
+        };
+        let is_silent = |trunk: &TrunkId| self.silent.contains(trunk);
+        if !choices.iter().all(|(trunk, _)| is_silent(trunk)) {
+            choices.retain(|(trunk, _)| !is_silent(trunk));
+        }
+        choices
     }
 
     fn trunk(&mut self, trunk: TrunkId) -> Option<&mut TrunkGate> {
         self.trunks.iter_mut().map(|(_, gate)| gate).find(|gate| gate.trunk == trunk)
     }
 
-    fn name(&self, trunk: TrunkId) -> &str {
+    /// The name of a trunk in the settings.
+    pub(crate) fn name(&self, trunk: TrunkId) -> &str {
         let named = self.trunks.iter().find(|(_, gate)| gate.trunk == trunk);
         named.map_or("", |(name, _)| name)
     }
@@ -325,6 +396,52 @@ mod tests {
         // Left alone for long enough, the first one is tried again.
         let later = now + std::time::Duration::from_secs(5);
         assert_eq!(dealt(&mut gates, &bench, &none, later), [(1, vec![1])]);
+    }
+
+    #[test]
+    fn trunk_that_fell_silent_is_taken_only_where_all_did() {
+        let (mut gates, bench) = (gates(), bench());
+        let (none, now) = (BTreeMap::new(), Timestamp::from_seconds(1));
+        gates.set_silent(TrunkId(1), true);
+        let later = now + std::time::Duration::from_secs(9);
+        let trunks = |shares: Vec<(i64, Vec<i64>)>| -> HashSet<i64> {
+            shares.into_iter().flat_map(|(_, trunks)| trunks).collect()
+        };
+        assert_eq!(trunks(dealt(&mut gates, &bench, &none, now)), HashSet::from([2]));
+        gates.set_silent(TrunkId(2), true);
+        assert_eq!(trunks(dealt(&mut gates, &bench, &none, later)), HashSet::from([1]));
+    }
+
+    #[test]
+    fn attempt_that_was_refused_goes_where_there_is_room_and_nobody_refused_it() {
+        let limits = TrunkLimits { slots: 2, calls_per_second: 10 };
+        let trunk = |name: &str, id| (name.to_owned(), TrunkGate::new(TrunkId(id), limits));
+        let mut gates = Gates::new(vec![trunk("main", 1), trunk("spare", 2)]);
+        let now = Timestamp::from_seconds(1);
+        let (policy, campaign, account) = (CampaignPolicy::default(), CampaignId(1), AccountId(1));
+        let mut slot = Slot { trunk: TrunkId(1), campaign, account };
+        gates.start(now, slot);
+        let next = |gates: &mut Gates, now, tried: &[i64]| {
+            let tried: Vec<TrunkId> = tried.iter().copied().map(TrunkId).collect();
+            gates.next_trunk(now, &policy, campaign, &tried)
+        };
+        assert_eq!(next(&mut gates, now, &[1]), Next::Trunk(TrunkId(2)));
+        gates.reroute(now, &mut slot, TrunkId(2));
+        let busy = |gates: &Gates| gates.trunks().iter().map(|(_, gate)| gate.busy()).collect();
+        assert_eq!((busy(&gates), slot.trunk), (vec![0, 1], TrunkId(2)));
+        // The second one of this tenth of a second waits for the trunk's rate, then for a slot.
+        let soon = now + std::time::Duration::from_millis(102);
+        assert_eq!(next(&mut gates, now, &[1]), Next::NotBefore(soon));
+        assert_eq!(next(&mut gates, now, &[1, 2]), Next::Nobody);
+        gates.start(now, slot);
+        assert_eq!(next(&mut gates, soon, &[1]), Next::Nobody);
+        gates.end(slot, None);
+        let cause = Cause { sip_status: Some(503), ..Cause::default() };
+        let outcome = Outcome::LineFailure;
+        let failed =
+            AttemptEnd { cause, ..crate::call_task::never_dialed(soon, outcome, String::new()) };
+        gates.note(TrunkId(2), &failed);
+        assert_eq!(next(&mut gates, soon, &[1]), Next::Nobody);
     }
 
     #[test]

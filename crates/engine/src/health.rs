@@ -31,6 +31,8 @@ pub struct TrunkHealth {
     pub busy: u32,
     /// Concurrent calls allowed.
     pub slots: u32,
+    /// It answered before, and none of its addresses does any more.
+    pub is_silent: bool,
     /// Whether the registration holds; `None`: none is asked for.
     pub registered: Option<bool>,
 }
@@ -74,6 +76,12 @@ impl HealthBoard {
 
     pub(crate) fn speech(&self, error: Option<String>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).speech_error = error;
+    }
+
+    /// Whether a trunk has fallen silent.
+    pub(crate) fn is_silent(&self, name: &str) -> bool {
+        let board = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        board.trunks.get(name).is_some_and(|trunk| trunk.is_silent)
     }
 
     pub(crate) fn trunk(&self, name: &str, change: impl FnOnce(&mut TrunkHealth)) {

@@ -500,8 +500,9 @@ impl Loop {
         let known = self.alive.get(&key);
         self.health.trunk(&trunk.name, |health| {
             health.addresses = known.map_or(0, HashMap::len);
-            health.addresses_alive =
-                known.map_or(0, |known| known.values().filter(|alive| **alive).count());
+            let alive = known.map_or(0, |known| known.values().filter(|alive| **alive).count());
+            health.is_silent = alive == 0 && (health.is_silent || health.addresses_alive > 0);
+            health.addresses_alive = alive;
             if trunk.register {
                 health.registered.get_or_insert(false);
             }

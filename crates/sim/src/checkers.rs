@@ -81,6 +81,8 @@ struct Dialog {
     trunk: usize,
     /// Its process has died; the phone may ring on until it is taken down.
     orphaned: bool,
+    /// A trunk refused it before anything rang: it may be seen once more, over another one.
+    refused: bool,
 }
 
 impl Checkers {
@@ -121,19 +123,27 @@ impl Checkers {
         trunk: usize,
         number: &str,
     ) {
-        let dialog =
-            Dialog { contact: contact.id, begins: now, ends: None, trunk, orphaned: false };
-        if self.dialogs.insert(attempt, dialog).is_some() {
-            self.complain(now, Kind::RungTwice, "an attempt was sent twice");
+        let (ends, orphaned, refused) = (None, false, false);
+        let dialog = Dialog { contact: contact.id, begins: now, ends, trunk, orphaned, refused };
+        let before = self.dialogs.insert(attempt, dialog);
+        self.check_times(now, contact, policy, number);
+        self.check_words(now, contact, number);
+        self.check_trunk(now, attempt, trunk);
+        if let Some(before) = before {
+            if !before.refused {
+                self.complain(now, Kind::RungTwice, "an attempt was sent twice");
+            } else if before.trunk == trunk {
+                self.complain(now, Kind::Broken, "a trunk was tried again that had refused");
+            }
+            // It is the one call to its number still, begun when it was first sent.
+            self.dialogs.entry(attempt).and_modify(|dialog| dialog.begins = before.begins);
+            return;
         }
         let attempts = self.dialogs.values().filter(|dialog| dialog.contact == contact.id).count();
         if attempts > usize::try_from(contact.retry.attempts_max).unwrap_or(usize::MAX) {
             self.complain(now, Kind::RungTwice, "a contact was rung more often than its budget");
         }
         self.check_phone(now, attempt, policy, (contact.account, number.to_owned()));
-        self.check_times(now, contact, policy, number);
-        self.check_words(now, contact, number);
-        self.check_trunk(now, attempt, trunk);
     }
 
     /// No phone rings twice at once, nor sooner or more often than the campaign's caps say.
@@ -247,6 +257,14 @@ impl Checkers {
         }
     }
 
+    /// A trunk has refused a call before anything rang.
+    pub fn refused(&mut self, now: Timestamp, attempt: AttemptId) {
+        self.ended(now, attempt);
+        if let Some(dialog) = self.dialogs.get_mut(&attempt) {
+            dialog.refused = true;
+        }
+    }
+
     /// A call has come to its one end.
     pub fn finished(&mut self, now: Timestamp, attempt: AttemptId) {
         if !self.finished.insert(attempt) {
@@ -278,18 +296,12 @@ impl Checkers {
 
     /// A campaign was stopped for this time.
     pub fn stopped(&mut self, now: Timestamp, campaign: CampaignId, time: Duration) {
-        // Another stop may overlap and end sooner; only what both forbid is looked at.
-        let overlaps = self.stopped.iter().any(|(id, _, to)| *id == campaign && *to > now);
-        if !overlaps {
-            self.stopped.push((campaign, now, now + time));
-        }
+        self.stopped.push((campaign, now, now + time));
     }
 
     /// Everything was suspended for this time.
     pub fn suspended(&mut self, now: Timestamp, time: Duration) {
-        if !self.suspended.iter().any(|(_, to)| *to > now) {
-            self.suspended.push((now, now + time));
-        }
+        self.suspended.push((now, now + time));
     }
 
     /// Every contact that is over owes one result to whoever asked for it, and no other does.
@@ -324,12 +336,13 @@ impl Checkers {
         }
     }
 
-    /// The report of the day; `left` are contacts that never came to an end.
-    pub fn report(mut self, report: DayReport, left: &[String]) -> DayReport {
+    /// The report of a day with so many contacts, of which so many ended in doubt; `left` are those
+    /// that never came to an end.
+    pub fn report(mut self, contacts: usize, in_doubt: usize, left: &[String]) -> DayReport {
         left.iter()
             .for_each(|contact| self.conclude(Kind::Results, format!("never ended: {contact}")));
         let (calls, crashes) = (self.dialogs.len(), self.crashes);
-        DayReport { calls, crashes, complaints: self.complaints, ..report }
+        DayReport { calls, contacts, in_doubt, crashes, complaints: self.complaints }
     }
 }
 

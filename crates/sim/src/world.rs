@@ -16,6 +16,7 @@ use domain::campaign::CampaignState;
 use domain::cause::Cause;
 use domain::contact::{Contact, ContactRule, ContactState, NewContact};
 use domain::dial_queue::{Room, Sharing, Turns, deal};
+use domain::failover::{Reach, rang_nobody};
 use domain::gate::Gate;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
 use domain::number::canonical::Canonical;
@@ -43,7 +44,9 @@ const IDLE_MAX: Duration = Duration::from_secs(900);
 /// How long an answered call may last.
 const CALL_TIME_MAX: Duration = Duration::from_secs(600);
 /// Longest time that a day may take to come to its end: windows and caps reach into the next days.
-const DRAIN_DAYS: u64 = 12;
+const DRAIN_DAYS: u64 = 60;
+/// Days after which a day may be over: nothing of its plan is left to happen.
+const STORM_DAYS: u64 = 2;
 
 /// A day under way.
 pub struct World {
@@ -64,6 +67,9 @@ pub struct World {
     /// Ends of calls that the store could not take yet.
     owed: Vec<(AttemptId, AttemptEnd)>,
     store_away_until: Timestamp,
+    /// Until when campaigns are stopped, and everything is suspended: the longest word holds.
+    stopped_until: Vec<Timestamp>,
+    suspended_until: Timestamp,
     checkers: Checkers,
 }
 
@@ -83,6 +89,8 @@ struct Live {
     call: Call,
     campaign: CampaignId,
     trunk: usize,
+    /// The trunks that it took, that one included.
+    tried: Vec<usize>,
     number: String,
 }
 
@@ -121,7 +129,8 @@ impl World {
         world.schedule_all();
         let end = world.plan.begins + Duration::from_secs(86_400 * DRAIN_DAYS);
         while let Some(Reverse((at, nth))) = world.queue.pop() {
-            if at > end {
+            let is_long_after = at > end - Duration::from_secs(86_400 * (DRAIN_DAYS - STORM_DAYS));
+            if at > end || (is_long_after && world.is_over()) {
                 break;
             }
             world.now = world.now.max(at);
@@ -147,7 +156,7 @@ impl World {
             policies.insert(campaign, policy.clone());
             campaigns.push(campaign);
         }
-        let now = plan.begins;
+        let (now, campaigns_many) = (plan.begins, campaigns.len());
         Self {
             chance: Chance::new(seed ^ 0x5eed),
             contacts: vec![None; plan.contacts.len()],
@@ -165,7 +174,19 @@ impl World {
             journal: Vec::new(),
             owed: Vec::new(),
             store_away_until: now,
+            stopped_until: vec![now; campaigns_many],
+            suspended_until: now,
         }
+    }
+
+    /// Whether every contact has ended, and nothing is under way.
+    fn is_over(&self) -> bool {
+        let mut contacts = self.ledger.contacts.values();
+        let is_done = |contact: &Contact| matches!(contact.state, ContactState::Done(_));
+        self.contacts.iter().all(Option::is_some)
+            && contacts.all(|entry| is_done(&entry.contact))
+            && self.owed.is_empty()
+            && self.process.as_ref().is_some_and(|process| process.calls.is_empty())
     }
 
     fn schedule_all(&mut self) {
@@ -193,11 +214,15 @@ impl World {
             Happening::Queue(nth) => self.take_in(nth),
             Happening::RetryOwed => self.store_owed(),
             Happening::StartAgain => self.recover(),
-            Happening::StartCampaign(nth) => self.set_state(nth, CampaignState::Running),
-            Happening::Resume => {
+            Happening::StartCampaign(nth) if self.now >= self.stopped_until[nth] => {
+                self.set_state(nth, CampaignState::Running);
+            }
+            Happening::Resume if self.now >= self.suspended_until => {
                 self.ledger.is_suspended = false;
                 self.wake_dialer();
             }
+            // Another word, which holds longer, has come meanwhile.
+            Happening::StartCampaign(_) | Happening::Resume => {}
             Happening::Trouble(trouble) => self.trouble(trouble),
             Happening::Wake(incarnation, attempt) => self.wake_call(incarnation, attempt),
         }
@@ -302,12 +327,8 @@ impl World {
         process.trunks[trunk].start(now);
         process.campaigns.entry(contact.campaign).or_default().start(now);
         let number = Canonical::of(contact.destination.dialed(), Country::US).key().to_owned();
-        let live = Live {
-            call: Call::new(now, limits, None, None),
-            campaign: contact.campaign,
-            trunk,
-            number,
-        };
+        let (call, campaign) = (Call::new(now, limits, None, None), contact.campaign);
+        let live = Live { call, campaign, trunk, tried: vec![trunk], number };
         let incarnation = process.incarnation;
         process.calls.insert(attempt.id, live);
         self.drain(incarnation, attempt.id);
@@ -317,13 +338,15 @@ impl World {
         let now = self.now;
         if self.live(incarnation, attempt).is_none() {
             // Its process is dead; the far end is told that nobody knows the call.
-            if matches!(input, Input::LegEnded(_)) {
+            if matches!(input, Input::LegEnded(_) | Input::TrunkFailed(_)) {
                 self.checkers.ended(now, attempt);
             }
             return;
         };
-        if matches!(input, Input::LegEnded(_)) {
-            self.checkers.ended(now, attempt);
+        match input {
+            Input::LegEnded(_) => self.checkers.ended(now, attempt),
+            Input::TrunkFailed(_) => self.checkers.refused(now, attempt),
+            _ => {}
         }
         if let Some(live) = self.live(incarnation, attempt) {
             live.call.handle(now, input);
@@ -354,6 +377,7 @@ impl World {
         while let Some(effect) = self.live(incarnation, attempt).and_then(|live| live.call.poll()) {
             match effect {
                 Effect::Dial => self.invite(incarnation, attempt),
+                Effect::DialElsewhere(cause) => self.reroute(incarnation, attempt, cause),
                 Effect::EndScript => {
                     let at = self.now + Duration::from_millis(50);
                     self.at(at, Happening::Call(incarnation, attempt, Input::ScriptEnded));
@@ -410,6 +434,14 @@ impl World {
         let then = |after: Duration, input: Input| (after, input);
         let status =
             |status: u16| Input::LegEnded(Cause { sip_status: Some(status), ..Cause::default() });
+        // What the engine makes of a final response before anything rang.
+        let refusal = |status: u16| {
+            let cause = Cause { sip_status: Some(status), ..Cause::default() };
+            match rang_nobody(Reach::Refused, &cause) {
+                true => Input::TrunkFailed(cause),
+                false => Input::LegEnded(cause),
+            }
+        };
         if self.chance.percent(self.plan.loss_percent) {
             // No answer at all: SIP gives up after 32 s.
             return self.script(incarnation, attempt, vec![then(ms(32_000), status(408))]);
@@ -420,7 +452,7 @@ impl World {
         let story = match self.chance.below(10) {
             0 | 1 => vec![then(ring, status(486))],
             2 => vec![then(ring, status(404))],
-            3 => vec![then(ring, status(503))],
+            3 => vec![then(ring, refusal(503))],
             4 => vec![then(ring, Input::Ringing)],
             5 => vec![then(ring, Input::Ringing), then(answer, status(603))],
             6 => vec![
@@ -431,6 +463,30 @@ impl World {
             _ => vec![then(ring, Input::Ringing), then(answer, Input::Answered)],
         };
         self.script(incarnation, attempt, story);
+    }
+
+    /// A trunk refused: the next one with room takes the call, once that is written down.
+    fn reroute(&mut self, incarnation: u64, attempt: AttemptId, cause: Cause) {
+        let (now, is_away) = (self.now, self.store_is_away());
+        let process = self.process.as_mut().filter(|one| one.incarnation == incarnation);
+        let process = process.expect("a live call has a process");
+        let live = &process.calls[&attempt];
+        let is_free = |trunk: usize| process.trunks[trunk].free(now) > 0;
+        let mut trunks = (0..process.trunks.len()).filter(|trunk| !live.tried.contains(trunk));
+        let next = trunks.find(|trunk| is_free(*trunk)).filter(|_| !is_away);
+        let next = next.filter(|next| {
+            let (trunk, judge) = (process.trunks[*next].trunk, &process.bench);
+            self.ledger.reroute_attempt(now, attempt, trunk, "503", judge)
+        });
+        let Some(next) = next else {
+            return self.at(now, Happening::Call(incarnation, attempt, Input::LegEnded(cause)));
+        };
+        let live = process.calls.get_mut(&attempt).expect("the call lives");
+        process.trunks[live.trunk].end();
+        process.trunks[next].start(now);
+        live.trunk = next;
+        live.tried.push(next);
+        live.call.handle(now, Input::Rerouted);
     }
 
     fn script(&mut self, incarnation: u64, attempt: AttemptId, story: Vec<(Duration, Input)>) {
@@ -472,11 +528,13 @@ impl World {
             Trouble::Stop(nth, time) if !away => {
                 self.set_state(nth, CampaignState::Stopped);
                 self.checkers.stopped(self.now, self.campaigns[nth], time);
+                self.stopped_until[nth] = self.stopped_until[nth].max(self.now + time);
                 self.at(self.now + time, Happening::StartCampaign(nth));
             }
             Trouble::Suspend(time) if !away => {
                 self.ledger.is_suspended = true;
                 self.checkers.suspended(self.now, time);
+                self.suspended_until = self.suspended_until.max(self.now + time);
                 self.at(self.now + time, Happening::Resume);
             }
             Trouble::StoreAway(time) => {
@@ -595,13 +653,7 @@ impl World {
             self.ledger.contacts.values().map(|entry| &entry.contact).collect();
         let is_waiting = |contact: &&&Contact| !matches!(contact.state, ContactState::Done(_));
         let in_doubt = contacts.iter().filter(|one| one.last_outcome == Some(Outcome::InDoubt));
-        let report = DayReport {
-            calls: 0,
-            contacts: contacts.len(),
-            in_doubt: in_doubt.count(),
-            crashes: 0,
-            complaints: Vec::new(),
-        };
+        let (many, in_doubt) = (contacts.len(), in_doubt.count());
         let left: Vec<String> =
             contacts.iter().filter(is_waiting).map(|contact| format!("{contact:?}")).collect();
         self.checkers.told(&self.ledger);
@@ -610,7 +662,7 @@ impl World {
             let held = u32::try_from(process.held.len()).unwrap_or(0);
             self.checkers.at_rest(busy.saturating_sub(held), process.calls.len());
         }
-        self.checkers.report(report, &left)
+        self.checkers.report(many, in_doubt, &left)
     }
 }
 

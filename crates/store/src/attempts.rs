@@ -84,6 +84,7 @@ impl Store {
                 | EventKind::Queued
                 | EventKind::Recorded
                 | EventKind::Refused
+                | EventKind::Rerouted
                 | EventKind::RetryScheduled
                 | EventKind::ScriptError
                 | EventKind::TokenGiven => {}

@@ -6,6 +6,7 @@
 mod types;
 
 mod reader;
+mod reroutes;
 mod store;
 
 mod accounts;

@@ -14,7 +14,7 @@ use crate::numbers::taken;
 use crate::{
     Store, StoreConfig, StoreError, accounts, ahead, attempts, campaigns, claim, contacts,
     deployments, dial_queue, dialect, endpoints, idempotency, imports, lead, lists, migrate, nodes,
-    numbers, policies, reader, services, store, tx, uploads, webhooks, writer,
+    numbers, policies, reader, reroutes, services, store, tx, uploads, webhooks, writer,
 };
 
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
@@ -41,6 +41,7 @@ fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
         ("numbers", numbers::QUERIES),
         ("policies", policies::QUERIES),
         ("reader", reader::QUERIES),
+        ("reroutes", reroutes::QUERIES),
         ("services", services::QUERIES),
         ("store", store::QUERIES),
         ("taken", taken::QUERIES),

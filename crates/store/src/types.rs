@@ -10,7 +10,9 @@ use domain::application::{Application, Dialect};
 use domain::attempt::Attempt;
 use domain::campaign::{Campaign, CampaignCounts};
 use domain::contact::{Contact, ContactState};
-use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, DeliveryId, EndpointId, WebhookId};
+use domain::ids::{
+    AccountId, AttemptId, CampaignId, ContactId, DeliveryId, EndpointId, TrunkId, WebhookId,
+};
 use domain::outcome::Outcome;
 use domain::region::Country;
 use domain::retry::Verdict;
@@ -190,6 +192,19 @@ pub struct Begun {
     pub application: Arc<Application>,
     /// Who is shown as calling; the trunk's own without it.
     pub caller_id: Option<String>,
+}
+
+/// An attempt that a trunk refused before anything rang, on its way to another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reroute {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Whom it tries.
+    pub contact: ContactId,
+    /// The trunk that it takes now.
+    pub trunk: TrunkId,
+    /// Which trunk refused it, and in which words.
+    pub refusal: String,
 }
 
 /// What came of a claim.

@@ -2,6 +2,7 @@
 
 use crate::application::ScriptSource;
 use crate::attempt::AttemptEnd;
+use crate::cause::Cause;
 use crate::event::EventKind;
 use crate::outcome::CalleeType;
 
@@ -10,6 +11,10 @@ use crate::outcome::CalleeType;
 pub enum Effect {
     /// Send the INVITE.
     Dial,
+    /// A trunk refused the call before anything rang: take it over another one. What follows is
+    /// [`Input::Rerouted`](super::Input::Rerouted), or [`Input::LegEnded`](super::Input::LegEnded)
+    /// with this cause where no other trunk may be taken.
+    DialElsewhere(Cause),
     /// End the second leg.
     EndBridge,
     /// Tell the script that the call is gone, so that it comes to its end.

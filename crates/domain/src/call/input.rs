@@ -35,10 +35,14 @@ pub enum Input {
     MessageLeft,
     /// The callee has neither said nor heard anything for as long as a person waits.
     Quiet,
+    /// The attempt is written down for another trunk, and may be sent there.
+    Rerouted,
     /// The far end rings.
     Ringing,
     /// The script has ended; nothing more comes from it.
     ScriptEnded,
     /// The script wants the call to end, and may run on without one.
     ScriptHangUp,
+    /// The leg is gone, and that it rang nobody is certain (`domain::failover`).
+    TrunkFailed(Cause),
 }

@@ -54,6 +54,8 @@ pub enum Timer {
 enum Phase {
     /// INVITE is out, nothing rings yet.
     Dialing,
+    /// A trunk refused; no leg is there until another one is found.
+    Rerouting,
     Ringing,
     /// Answered; keys are being sent before the script starts.
     SendingKeys,
@@ -141,6 +143,17 @@ impl Call {
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         match (self.phase, input) {
             (Phase::Dialing, Input::Ringing) => self.ring(now),
+            (Phase::Dialing, Input::TrunkFailed(cause)) => self.reroute(cause),
+            (Phase::Rerouting, Input::Rerouted) => {
+                self.phase = Phase::Dialing;
+                self.effects.push_back(Effect::Dial);
+            }
+            (Phase::Rerouting, Input::Cancel { reason }) => {
+                self.gave_up = Some((Outcome::Canceled, Cause::local(reason)));
+                self.end_unsent(now);
+            }
+            // Nobody's phone rang in all that time: it is not that nobody answered.
+            (Phase::Rerouting, Input::Expired(Timer::Ring)) => self.end_unsent(now),
             (Phase::Dialing | Phase::Ringing, Input::Answered) => self.answer(now),
             (Phase::Dialing | Phase::Ringing, Input::Expired(Timer::Ring)) => {
                 self.give_up(now, Outcome::NoAnswer, "nobody answered in time".into());
@@ -224,11 +237,12 @@ impl Call {
             ) => self.finish(),
             (
                 Phase::Dialing
+                | Phase::Rerouting
                 | Phase::Ringing
                 | Phase::SendingKeys
                 | Phase::Classifying
                 | Phase::HangingUp,
-                Input::LegEnded(cause),
+                Input::LegEnded(cause) | Input::TrunkFailed(cause),
             ) => {
                 self.end_leg(now, cause);
                 self.finish();
@@ -247,6 +261,18 @@ impl Call {
     /// When to wake it, and for what.
     pub fn deadline(&self) -> Option<(Timestamp, Timer)> {
         self.listen_deadline.into_iter().chain(self.deadline).min_by_key(|(at, _)| *at)
+    }
+
+    fn reroute(&mut self, cause: Cause) {
+        self.phase = Phase::Rerouting;
+        self.cause = cause.clone();
+        self.effects.push_back(Effect::DialElsewhere(cause));
+    }
+
+    /// Ends it while no leg is there, for the cause that the last trunk gave.
+    fn end_unsent(&mut self, now: Timestamp) {
+        self.ended_at = Some(now);
+        self.finish();
     }
 
     fn ring(&mut self, now: Timestamp) {

@@ -36,6 +36,7 @@ fn tell(
                     end.cause.text,
                     if end.message_left { " message left" } else { "" }
                 ),
+                Effect::DialElsewhere(cause) => elsewhere(cause.sip_status.unwrap_or_default()),
                 Effect::Note(kind, detail) if detail.is_empty() => kind.name().into(),
                 Effect::Note(kind, detail) => format!("{} {detail}", kind.name()),
                 Effect::SendKeys(keys) => format!("keys {keys}"),
@@ -544,4 +545,69 @@ fn second_leg_that_ends_before_the_script_lets_it_come_to_its_end() {
         ],
     );
     assert_eq!(told[3..], ["HangUp", "finish answered 7s Some(200) "]);
+}
+
+fn refused(sip_status: u16) -> Input {
+    Input::TrunkFailed(Cause { sip_status: Some(sip_status), ..Cause::default() })
+}
+
+#[test]
+fn call_that_a_trunk_refused_goes_over_another_one() {
+    let told = story(
+        None,
+        vec![
+            (1, refused(503)),
+            (2, Input::Rerouted),
+            (3, Input::Ringing),
+            (5, Input::Answered),
+            (20, Input::ScriptEnded),
+            (20, status(200)),
+        ],
+    );
+    assert_eq!(told[1..3], [elsewhere(503), "Dial".to_owned()]);
+    assert_eq!(told.last().unwrap(), "finish answered 15s Some(200) ");
+}
+
+#[test]
+fn call_without_another_trunk_ends_with_the_words_of_the_last_one() {
+    let told = story(None, vec![(1, refused(503)), (2, Input::Rerouted), (3, refused(401))]);
+    assert_eq!(told[3..], [elsewhere(401)]);
+    let told = story(None, vec![(1, refused(503)), (1, status(503))]);
+    assert_eq!(told[2..], ["finish line_failure 0s Some(503) "]);
+}
+
+#[test]
+fn call_that_is_canceled_between_two_trunks_rings_nobody() {
+    let cancel = Input::Cancel { reason: "changed my mind".into() };
+    let told = story(None, vec![(1, refused(503)), (2, cancel), (3, Input::Rerouted)]);
+    assert_eq!(told[2..], ["finish canceled 0s Some(503) changed my mind"]);
+}
+
+#[test]
+fn call_that_waits_too_long_for_a_trunk_is_a_line_failure() {
+    let told = story(None, vec![(1, refused(503)), (50, Input::Rerouted)]);
+    assert_eq!(told[2..], ["finish line_failure 0s Some(503) "]);
+}
+
+#[test]
+fn time_to_ring_is_one_for_all_trunks() {
+    let told = story(None, vec![(40, refused(503)), (41, Input::Rerouted), (46, status(487))]);
+    assert_eq!(told[3..], ["HangUp", "finish no_answer 0s Some(487) nobody answered in time"]);
+}
+
+#[test]
+fn call_that_rang_is_not_taken_elsewhere() {
+    let told = story(None, vec![(1, Input::Ringing), (2, refused(503))]);
+    assert_eq!(told[2..], ["finish line_failure 0s Some(503) "]);
+}
+
+#[test]
+fn call_that_is_being_canceled_is_not_taken_elsewhere() {
+    let cancel = Input::Cancel { reason: "changed my mind".into() };
+    let told = story(None, vec![(1, cancel), (2, refused(503))]);
+    assert_eq!(told, ["Dial", "HangUp", "finish canceled 0s Some(503) changed my mind"]);
+}
+
+fn elsewhere(sip_status: u16) -> String {
+    format!("elsewhere {sip_status}")
 }

@@ -214,7 +214,7 @@ impl Line {
                         }
                         return LineEvent::Answered;
                     }
-                    LegEvent::Ended(cause) => {
+                    LegEvent::Ended(cause) | LegEvent::Failed(cause) => {
                         if let Stage::Up(up) = &mut self.stage {
                             up.0 = None;
                         }
@@ -382,7 +382,9 @@ impl Drop for Up {
             return;
         };
         runtime.spawn(async move {
-            let ended = async { while !matches!(leg.next().await, LegEvent::Ended(_)) {} };
+            let ended = async {
+                while !matches!(leg.next().await, LegEvent::Ended(_) | LegEvent::Failed(_)) {}
+            };
             if timeout(LEG_END_MAX, ended).await.is_err() {
                 tracing::warn!("a second leg did not confirm its end");
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::attempt::Attempt;
 use domain::cause::Cause;
+use domain::failover::{Reach, rang_nobody};
 use domain::ids::{AttemptId, TrunkId};
 use domain::number::Destination;
 use domain::time::Timestamp;
@@ -56,6 +57,8 @@ pub(crate) enum LegEvent {
     Answered,
     /// It is over; the last event.
     Ended(Cause),
+    /// It is over, and it is certain that no phone rang; the last event.
+    Failed(Cause),
     /// The far end pressed a key.
     Key(char),
     /// The keys of `send_keys` are out.
@@ -103,6 +106,8 @@ pub(crate) struct Leg {
     learning: Learning,
     trunk: TrunkId,
     is_ringing: bool,
+    /// Something was heard of the callee, be it only that the call is on its way to him.
+    is_heard: bool,
     /// Why we ended it, where that is not the call machine's wish.
     failure: Option<String>,
     /// The telephone network's cause, as an announcement told it before the end.
@@ -177,6 +182,7 @@ impl NativeSwitch {
             events,
             failure: None,
             is_ringing: false,
+            is_heard: false,
             learning: Learning::FirstPackets,
             negotiation,
             q850: None,
@@ -218,7 +224,7 @@ impl NativeSwitch {
             to,
             from,
             caller_id: CallerId::Shown,
-            identity: CallIdentity::derive(&self.0.identity_key, key, &self.0.host),
+            identity: CallIdentity::derive(&self.0.identity_key, key, trunk.id.0, &self.0.host),
             offer,
             headers,
         }))
@@ -307,12 +313,14 @@ impl Leg {
                     // Early sound; what it cannot be agreed on now may be with the answer.
                     self.agree(&sdp).ok();
                 }
+                self.is_heard |= status > 100;
                 let rings = matches!(status, 180..=183) && !self.is_ringing;
                 self.is_ringing |= rings;
                 rings.then_some(LegEvent::Ringing)
             }
             Effect::Answered { sdp, seed, .. } => {
                 let attempt = AttemptId(self.call.0);
+                self.is_heard = true;
                 self.slot = seed.and_then(|seed| self.answered.keep(attempt, self.trunk, &seed));
                 let agreed = match sdp {
                     Some(sdp) => self.agree(&sdp).map_err(|error| chain(&error)),
@@ -339,7 +347,7 @@ impl Leg {
             Effect::Ended { end, .. } => {
                 [self.slot.take(), self.sent.take()].into_iter().flatten().for_each(Slot::forget);
                 self.close().await;
-                Some(LegEvent::Ended(self.cause(end)))
+                Some(self.ended(end))
             }
             _ => None,
         }
@@ -414,6 +422,17 @@ impl Leg {
         };
         let stats = stream.close().await;
         tracing::debug!(call.id = self.call.0, ?stats, "audio ended");
+    }
+
+    fn ended(&mut self, end: End) -> LegEvent {
+        let reach = match end.by {
+            _ if self.is_heard || self.failure.is_some() => Reach::Unknown,
+            EndedBy::NotSent | EndedBy::Unreachable => Reach::Nobody,
+            EndedBy::Far => Reach::Refused,
+            EndedBy::Timeout | EndedBy::Transport | EndedBy::Us => Reach::Unknown,
+        };
+        let cause = self.cause(end);
+        if rang_nobody(reach, &cause) { LegEvent::Failed(cause) } else { LegEvent::Ended(cause) }
     }
 
     fn cause(&mut self, end: End) -> Cause {

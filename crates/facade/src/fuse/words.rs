@@ -60,6 +60,7 @@ pub fn event(event: &Event) -> Option<&'static str> {
         | EventKind::MessageLeft
         | EventKind::Recorded
         | EventKind::Refused
+        | EventKind::Rerouted
         | EventKind::RetryScheduled
         | EventKind::Ringing
         | EventKind::ScriptError

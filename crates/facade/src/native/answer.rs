@@ -116,7 +116,7 @@ pub struct Attempt {
     pub id: String,
     /// The nth of its call, from 1.
     pub number: u32,
-    /// The trunk it took: its place in the configuration, from 1.
+    /// The trunk it took, the last one where others refused: its place in the configuration, from 1.
     pub trunk: i64,
     /// When it was written down, before anything was sent.
     #[schema(format = DateTime)]

@@ -97,6 +97,9 @@ pub enum EventWord {
     Recorded,
     /// It may not be dialed at all; the detail is the rule and what was seen.
     Refused,
+    /// A trunk refused the attempt before anything rang, and it goes over another one; the detail
+    /// is the trunk that refused and its words.
+    Rerouted,
     /// Another attempt will follow; the detail is its time.
     RetryScheduled,
     /// The far end rings.
@@ -214,6 +217,7 @@ impl From<EventKind> for EventWord {
             EventKind::Queued => Self::Queued,
             EventKind::Recorded => Self::Recorded,
             EventKind::Refused => Self::Refused,
+            EventKind::Rerouted => Self::Rerouted,
             EventKind::RetryScheduled => Self::RetryScheduled,
             EventKind::Ringing => Self::Ringing,
             EventKind::ScriptError => Self::ScriptError,

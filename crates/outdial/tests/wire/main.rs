@@ -15,6 +15,7 @@ mod crash;
 mod crash_rounds;
 mod customer;
 mod dialogs;
+mod failover;
 mod fuse;
 mod harness;
 mod http;

@@ -9,13 +9,17 @@ use super::value::BRANCH_COOKIE;
 /// Octets of a MAC that a name carries: 96 bits, which nobody guesses (RFC 3261 §19.3 asks 32).
 const MAC_BYTES: usize = 12;
 
-/// What an INVITE is known by, the same whenever it is derived for the same attempt.
+/// What an INVITE is known by, the same whenever it is derived for the same attempt and trunk.
+///
+/// An attempt that goes over a second trunk after the first refused it has other names there: both
+/// may lead to the same far end, which takes two requests of one name for a loop (RFC 3261
+/// §8.2.2.2).
 ///
 /// A call that was sent before a crash is thereby recognised after it, and an INVITE that is sent
 /// again is a repetition to the far end, not a second call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallIdentity {
-    /// `attempt.mac@host`: whoever holds the key tells the attempt from it.
+    /// `attempt.trunk.mac@host`: whoever holds the key tells the attempt from it.
     pub call_id: String,
     /// Our tag of the dialog.
     pub from_tag: String,
@@ -24,15 +28,15 @@ pub struct CallIdentity {
 }
 
 impl CallIdentity {
-    /// The names of an attempt's call. `host` is who we are in the Call-ID, a name or an address;
+    /// The names of an attempt's call over a trunk. `host` is who we are in the Call-ID, a name or an address;
     /// what a Call-ID may not hold becomes `-`.
-    pub fn derive(key: &[u8; 32], attempt: i64, host: &str) -> Self {
-        let mac = |purpose| hex(&mac_of(key, purpose, attempt).finalize().into_bytes());
+    pub fn derive(key: &[u8; 32], attempt: i64, trunk: i64, host: &str) -> Self {
+        let mac = |purpose| hex(&mac_of(key, purpose, attempt, trunk).finalize().into_bytes());
         let host: String = host
             .chars()
             .map(|sign| if sign.is_ascii_graphic() && !",@".contains(sign) { sign } else { '-' })
             .collect();
-        let name = format!("{attempt}.{}", mac(CALL_ID));
+        let name = format!("{attempt}.{trunk}.{}", mac(CALL_ID));
         Self {
             call_id: if host.is_empty() { name } else { format!("{name}@{host}") },
             from_tag: mac("from tag"),
@@ -55,10 +59,10 @@ impl CallIdentity {
     /// The host does not matter: it may change between two runs.
     pub fn recognise(key: &[u8; 32], call_id: &str) -> Option<i64> {
         let name = call_id.split_once('@').map_or(call_id, |(name, _)| name);
-        let (number, mac) = name.split_once('.')?;
-        let attempt: i64 = number.parse().ok()?;
-        // One attempt has one spelling: neither "+7" nor "007" is the attempt 7.
-        if number != attempt.to_string() || mac.len() != 2 * MAC_BYTES {
+        let (first, rest) = name.split_once('.')?;
+        let (second, mac) = rest.split_once('.')?;
+        let (attempt, trunk) = (number(first)?, number(second)?);
+        if mac.len() != 2 * MAC_BYTES {
             return None;
         }
         let mut octets = [0; MAC_BYTES];
@@ -67,19 +71,25 @@ impl CallIdentity {
             *octet = u8::from_str_radix(pair, 16).ok()?;
         }
         // In constant time, so that no far end finds a MAC octet by octet.
-        let is_ours = mac_of(key, CALL_ID, attempt).verify_truncated_left(&octets).is_ok();
+        let is_ours = mac_of(key, CALL_ID, attempt, trunk).verify_truncated_left(&octets).is_ok();
         is_ours.then_some(attempt)
     }
 }
 
 const CALL_ID: &str = "call id";
 
-fn mac_of(key: &[u8; 32], purpose: &str, attempt: i64) -> Hmac<Sha256> {
+/// A number in its one spelling: neither "+7" nor "007" is 7.
+fn number(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number: &i64| number.to_string() == text)
+}
+
+fn mac_of(key: &[u8; 32], purpose: &str, attempt: i64, trunk: i64) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(b"outdial call identity: ");
     mac.update(purpose.as_bytes());
     mac.update(&[0]);
     mac.update(&attempt.to_be_bytes());
+    mac.update(&trunk.to_be_bytes());
     mac
 }
 
@@ -107,19 +117,23 @@ mod tests {
     }
 
     #[test]
-    fn same_attempt_has_the_same_names_and_another_has_others() {
-        let identity = CallIdentity::derive(&KEY, 42, "dialer.example.com");
-        assert_eq!(identity, CallIdentity::derive(&KEY, 42, "dialer.example.com"));
-        let other = CallIdentity::derive(&KEY, 43, "dialer.example.com");
+    fn same_attempt_has_the_same_names_on_a_trunk_and_others_elsewhere() {
+        let identity = CallIdentity::derive(&KEY, 42, 1, "dialer.example.com");
+        assert_eq!(identity, CallIdentity::derive(&KEY, 42, 1, "dialer.example.com"));
+        let other = CallIdentity::derive(&KEY, 43, 1, "dialer.example.com");
         assert_ne!(identity.call_id, other.call_id);
         assert_ne!(identity.from_tag, other.from_tag);
         assert_ne!(identity.branch(1, AT), other.branch(1, AT));
-        assert_ne!(identity, CallIdentity::derive(&[8; 32], 42, "dialer.example.com"));
+        let elsewhere = CallIdentity::derive(&KEY, 42, 2, "dialer.example.com");
+        assert_ne!(identity.call_id, elsewhere.call_id);
+        assert_ne!(identity.from_tag, elsewhere.from_tag);
+        assert_ne!(identity.branch(1, AT), elsewhere.branch(1, AT));
+        assert_ne!(identity, CallIdentity::derive(&[8; 32], 42, 1, "dialer.example.com"));
     }
 
     #[test]
     fn names_are_what_their_headers_may_hold() {
-        let identity = CallIdentity::derive(&KEY, i64::MIN, "a b\r\n,@c");
+        let identity = CallIdentity::derive(&KEY, i64::MIN, 1, "a b\r\n,@c");
         let mut headers = Headers::new();
         headers.push(Name::CallId, &identity.call_id);
         assert!(headers.call_id().unwrap().ends_with("@a-b----c"));
@@ -130,30 +144,33 @@ mod tests {
 
     #[test]
     fn each_try_has_a_branch_of_its_own_and_always_the_same() {
-        let branch = |cseq, flow| CallIdentity::derive(&KEY, 42, "h").branch(cseq, flow);
+        let branch = |cseq, flow| CallIdentity::derive(&KEY, 42, 1, "h").branch(cseq, flow);
         let over_tcp = Flow { transport: Transport::Tcp, ..AT };
         let tries = [(1, AT), (2, AT), (1, at(2)), (2, at(2)), (1, over_tcp)];
         let branches: BTreeSet<_> = tries.iter().map(|(cseq, to)| branch(*cseq, *to)).collect();
         assert_eq!(branches.len(), tries.len());
-        assert_eq!(branch(2, AT), CallIdentity::derive(&KEY, 42, "elsewhere").branch(2, AT));
+        assert_eq!(branch(2, AT), CallIdentity::derive(&KEY, 42, 1, "elsewhere").branch(2, AT));
         assert_eq!(branch(1, AT).len(), "z9hG4bK".len() + 24);
     }
 
     #[test]
     fn call_ids_of_others_are_not_recognised() {
-        let identity = CallIdentity::derive(&KEY, 7, "h");
-        let mac = identity.call_id.strip_prefix("7.").unwrap().strip_suffix("@h").unwrap();
+        let identity = CallIdentity::derive(&KEY, 7, 1, "h");
+        let mac = identity.call_id.strip_prefix("7.1.").unwrap().strip_suffix("@h").unwrap();
         let foreign = [
             String::new(),
             "@".into(),
-            format!("8.{mac}@h"),
-            format!("+7.{mac}@h"),
-            format!("07.{mac}@h"),
-            format!("7.{}@h", &mac[1..]),
-            format!("7.{mac}0@h"),
-            format!("7.{}@h", "+f".repeat(12)),
-            format!("7.{}@h", "é".repeat(12)),
-            format!("99999999999999999999.{mac}@h"),
+            format!("8.1.{mac}@h"),
+            format!("7.2.{mac}@h"),
+            format!("7.{mac}@h"),
+            format!("+7.1.{mac}@h"),
+            format!("07.1.{mac}@h"),
+            format!("7.01.{mac}@h"),
+            format!("7.1.{}@h", &mac[1..]),
+            format!("7.1.{mac}0@h"),
+            format!("7.1.{}@h", "+f".repeat(12)),
+            format!("7.1.{}@h", "é".repeat(12)),
+            format!("99999999999999999999.1.{mac}@h"),
             "a84b4c76e66710@pc33.example.com".into(),
         ];
         for call_id in foreign {
@@ -164,8 +181,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn own_call_ids_are_recognised_whatever_the_host(attempt: i64, host in "\\PC{0,20}") {
-            let identity = CallIdentity::derive(&KEY, attempt, &host);
+        fn own_call_ids_are_recognised_whatever_the_host(attempt: i64, trunk: i64, host in "\\PC{0,20}") {
+            let identity = CallIdentity::derive(&KEY, attempt, trunk, &host);
             prop_assert_eq!(CallIdentity::recognise(&KEY, &identity.call_id), Some(attempt));
         }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::campaign::CampaignState;
 use domain::dial_queue::Share;
 use domain::event::EventKind;
-use domain::ids::{AccountId, CampaignId, ContactId};
+use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
 use domain::outcome::Disposition;
 use domain::permit::{Judge, Past, Permit, Question};
 use domain::policy::DO_NOT_CALL;
@@ -61,6 +61,41 @@ impl Ledger {
             }
         }
         claimed
+    }
+
+    /// Lets an attempt that a trunk refused go over another one; `false` where it may not.
+    pub fn reroute_attempt(
+        &mut self,
+        now: Timestamp,
+        id: AttemptId,
+        trunk: TrunkId,
+        refusal: &str,
+        judge: &dyn Judge,
+    ) -> bool {
+        let Some(attempt) = self.attempts.get(&id).filter(|attempt| attempt.outcome.is_none())
+        else {
+            return false;
+        };
+        let entry = &self.contacts[&attempt.contact];
+        let mut contact = entry.contact.clone();
+        if entry.cancel_asked || !self.runs(contact.campaign) {
+            return false;
+        }
+        let version = self.policies.get(&contact.campaign).map_or(0, |policy| policy.0);
+        contact.attempts -= 1;
+        let question = judge.question(&contact);
+        let mut past = self.numbers_called.past(now, contact.account, &question);
+        past.is_live = false;
+        past.calls.retain(|call| call.ended_at.is_some());
+        let weighing = judge.weigh(now, &contact, version, &past);
+        if !weighing.is_some_and(|weighing| matches!(weighing.permit, Permit::Dial(_))) {
+            return false;
+        }
+        if let Some(attempt) = self.attempts.get_mut(&id) {
+            attempt.trunk = trunk;
+        }
+        self.tell(contact.id, Some(id), now, EventKind::Rerouted, refusal);
+        true
     }
 
     /// Says what a campaign's policy is from now on; its new version.

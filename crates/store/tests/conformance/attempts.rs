@@ -1,16 +1,47 @@
 //! What happens in attempts and how they end.
 
-use domain::contact::ContactState;
+use std::sync::Arc;
+
+use domain::campaign::CampaignState;
+use domain::contact::{Contact, ContactState};
 use domain::event::EventKind;
-use domain::ids::{AccountId, AttemptId, CampaignId, ContactId};
+use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
+use domain::number::canonical::Canonical;
 use domain::outcome::{CalleeType, Disposition, Outcome};
+use domain::permit::{Freely, Judge, Past, Permit, Question, Weighing, stored_checks};
+use domain::region::Country;
 use domain::retry::Verdict;
 use domain::time::Timestamp;
-use store::{Begun, Cancel, StoreError};
+use store::{Begun, Cancel, Reroute, StoreError};
 
 use crate::support::{Home, at, contacts, end, rule};
 
 const HUMAN: Outcome = Outcome::Answered(CalleeType::Human);
+
+/// The judge that permits whoever is on no list.
+struct Unlisted;
+
+impl Judge for Unlisted {
+    fn question(&self, contact: &Contact) -> Question {
+        let number = Canonical::of(contact.destination.dialed(), Country::US).key().to_owned();
+        Question { number, ..Freely.question(contact) }
+    }
+
+    fn weigh(
+        &self,
+        now: Timestamp,
+        contact: &Contact,
+        version: u32,
+        past: &Past,
+    ) -> Option<Weighing> {
+        let permit = Permit::End(Disposition::Canceled);
+        let listed = Weighing { checks: Vec::new(), permit, decided: None };
+        match past.listed.is_empty() {
+            true => Freely.weigh(now, contact, version, past),
+            false => Some(listed),
+        }
+    }
+}
 
 /// A store with `many` contacts.
 async fn with_contacts(many: usize) -> (Home, CampaignId) {
@@ -118,6 +149,66 @@ async fn end_of_an_unknown_attempt_names_it() {
     let home = Home::new().await;
     let refused = home.store.finish_attempt(AttemptId(7), &end(HUMAN, at(1))).await;
     assert!(matches!(refused, Err(StoreError::Unknown { what: "attempt", id: 7 })));
+}
+
+#[tokio::test]
+async fn attempt_that_goes_over_another_trunk_says_so_and_stays_one() {
+    let (home, begun) = calling().await;
+    let (attempt, contact) = (begun.attempt.id, begun.contact.id);
+    let reroute = async |at, refusal: &str| {
+        let (trunk, refusal) = (TrunkId(2), refusal.to_owned());
+        let reroute = vec![Reroute { attempt, contact, trunk, refusal }];
+        home.store.reroute_attempts(at, reroute, Arc::new(Freely)).await.unwrap()
+    };
+    assert_eq!(reroute(at(11), "main: 503 Service\tUnavailable").await, [attempt]);
+    let open = home.store.open_attempts().await.unwrap();
+    assert_eq!((open.len(), open[0].0.trunk), (1, TrunkId(2)));
+    home.store.finish_attempt(attempt, &end(HUMAN, at(42))).await.unwrap();
+    // It has ended: there is nothing to be taken elsewhere.
+    assert_eq!(reroute(at(43), "spare: 503").await, []);
+    assert_eq!(
+        story(&home, contact).await,
+        [
+            "1 queued",
+            "10 dialing",
+            "11 rerouted main: 503 Service\tUnavailable",
+            "42 ended human",
+            "42 done completed"
+        ]
+    );
+    let weighed = home.reader.weighed(attempt).await.unwrap().unwrap();
+    let trunk = stored_checks(&weighed).pop().unwrap();
+    let told = (trunk.rule.as_str(), trunk.passed, trunk.seen.as_str());
+    assert_eq!(told, ("trunk", false, "main: 503 Service Unavailable"));
+    assert_eq!(home.reader.attempts(contact).await.unwrap()[0].number, 1);
+}
+
+#[tokio::test]
+async fn attempt_goes_over_no_other_trunk_once_it_may_not_be_dialed() {
+    let (home, begun) = calling().await;
+    let (attempt, contact) = (begun.attempt.id, begun.contact.id);
+    let (store, account) = (&home.store, home.account);
+    let reroute = async |judge: Arc<dyn Judge>| {
+        let (trunk, refusal) = (TrunkId(2), "main: 503".to_owned());
+        let reroute = vec![Reroute { attempt, contact, trunk, refusal }];
+        store.reroute_attempts(at(11), reroute, judge).await.unwrap()
+    };
+    let set_state = async |state| {
+        store.set_campaign_state(account, begun.contact.campaign, state).await.unwrap()
+    };
+    assert!(set_state(CampaignState::Stopped).await);
+    assert_eq!(reroute(Arc::new(Freely)).await, []);
+    assert!(set_state(CampaignState::Running).await);
+    assert_eq!(reroute(Arc::new(Unlisted)).await, [attempt]);
+    // Opted out meanwhile.
+    let number = begun.contact.destination.dialed();
+    store.opt_out(at(10), account, number, "asked").await.unwrap();
+    assert_eq!(reroute(Arc::new(Unlisted)).await, []);
+    // Canceled meanwhile.
+    let canceled = store.cancel_contact(at(10), account, contact).await.unwrap();
+    assert_eq!(canceled, Cancel::Calling(attempt));
+    assert_eq!(reroute(Arc::new(Freely)).await, []);
+    assert_eq!(home.reader.attempts(contact).await.unwrap()[0].number, 1);
 }
 
 #[tokio::test]

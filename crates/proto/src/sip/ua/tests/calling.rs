@@ -41,7 +41,7 @@ fn invite_says_who_we_are_and_what_we_can() {
     ];
     lab.feed(Input::Invite(Box::new(invite)));
     let text = String::from_utf8(lab.last(&Method::Invite).to_bytes()).unwrap();
-    let identity = CallIdentity::derive(&KEY, CALL.0, "dialer.example");
+    let identity = CallIdentity::derive(&KEY, CALL.0, 1, "dialer.example");
     let branch = identity.branch(1, udp(1));
     let CallIdentity { call_id, from_tag, .. } = identity;
     let expected = format!(

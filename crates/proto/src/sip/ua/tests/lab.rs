@@ -73,7 +73,7 @@ pub(super) fn invite(call: CallKey) -> Invite {
         to: Uri::parse("sip:+16175550101@sip.example").unwrap(),
         from: NameAddr::parse("\"Outdial\" <sip:+16175550100@dialer.example>").unwrap(),
         caller_id: CallerId::Shown,
-        identity: CallIdentity::derive(&KEY, call.0, "dialer.example"),
+        identity: CallIdentity::derive(&KEY, call.0, 1, "dialer.example"),
         offer: Bytes::from_static(OFFER.as_bytes()),
         headers: Vec::new(),
     }
@@ -291,7 +291,7 @@ impl Lab {
         sdp: &str,
     ) -> Request {
         self.branches += 1;
-        let identity = CallIdentity::derive(&KEY, CALL.0, "dialer.example");
+        let identity = CallIdentity::derive(&KEY, CALL.0, 1, "dialer.example");
         let uri = Uri::parse("sip:16175550100@198.51.100.1:5060").unwrap();
         let branch = self.branches;
         let cseq = format!("{cseq} {method}");

@@ -237,7 +237,7 @@ fn responses_that_nothing_waits_for_are_counted() {
 
 /// The 200 to an INVITE that an earlier process of ours sent.
 fn orphan(lab: &mut Lab, attempt: i64, tag: &str) -> crate::sip::Response {
-    let identity = CallIdentity::derive(&KEY, attempt, "dialer.example");
+    let identity = CallIdentity::derive(&KEY, attempt, 1, "dialer.example");
     let mut invite = outside("INVITE", &[]);
     let headers = &mut invite.headers;
     let via = format!("SIP/2.0/UDP 198.51.100.1:5060;branch={}", identity.branch(1, udp(1)));
