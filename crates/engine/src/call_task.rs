@@ -503,7 +503,7 @@ impl CallTask {
         let takes = script.takes().clone();
         match Listening::begin(wanted, &self.parts.recognizer, takes, self.leg.as_ref()) {
             Ok(listening) => self.listening = Some(Box::new(listening)),
-            Err(input) => script.later(input),
+            Err(input) => script.later(*input),
         }
     }
 

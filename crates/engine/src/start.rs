@@ -129,10 +129,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let media = MediaEngine::start(media_config(&config), clock.clone())?;
     let http = http_client(&config.fetch, &clock)?;
     let cache = sound_cache(&config)?;
-    let speech = speech(&config.speech, cache.clone());
-    check_speech(&speech, &health).await;
-    let recognizer = recognizer(&config.recognition, &config.data_dir);
-    check_recognizer(&recognizer).await;
+    let (speech, recognizer) = speaking_and_hearing(&config, cache.clone(), &health).await;
     let switch = switch(&config, (sip, media), past.journal, &past.in_doubt, identity_key)?;
 
     let (wakes, calls) = (Wakes::default(), LiveCalls::default());
@@ -165,16 +162,8 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let dialer = Dialer::new(dialed, gates, shown, membership, parts, said, woken);
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(asked, stop_dialing.clone(), config.drain_time_max));
-    let time = clock.clone();
     let keys = KeyMaker::new(config.secret);
-    let webhooks = Webhooks {
-        http: http.clone(),
-        keys: keys.clone(),
-        now: move || time.now(),
-        store: store.clone(),
-        wake: wakes.webhooks.clone(),
-        zone: zone(&config.time_zone)?,
-    };
+    let webhooks = webhooks(&config, (&clock, &store), (&http, &keys), &wakes)?;
     let webhooks = runtime.spawn(webhooks.run(stop.clone()));
     let reaper = runtime.spawn(reaper(&config, &clock, &store, tapes.clone()).run(stop.clone()));
     let loops = vec![sip_loop, runtime.spawn(node.run(stop.clone())), webhooks, reaper];
@@ -338,6 +327,36 @@ fn node(
         wakes: wakes.clone(),
     };
     (node, membership)
+}
+
+/// Speech both ways, tried out; what does not work is told, and calls go on without it.
+async fn speaking_and_hearing(
+    config: &Config,
+    cache: SoundCache,
+    health: &HealthBoard,
+) -> (Speech, Recognizer) {
+    let speech = speech(&config.speech, cache);
+    check_speech(&speech, health).await;
+    let recognizer = recognizer(&config.recognition, &config.data_dir);
+    check_recognizer(&recognizer).await;
+    (speech, recognizer)
+}
+
+fn webhooks(
+    config: &Config,
+    (clock, store): (&Clock, &Store),
+    (http, keys): (&HttpClient, &KeyMaker),
+    wakes: &Wakes,
+) -> Result<Webhooks<impl Fn() -> Timestamp + use<>>, StartError> {
+    let time = clock.clone();
+    Ok(Webhooks {
+        http: http.clone(),
+        keys: keys.clone(),
+        now: move || time.now(),
+        store: store.clone(),
+        wake: wakes.webhooks.clone(),
+        zone: zone(&config.time_zone)?,
+    })
 }
 
 fn reaper(

@@ -141,6 +141,21 @@ impl Call {
 
     /// One thing happened.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
+        match self.phase {
+            Phase::Dialing | Phase::Rerouting | Phase::Ringing => self.handle_dialing(now, input),
+            Phase::SendingKeys
+            | Phase::Classifying
+            | Phase::Talking
+            | Phase::AwaitingGreeting
+            | Phase::LeavingMessage => self.handle_answered(now, input),
+            Phase::HandedOver | Phase::Bridged => self.handle_bridged(now, input),
+            Phase::Closing | Phase::HangingUp | Phase::FinalProcessing | Phase::Done => {
+                self.handle_ending(now, input);
+            }
+        }
+    }
+
+    fn handle_dialing(&mut self, now: Timestamp, input: Input) {
         match (self.phase, input) {
             (Phase::Dialing, Input::Ringing) => self.ring(now),
             (Phase::Dialing, Input::TrunkFailed(cause)) => self.reroute(cause),
@@ -162,8 +177,15 @@ impl Call {
                 self.give_up(now, Outcome::Canceled, reason);
             }
             (Phase::Dialing | Phase::Ringing, Input::Detected(found)) => {
-                self.hear_early(now, found)
+                self.hear_early(now, found);
             }
+            (_, Input::LegEnded(cause) | Input::TrunkFailed(cause)) => self.lose_all(now, cause),
+            (phase, input) => ignore(phase, &input),
+        }
+    }
+
+    fn handle_answered(&mut self, now: Timestamp, input: Input) {
+        match (self.phase, input) {
             (Phase::SendingKeys, Input::KeysSent) => self.begin(now),
             (Phase::SendingKeys, Input::Detected(found)) => self.detected = Some(found),
             (Phase::Classifying | Phase::Talking, Input::Detected(found)) => self.hear(now, found),
@@ -185,23 +207,24 @@ impl Call {
             (Phase::Talking | Phase::LeavingMessage, Input::ScriptHangUp) => {
                 self.hang_up(now, Phase::Closing);
             }
-            (
-                Phase::SendingKeys
-                | Phase::Classifying
-                | Phase::Talking
-                | Phase::AwaitingGreeting
-                | Phase::LeavingMessage,
-                Input::Cancel { .. } | Input::Expired(Timer::CallTime),
-            ) => self.leave(now),
-            (
-                Phase::Talking | Phase::AwaitingGreeting | Phase::LeavingMessage,
-                Input::LegEnded(cause),
-            ) => self.be_left(now, cause),
             (Phase::Talking, Input::HandedOver) => {
                 // Who answered is nobody's question any more.
                 self.listen_deadline = None;
                 self.phase = Phase::HandedOver;
             }
+            (_, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => self.leave(now),
+            (
+                Phase::Talking | Phase::AwaitingGreeting | Phase::LeavingMessage,
+                Input::LegEnded(cause),
+            ) => self.be_left(now, cause),
+            (_, Input::LegEnded(cause)) => self.lose_all(now, cause),
+            (phase, input) => ignore(phase, &input),
+        }
+    }
+
+    /// The callee talks with somebody else, through us.
+    fn handle_bridged(&mut self, now: Timestamp, input: Input) {
+        match (self.phase, input) {
             (Phase::HandedOver, Input::ScriptEnded) => self.phase = Phase::Bridged,
             (Phase::HandedOver, Input::BridgeEnded) => self.hang_up(now, Phase::Closing),
             (Phase::HandedOver, Input::Cancel { .. } | Input::Expired(Timer::CallTime)) => {
@@ -219,37 +242,28 @@ impl Call {
             }
             (Phase::Bridged, Input::LegEnded(cause)) => {
                 self.effects.push_back(Effect::EndBridge);
-                self.end_leg(now, cause);
-                self.finish();
+                self.lose_all(now, cause);
             }
+            (phase, input) => ignore(phase, &input),
+        }
+    }
+
+    fn handle_ending(&mut self, now: Timestamp, input: Input) {
+        let silent = || Cause::local("far end did not confirm the hang-up");
+        match (self.phase, input) {
             (Phase::Closing, Input::LegEnded(cause)) => self.lose_leg(now, cause),
             (Phase::Closing, Input::ScriptEnded) => self.phase = Phase::HangingUp,
-            (Phase::Closing, Input::Expired(Timer::LegEnd)) => {
-                self.lose_leg(now, Cause::local("far end did not confirm the hang-up"));
-            }
-            (Phase::HangingUp, Input::Expired(Timer::LegEnd)) => {
-                self.end_leg(now, Cause::local("far end did not confirm the hang-up"));
-                self.finish();
+            (Phase::Closing, Input::Expired(Timer::LegEnd)) => self.lose_leg(now, silent()),
+            (Phase::HangingUp, Input::Expired(Timer::LegEnd)) => self.lose_all(now, silent()),
+            // It was on its way when we hung up, so no other trunk is asked.
+            (Phase::HangingUp, Input::LegEnded(cause) | Input::TrunkFailed(cause)) => {
+                self.lose_all(now, cause);
             }
             (
                 Phase::FinalProcessing,
                 Input::ScriptEnded | Input::Expired(Timer::FinalProcessing),
             ) => self.finish(),
-            (
-                Phase::Dialing
-                | Phase::Rerouting
-                | Phase::Ringing
-                | Phase::SendingKeys
-                | Phase::Classifying
-                | Phase::HangingUp,
-                Input::LegEnded(cause) | Input::TrunkFailed(cause),
-            ) => {
-                self.end_leg(now, cause);
-                self.finish();
-            }
-            // Late or repeated: leg, script and timers race, and the first one wins. A 200 that
-            // crossed our CANCEL is among it; ACK and BYE take the leg down.
-            (phase, input) => tracing::trace!(?phase, ?input, "ignored"),
+            (phase, input) => ignore(phase, &input),
         }
     }
 
@@ -321,8 +335,7 @@ impl Call {
             self.effects.push_back(Effect::EndScript);
             self.lose_leg(now, cause);
         } else {
-            self.end_leg(now, cause);
-            self.finish();
+            self.lose_all(now, cause);
         }
     }
 
@@ -342,6 +355,12 @@ impl Call {
         self.end_leg(now, cause);
         self.phase = Phase::FinalProcessing;
         self.deadline = Some((now + FINAL_PROCESSING_MAX, Timer::FinalProcessing));
+    }
+
+    /// The leg is gone, and no script is left to come to its end.
+    fn lose_all(&mut self, now: Timestamp, cause: Cause) {
+        self.end_leg(now, cause);
+        self.finish();
     }
 
     fn end_leg(&mut self, now: Timestamp, cause: Cause) {
@@ -373,4 +392,10 @@ impl Call {
             message_left: self.message_left,
         }));
     }
+}
+
+/// Late or repeated: leg, script and timers race, and the first one wins. A 200 that crossed our
+/// CANCEL is among it; ACK and BYE take the leg down.
+fn ignore(phase: Phase, input: &Input) {
+    tracing::trace!(?phase, ?input, "ignored");
 }

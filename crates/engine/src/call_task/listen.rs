@@ -54,8 +54,8 @@ impl Listening {
         recognizer: &Recognizer,
         takes: Takes,
         leg: Option<&Leg>,
-    ) -> Result<Self, Input> {
-        let failed = |listen, error| Input::ListenFailed { listen, error };
+    ) -> Result<Self, Box<Input>> {
+        let failed = |listen, error| Box::new(Input::ListenFailed { listen, error });
         if let Err(error) = recognizer.admit(wanted.grammars.len(), wanted.language.as_deref()) {
             return Err(failed(wanted.listen, error));
         }

@@ -88,7 +88,7 @@ enum LineEvent {
 }
 
 /// A leg in its slot; dropped, it is hung up, and the slot is free once it is gone.
-struct Up(Option<(Leg, LegSlot)>);
+struct Up(Option<Box<(Leg, LegSlot)>>);
 
 /// Whom to call and what to say of it.
 struct Wanted {
@@ -207,10 +207,10 @@ impl Line {
                         return LineEvent::Ended(Err(end));
                     }
                 },
-                Stage::Up(Up(Some((leg, _)))) => match leg.next().await {
+                Stage::Up(Up(Some(up))) => match up.0.next().await {
                     LegEvent::Answered => {
                         if let Some(keys) = self.post_dial.take() {
-                            leg.send_keys(&keys);
+                            up.0.send_keys(&keys);
                         }
                         return LineEvent::Answered;
                     }
@@ -234,7 +234,7 @@ impl Line {
 
     fn leg(&self) -> Option<&Leg> {
         match &self.stage {
-            Stage::Up(Up(Some((leg, _)))) => Some(leg),
+            Stage::Up(Up(Some(up))) => Some(&up.0),
             Stage::Asking(_) | Stage::Up(Up(None)) | Stage::Over => None,
         }
     }
@@ -374,7 +374,7 @@ impl CallTask {
 
 impl Drop for Up {
     fn drop(&mut self) {
-        let Some((mut leg, slot)) = self.0.take() else {
+        let Some((mut leg, slot)) = self.0.take().map(|up| *up) else {
             return;
         };
         leg.hang_up();
@@ -424,7 +424,7 @@ async fn place(
     let headers = told_beside(&wanted.aai);
     let order = LegOrder { key, trunk: slot.trunk(), destination: &shown, headers };
     match parts.switch.dial_leg(parts.clock.now(), order) {
-        Ok(leg) => Ok((Up(Some((leg, slot))), post_dial)),
+        Ok(leg) => Ok((Up(Some(Box::new((leg, slot)))), post_dial)),
         Err(cause) => {
             tracing::warn!(leg = key, cause = %cause.text, "a second leg was not sent");
             Err(TransferEnd::NoResource)

@@ -276,10 +276,13 @@ impl Drop for Voice {
 const KEY_PACKETS: u16 = 8;
 const KEY_PAUSE_PACKETS: u16 = 6;
 
+/// What waits to be sent; filled by the test, emptied by the voice.
+type Waiting<T> = Arc<Mutex<T>>;
+
 async fn speak(
     socket: Arc<UdpSocket>,
     to: SocketAddr,
-    (keys, sound): (Arc<Mutex<Vec<u8>>>, Arc<Mutex<VecDeque<u8>>>),
+    (keys, sound): (Waiting<Vec<u8>>, Waiting<VecDeque<u8>>),
     weather: Weather,
 ) {
     // Phones pace by a clock, not by pauses: those add up.

@@ -101,7 +101,7 @@ impl SessionKeys {
 }
 
 fn stream(key: &[u8], block: &[u8; BLOCK_BYTES]) -> Ctr128BE<Aes128> {
-    let key = key.try_into().expect("keys have 16 bytes");
+    let key: &aes::cipher::Key<Aes128> = key.into();
     Ctr128BE::<Aes128>::new(key, block.into())
 }
 
