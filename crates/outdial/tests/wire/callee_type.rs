@@ -27,6 +27,7 @@ const QUIET_MAX: u16 = 600;
 /// Tells who it is when the script begins, and again after six seconds without a key.
 const BRANCHES: &str = r##"<?xml version="1.0"?>
 <vxml version="2.0" xmlns="http://www.w3.org/2001/vxml">
+  <property name="inputmodes" value="dtmf"/>
   <var name="first" expr="session.connection.callee_type"/>
   <form><field name="key" type="digits?length=1">
     <property name="timeout" value="8s"/>
@@ -133,8 +134,9 @@ fn loud(ear: &Ear) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn script_hears_processing_first_and_then_that_a_person_answered() {
     let line = Line::dial(BRANCHES, json!({}), json!({})).await;
+    let sound = spoken("Hello?").await;
     let talk = line.answer().await;
-    talk.say(&spoken("Hello?").await).await;
+    talk.say(&sound).await;
     let answer = line.customer.posted("/answer").await;
     assert_eq!((answer.field("first"), answer.field("then")), ("processing", "human"));
     line.hung_up().await;
@@ -161,11 +163,13 @@ async fn plums_client_that_asks_for_it_is_told_of_a_machine_in_script_and_result
             ("callee_type_detection", "1"),
         ])
         .await;
+    // Before the answer: who says nothing for a while is spoken to.
+    let greeting = greeting_and_beep().await;
     let invite = phone.request("INVITE").await;
     let voice = ear.speak(&invite.message);
     phone.accept(&invite, "ear", &ear.sdp()).await;
     phone.request("ACK").await;
-    voice.say(&greeting_and_beep().await);
+    voice.say(&greeting);
     let answer = customer.posted("/answer").await;
     assert_eq!((answer.field("first"), answer.field("then")), ("processing", "answeringmachine"));
     let bye = phone.request("BYE").await;
@@ -182,8 +186,9 @@ async fn plums_client_that_asks_for_it_is_told_of_a_machine_in_script_and_result
 async fn message_is_left_after_the_beep_whole_and_noted() {
     let rules = json!({ "message": { "say": MESSAGE } });
     let line = Line::dial(SAYS_NOTHING, rules, json!({})).await;
+    let sound = greeting_and_beep().await;
     let talk = line.answer().await;
-    talk.say(&greeting_and_beep().await).await;
+    talk.say(&sound).await;
     // All of greeting and beep was said by now; that the beep has ended shows a moment later.
     let before = loud(&line.ear);
     assert_eq!(before, 0, "nothing is said into the greeting");
@@ -208,8 +213,9 @@ async fn message_is_left_after_the_beep_whole_and_noted() {
 async fn message_that_began_before_a_late_beep_begins_again_after_it() {
     let rules = json!({ "message": { "say": MESSAGE } });
     let line = Line::dial(SAYS_NOTHING, rules, json!({})).await;
+    let sound = spoken(GREETING).await;
     let talk = line.answer().await;
-    talk.say(&spoken(GREETING).await).await;
+    talk.say(&sound).await;
     until("the message begins", async || (loud(&line.ear) > 4_000).then_some(())).await;
     let first = samples(&line.ear).len();
     talk.say(&tone(Tone::beep(1_000.0, Duration::from_millis(400)), 400)).await;
@@ -224,8 +230,9 @@ async fn message_that_began_before_a_late_beep_begins_again_after_it() {
 async fn callee_who_hangs_up_during_the_message_was_not_left_it() {
     let rules = json!({ "message": { "say": MESSAGE } });
     let line = Line::dial(SAYS_NOTHING, rules, json!({})).await;
+    let sound = greeting_and_beep().await;
     let talk = line.answer().await;
-    talk.say(&greeting_and_beep().await).await;
+    talk.say(&sound).await;
     until("the message begins", async || (loud(&line.ear) > 4_000).then_some(())).await;
     let answer = line.phone.ask(&talk.invite, "ear", "BYE", 7, line.server.sip).await;
     assert_eq!(answer.status(), Some(200));
@@ -244,8 +251,9 @@ async fn machine_is_hung_up_on_and_called_again_where_the_rules_say_so() {
     talk.voice.say(&greeting);
     line.hung_up().await;
     drop(talk);
+    let sound = spoken("Hello?").await;
     let talk = line.answer().await;
-    talk.say(&spoken("Hello?").await).await;
+    talk.say(&sound).await;
     let answer = line.customer.posted("/answer").await;
     assert_eq!(answer.field("then"), "human");
     line.hung_up().await;

@@ -121,23 +121,6 @@ async fn refusal_that_may_be_the_callees_own_rings_nowhere_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silence_is_no_proof_that_nobody_is_rung() {
-    let dead = |at| Settings { ring_time_max_s: 2, ..settings("", at) };
-    let (server, [first, spare], customer, _stage) = between(dead).await;
-    queue(&server, &customer, NUMBER).await;
-    first.request("INVITE").await;
-    Expected::failed("noanswer", 1).check(&customer.result().await, NUMBER);
-    server.until_quiet().await;
-    assert_eq!(invites(&spare), 0);
-    // The trunk is left alone for a time: the next call begins with the other one.
-    queue(&server, &customer, "15550100002").await;
-    let invite = spare.request("INVITE").await;
-    spare.answer(&invite, 486, "Busy Here", "spare").await;
-    server.until_quiet().await;
-    server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn trunk_that_takes_no_connection_is_passed_over() {
     let stage = Stage::new();
     let spare = Phone::open().await;
