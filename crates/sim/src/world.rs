@@ -5,6 +5,8 @@
 //! machine. What is played: the network, the callees, the passing of time, and crashes. What a crash
 //! takes away is what a process has in its memory.
 
+mod slots;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use domain::call::{Call, CallLimits, Effect, Input};
 use domain::campaign::CampaignState;
 use domain::cause::Cause;
 use domain::contact::{Contact, ContactRule, ContactState, NewContact};
-use domain::dial_queue::{Room, Sharing, Turns, deal};
+use domain::dial_queue::Turns;
 use domain::failover::{Reach, rang_nobody};
 use domain::gate::Gate;
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, TrunkId};
@@ -666,45 +668,4 @@ impl World {
     }
 }
 
-impl Process {
-    fn release_held(&mut self, now: Timestamp) {
-        let due: Vec<usize> =
-            self.held.extract_if(.., |(until, _)| *until <= now).map(|(_, trunk)| trunk).collect();
-        for trunk in due {
-            self.trunks[trunk].end();
-        }
-    }
-
-    /// Whether a slot is free that only a rate keeps from being used.
-    fn is_held_by_rate(&self) -> bool {
-        self.trunks.iter().any(|gate| gate.busy() < gate.limits().slots)
-    }
-
-    /// Deals the free slots of the trunks, as far as campaigns may take them.
-    fn deal(
-        &mut self,
-        now: Timestamp,
-        demands: &[domain::dial_queue::Demand],
-    ) -> Vec<domain::dial_queue::Share> {
-        let mut free: Vec<u32> = self.trunks.iter().map(|gate| gate.free(now)).collect();
-        let mut own: BTreeMap<CampaignId, u32> =
-            self.campaigns.iter().map(|(id, gate)| (*id, gate.free(now))).collect();
-        let mut left = BATCH_MAX;
-        deal(&mut self.turns, demands, Sharing::BY_WEIGHT, |demand| {
-            let Some(trunk) = free.iter().position(|free| *free > 0) else {
-                return Room::Over;
-            };
-            let own = own.entry(demand.campaign).or_insert(u32::MAX);
-            if left == 0 {
-                return Room::Over;
-            }
-            if *own == 0 {
-                return Room::Full;
-            }
-            *own -= 1;
-            left -= 1;
-            free[trunk] -= 1;
-            Room::Slot(self.trunks[trunk].trunk)
-        })
-    }
-}
+impl Process {}

@@ -39,10 +39,10 @@ queries! {
     SET_SUSPENDED = "INSERT INTO counters (name, value) VALUES ('suspended', $1) \
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     SET_WEIGHT = "UPDATE accounts SET weight = $1 WHERE id = $2";
-    SUSPEND_BY_ACCOUNT = "UPDATE accounts SET suspended_by_account = $1, \
-        suspended = CASE WHEN suspended_by_operator = 1 THEN 1 ELSE $1 END WHERE id = $2";
-    SUSPEND_BY_OPERATOR = "UPDATE accounts SET suspended_by_operator = $1, \
-        suspended = CASE WHEN suspended_by_account = 1 THEN 1 ELSE $1 END WHERE id = $2";
+    SUSPEND_BY_ACCOUNT = "UPDATE accounts SET suspended_by_account = CAST($1 AS INTEGER), \
+        suspended = CASE WHEN suspended_by_operator = 1 THEN 1 ELSE CAST($1 AS INTEGER) END WHERE id = $2";
+    SUSPEND_BY_OPERATOR = "UPDATE accounts SET suspended_by_operator = CAST($1 AS INTEGER), \
+        suspended = CASE WHEN suspended_by_account = 1 THEN 1 ELSE CAST($1 AS INTEGER) END WHERE id = $2";
     TERMS = concat!("SELECT ", terms_columns!(), " FROM accounts WHERE id = $1");
     TERMS_HELD = concat!(
         "SELECT ", terms_columns!(), " FROM accounts WHERE id = $1 /*! FOR UPDATE */"

@@ -19,13 +19,13 @@ fn first_page_plays_and_records_and_the_call_ends_after_all_actions() {
         &[("first", first), ("recorded", recorded)],
         "r5",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 plays "Leave a message."
-              1.1 records up to 60s after a beep
-              1.1 speaks for 5 s
-              9.1 POST /recorded token="t2" action_result {action: "record", result: {barge_in_digit: "", contains_sound: true, filename: "inst-1-1.wav", id: "", seconds_duration: 5.0}}
-              9.2 plays "Thank you."
-             10.2 ends with token "t2"
+            0.0 POST /first token="start"
+            0.1 plays "Leave a message."
+            1.1 records up to 60s after a beep
+            1.1 speaks for 5 s
+            9.1 POST /recorded token="t2" action_result {action: "record", result: {barge_in_digit: "", contains_sound: true, filename: "inst-1-1.wav", id: "", seconds_duration: 5.0}}
+            9.2 plays "Thank you."
+            10.2 ends with token "t2"
         "#]],
     );
 }
@@ -161,21 +161,21 @@ fn number_that_does_not_come_is_asked_for_again_until_the_last_message() {
         &[("first", page), ("got", "")],
         "- 19 12 - -",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 plays "Number?"
-              6.1 silence
-              6.1 plays "Again."
-              7.1 plays "Number?"
-              8.1 key 1
-              8.3 key 9
-              8.3 plays "Not that."
-              9.3 plays "Number?"
-             10.3 key 1
-             10.5 key 2
-             15.5 no more keys
-             15.5 plays "Goodbye."
-             16.5 POST /got token="start" action_result {action: "get_number", result: {entered_number: "12"}}
-             16.6 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 plays "Number?"
+            6.1 silence
+            6.1 plays "Again."
+            7.1 plays "Number?"
+            8.1 key 1
+            8.3 key 9
+            8.3 plays "Not that."
+            9.3 plays "Number?"
+            10.3 key 1
+            10.5 key 2
+            15.5 no more keys
+            15.5 plays "Goodbye."
+            16.5 POST /got token="start" action_result {action: "get_number", result: {entered_number: "12"}}
+            16.6 ends with token "start"
         "#]],
     );
 }
@@ -226,15 +226,15 @@ fn menu_without_an_answer_goes_on_with_the_next_action() {
         &[("first", menu)],
         "- 5 -",
         expect![[r#"
-              0.0 POST /first token="start"
-              5.1 silence
-              5.1 plays "No key was pressed. Please try again."
-              6.1 key 5
-              6.1 plays "That is not one of the choices. Please try again."
-             12.1 silence
-             12.1 plays "No key was pressed."
-             13.1 plays "Bye."
-             14.1 ends with token "start"
+            0.0 POST /first token="start"
+            5.1 silence
+            5.1 plays "No key was pressed. Please try again."
+            6.1 key 5
+            6.1 plays "That is not one of the choices. Please try again."
+            12.1 silence
+            12.1 plays "No key was pressed."
+            13.1 plays "Bye."
+            14.1 ends with token "start"
         "#]],
     );
 }
@@ -391,15 +391,15 @@ fn connect_lets_two_talk_and_tells_how_long() {
         &[("first", page), ("got", ""), ("final2", "")],
         "@7",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 calls tel:+15550111, for 30s
-              0.1 plays /hold.wav
-              1.1 plays /hold.wav
-              2.1 plays /hold.wav
-              3.1 stops playing
-             10.1 POST /final2 token="start" action_result {action: "connect", result: {call_cause: "hung_up", call_raw_cause: "200", seconds_connected_duration: 7.0}} (notification)
-             10.1 POST /got token="start" action_result {action: "connect", result: {call_cause: "hung_up", call_raw_cause: "200", seconds_connected_duration: 7.0}}
-             10.2 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 calls tel:+15550111, for 30s
+            0.1 plays /hold.wav
+            1.1 plays /hold.wav
+            2.1 plays /hold.wav
+            3.1 stops playing
+            10.1 POST /final2 token="start" action_result {action: "connect", result: {call_cause: "hung_up", call_raw_cause: "200", seconds_connected_duration: 7.0}} (notification)
+            10.1 POST /got token="start" action_result {action: "connect", result: {call_cause: "hung_up", call_raw_cause: "200", seconds_connected_duration: 7.0}}
+            10.2 ends with token "start"
         "#]],
     );
 }
@@ -424,12 +424,12 @@ fn connect_ends_when_nobody_answers_or_they_have_talked_long_enough() {
         &[("first", page), ("got", "")],
         "@600",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 calls tel:+15550111, for 5s
-             63.1 talked long enough
-             63.1 ends the other call
-             63.1 POST /got token="start" action_result {action: "connect", result: {call_cause: "completed", call_raw_cause: "200", seconds_connected_duration: 60.0}}
-             63.2 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 calls tel:+15550111, for 5s
+            63.1 talked long enough
+            63.1 ends the other call
+            63.1 POST /got token="start" action_result {action: "connect", result: {call_cause: "completed", call_raw_cause: "200", seconds_connected_duration: 60.0}}
+            63.2 ends with token "start"
         "#]],
     );
 }
@@ -487,10 +487,10 @@ fn conference_is_left_by_a_key_or_ends_by_itself() {
         &[("first", page), ("got", "")],
         "@60",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false }
-             60.1 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "completed", seconds_connected_duration: 60.0}}
-             60.2 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false }
+            60.1 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "completed", seconds_connected_duration: 60.0}}
+            60.2 ends with token "start"
         "#]],
     );
     story(

@@ -460,7 +460,7 @@ impl World {
 
     fn tell(&mut self, what: &str) {
         let ms = self.now.since(Timestamp::from_millis(0)).as_millis();
-        writeln!(self.story, "{:>3}.{} {what}", ms / 1_000, ms / 100 % 10).unwrap();
+        writeln!(self.story, "{}.{} {what}", ms / 1_000, ms / 100 % 10).unwrap();
     }
 }
 
