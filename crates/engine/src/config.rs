@@ -107,6 +107,8 @@ pub struct FetchConfig {
 pub struct KeepConfig {
     /// Answers to requests that carried a key.
     pub answers: Duration,
+    /// When numbers were called, which caps look back at.
+    pub called: Duration,
     /// Recordings of calls.
     pub recordings: Duration,
     /// Webhooks that are over, and their deliveries.
@@ -126,7 +128,7 @@ pub enum TapeState {
 impl Default for KeepConfig {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 3_600);
-        Self { answers: day, recordings: 30 * day, webhooks: 30 * day }
+        Self { answers: day, called: 400 * day, recordings: 30 * day, webhooks: 30 * day }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::dial_queue::{Demand, Group};
 use domain::gate::Limits;
 use domain::ids::AccountId;
-use domain::permit::{Bench, Ground};
+use domain::permit::{Bench, Ground, looks_back};
 use domain::region::Country;
 use domain::time::Timestamp;
 use domain::zones::Home;
@@ -97,6 +98,14 @@ impl Policies {
     /// The judge, and the policies that it weighs by.
     pub(crate) fn bench(&self) -> Arc<Bench> {
         Arc::clone(&self.0.known.lock().unwrap_or_else(PoisonError::into_inner).bench)
+    }
+
+    /// How far back calls to a number matter, by the policy that looks furthest.
+    pub(crate) fn looks_back(&self) -> Duration {
+        let bench = self.bench();
+        let policies = bench.policies.values().map(|(_, policy)| policy);
+        let all = policies.chain([&bench.standard]);
+        all.map(|policy| looks_back(policy, &bench.ground.rules)).max().unwrap_or_default()
     }
 
     /// How much accounts may do at once.

@@ -127,8 +127,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let (sip, sip_loop) =
         sip_io::start(sockets, sip_start).map_err(|source| port("the SIP port".into(), source))?;
     let media = MediaEngine::start(media_config(&config), clock.clone())?;
-    let http = http_client(&config.fetch, &clock)?;
-    let cache = sound_cache(&config)?;
+    let (http, cache) = (http_client(&config.fetch, &clock)?, sound_cache(&config)?);
     let (speech, recognizer) = speaking_and_hearing(&config, cache.clone(), &health).await;
     let switch = switch(&config, (sip, media), past.journal, &past.in_doubt, identity_key)?;
 
@@ -165,8 +164,9 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let keys = KeyMaker::new(config.secret);
     let webhooks = webhooks(&config, (&clock, &store), (&http, &keys), &wakes)?;
     let webhooks = runtime.spawn(webhooks.run(stop.clone()));
-    let reaper = runtime.spawn(reaper(&config, &clock, &store, tapes.clone()).run(stop.clone()));
-    let loops = vec![sip_loop, runtime.spawn(node.run(stop.clone())), webhooks, reaper];
+    let reaper = reaper(&config, &clock, &store, &policies, &tapes).run(stop.clone());
+    let (node, reaper) = (runtime.spawn(node.run(stop.clone())), runtime.spawn(reaper));
+    let loops = vec![sip_loop, node, webhooks, reaper];
 
     let parts = Arc::new(Parts {
         calls,
@@ -363,10 +363,13 @@ fn reaper(
     config: &Config,
     clock: &Clock,
     store: &Store,
-    tapes: TapeDir,
-) -> Reaper<impl Fn() -> Timestamp + use<>> {
-    let time = clock.clone();
-    Reaper { keep: config.keep, now: move || time.now(), store: store.clone(), tapes }
+    policies: &Policies,
+    tapes: &TapeDir,
+) -> Reaper<impl Fn() -> Timestamp + use<>, impl Fn() -> Duration + use<>> {
+    let (keep, time, store) = (config.keep, clock.clone(), store.clone());
+    let (policies, tapes) = (policies.clone(), tapes.clone());
+    let looks_back = move || policies.looks_back();
+    Reaper { keep, looks_back, now: move || time.now(), store, tapes }
 }
 
 fn gates(config: &Config, held: &[(Timestamp, TrunkId)]) -> Vec<(String, TrunkGate)> {

@@ -38,6 +38,7 @@ pub(crate) struct Config {
     /// How long answers to requests with a key are kept.
     pub(crate) keep_answers: Duration,
     /// How long webhooks that are over are kept.
+    pub(crate) keep_called: Duration,
     pub(crate) keep_recordings: Duration,
     pub(crate) keep_webhooks: Duration,
     /// What is logged, as tracing's filter.

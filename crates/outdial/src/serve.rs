@@ -120,6 +120,7 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
         },
         keep: KeepConfig {
             answers: config.keep_answers,
+            called: config.keep_called,
             recordings: config.keep_recordings,
             webhooks: config.keep_webhooks,
         },

@@ -78,6 +78,7 @@ impl Reader {
             fetch_allow: self.list("fetch.allow_private"),
             fetch_ca: self.path("fetch.ca_file"),
             keep_answers: self.units("keep.answers_h", 3_600),
+            keep_called: self.units("keep.called_d", 24 * 3_600),
             keep_recordings: self.units("keep.recordings_d", 24 * 3_600),
             keep_webhooks: self.units("keep.webhooks_d", 24 * 3_600),
             log_filter: self.text("log.filter"),

@@ -154,6 +154,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Hours for which the answer to a request with an Idempotency-Key is kept, so that the same request is done once.",
     ),
     with(
+        "keep.called_d",
+        Form::Number(31, 400),
+        "400",
+        "Days for which it is remembered when numbers were called; longer where a campaign's caps look further back.",
+    ),
+    with(
         "keep.recordings_d",
         Form::Number(1, 3_650),
         "30",
