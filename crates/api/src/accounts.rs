@@ -15,10 +15,10 @@ use facade::native::problem::ProblemCode;
 use facade::zone::rfc_3339;
 use http::request::Parts as Head;
 use http::{Method, StatusCode};
-use store::{AccountTerms, Met, Suspender, TermsChange};
+use store::{AccountTerms, Suspender, TermsChange};
 
 use crate::error::Fault;
-use crate::idempotency::{self, Begin, Fingerprint, Key, KeyFault};
+use crate::idempotency::{self, Begin, Fingerprint, Key};
 use crate::native::{Caller, Id, JsonBody, in_body};
 use crate::{Parts, Shared};
 
@@ -199,16 +199,9 @@ pub(crate) async fn verify(
     account_of(&shared, id).await?;
     let count = shared.control.verify_caller_ids(id, numbers).await?;
     let answer = idempotency::done(StatusCode::OK, &Count { count });
-    let met = match claim.once() {
-        // A number that is verified twice is verified.
-        Some(once) => shared.control.keep_answer(once, answer.clone()).await?,
-        None => Met::Done(()),
-    };
-    Ok(match met {
-        Met::Done(()) => idempotency::respond(answer),
-        Met::KeyReused => return Err(KeyFault::Reused.into()),
-        Met::Repeated(first) => idempotency::repeated(shared.control.reader().clone(), first),
-    })
+    // A number that is verified twice is verified.
+    let kept = idempotency::keep(&shared, claim.once(), answer).await?;
+    Ok(idempotency::met(&shared, kept)?)
 }
 
 /// Lets an account show a caller ID no longer; for operators.

@@ -10,10 +10,10 @@ use facade::native::answer::Part;
 use facade::native::deployment::{Deployment, DeploymentList, parse_new, parse_update};
 use facade::native::request::ListOf;
 use http::{Method, StatusCode};
-use store::{Answer, Met};
+use store::Answer;
 
 use crate::error::Fault;
-use crate::idempotency::{self, Begin, Fingerprint, Key, KeyFault};
+use crate::idempotency::{self, Begin, Fingerprint, Key};
 use crate::native::{Caller, Id, JsonBody, list_query};
 use crate::{Parts, Shared};
 
@@ -39,11 +39,8 @@ pub(crate) async fn create(
         Begin::Done(response) => return Ok(response),
     };
     let new = parse_new(&body).map_err(|refusals| Fault::refused(Part::Body, refusals))?;
-    match shared.control.create_deployment(account, new, claim.once(), created).await? {
-        Met::Done(deployment) => Ok(idempotency::respond(created(&deployment))),
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
-    }
+    let met = shared.control.create_deployment(account, new, claim.once(), created).await?;
+    Ok(idempotency::met(&shared, met.map(|deployment| created(&deployment)))?)
 }
 
 fn created(deployment: &application::Deployment) -> Answer {

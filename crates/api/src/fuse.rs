@@ -20,12 +20,12 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use store::{Answer, AnswerId, Met, StoreError, TakenIn};
+use store::{Answer, AnswerId, StoreError, TakenIn};
 use tokio::time::timeout;
 
 use crate::auth::Denied;
 use crate::error::{BUSY_RETRY_S, Fault};
-use crate::idempotency::{self, Begin, Fingerprint, KeyFault};
+use crate::idempotency::{self, Begin, KeyFault};
 use crate::plum::{FORM_BYTES_MAX, Refused};
 use crate::server::Peer;
 use crate::upload::{self, FUSE_LIST, FuseList, SpooledAnswer, UploadedList};
@@ -130,7 +130,7 @@ async fn queue_one(
     format: Format,
 ) -> Result<Response, Stopped> {
     let deployment = deployment(shared, source, numbers, request.headers()).await?;
-    let (key, print) = identity(&request)?;
+    let (key, print) = idempotency::identity(&request)?;
     let form = upload::read_form(request).await?;
     let print = print.form(&form);
     let claim = match idempotency::begin(shared, deployment.account, key, print).await?? {
@@ -144,19 +144,8 @@ async fn queue_one(
         Answer { location: Some(answer::link(id)), ..kept(format, body, None) }
     };
     let rule = order.rule(&deployment);
-    let met = shared.control.queue_contact_once(rule, contact, claim.once(), answer).await?;
-    let met = match met {
-        Met::Done(taken) => Met::Done(answer(&taken)),
-        Met::KeyReused => Met::KeyReused,
-        Met::Repeated(answer) => Met::Repeated(answer),
-    };
-    Ok(idempotency::met(shared, met)?)
-}
-
-/// The key of a request, and what makes it what it is as far as its head tells.
-fn identity(request: &Request) -> Result<(Option<String>, Fingerprint), KeyFault> {
-    let key = idempotency::key_of(request.headers())?;
-    Ok((key, Fingerprint::new(request.method(), request.uri().path())))
+    let queued = shared.control.queue_contact_once(rule, contact, claim.once(), answer).await?;
+    Ok(idempotency::met(shared, queued.map(|taken| answer(&taken)))?)
 }
 
 /// An answer as it is kept for the same request, sent again: it comes back as it was first asked for.
@@ -173,19 +162,11 @@ async fn queue_list(
     format: Format,
 ) -> Result<Response, Stopped> {
     let deployment = deployment(shared, source, numbers, request.headers()).await?;
-    let (key, mut print) = identity(&request)?;
+    let (key, mut print) = idempotency::identity(&request)?;
     let UploadedList { form, file, digest } =
         upload::receive(request, &FUSE_LIST, upload::Known).await?;
     let order = Order::parse(&form, shared.control.now());
-    let (order, file) = match (order, file) {
-        (Ok(order), Some(file)) => (order, file),
-        (Ok(_), None) => return Err(vec![Order::list_missing()].into()),
-        (Err(refusals), Some(_)) => return Err(refusals.into()),
-        (Err(mut refusals), None) => {
-            refusals.push(Order::list_missing());
-            return Err(refusals.into());
-        }
-    };
+    let (order, file) = upload::with_list(order, file, Order::list_missing)?;
     granted(&order)?;
     print.part(&digest);
     let print = print.form(&form);
@@ -202,17 +183,10 @@ async fn queue_list(
         // Nothing to commit: the upload is dropped, and forgotten with it.
         return Ok(list_document(format, StatusCode::BAD_REQUEST, taken.answer));
     }
-    let Some(once) = claim.once() else {
-        taken.upload.commit().await?;
-        return Ok(list_document(format, StatusCode::OK, taken.answer));
-    };
-    let (answer, parts) = upload::keep(shared, taken.answer).await?;
-    let kept = kept(format, String::new(), Some(parts));
-    match taken.upload.commit_once(Some(once), kept).await? {
-        Met::Done(()) => Ok(list_document(format, StatusCode::OK, answer)),
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
-    }
+    let kept = |parts| kept(format, String::new(), Some(parts));
+    let committed = upload::commit(shared, taken, claim.once(), kept).await?;
+    let first = |answer| list_document(format, StatusCode::OK, answer);
+    Ok(idempotency::met_as(shared, committed, first)?)
 }
 
 fn list_document(format: Format, status: StatusCode, answer: SpooledAnswer) -> Response {

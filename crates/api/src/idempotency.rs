@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::ids::AccountId;
@@ -240,10 +240,31 @@ pub(crate) fn done(status: StatusCode, body: &impl serde::Serialize) -> Answer {
     Answer { status: status.as_u16(), ..created(body, None) }
 }
 
+/// Keeps the answer to what was done in several transactions, any of which may be done again.
+pub(crate) async fn keep(
+    shared: &Parts,
+    once: Option<Once>,
+    answer: Answer,
+) -> Result<Met<Answer>, StoreError> {
+    Ok(match once {
+        Some(once) => shared.control.keep_answer(once, answer.clone()).await?.map(|()| answer),
+        None => Met::Done(answer),
+    })
+}
+
 /// What came of a request, as it is answered: its own answer, or the one that was given before.
 pub(crate) fn met(shared: &Parts, met: Met<Answer>) -> Result<Response, KeyFault> {
+    met_as(shared, met, respond)
+}
+
+/// The same, where the first answer is given in another form than it is kept in.
+pub(crate) fn met_as<T>(
+    shared: &Parts,
+    met: Met<T>,
+    first: impl FnOnce(T) -> Response,
+) -> Result<Response, KeyFault> {
     match met {
-        Met::Done(answer) => Ok(respond(answer)),
+        Met::Done(done) => Ok(first(done)),
         Met::KeyReused => Err(KeyFault::Reused),
         Met::Repeated(answer) => Ok(repeated(shared.control.reader().clone(), answer)),
     }
@@ -259,6 +280,12 @@ fn body_of_parts(reader: Reader, answer: AnswerId) -> Body {
         }
     });
     Body::from_stream(parts)
+}
+
+/// The key of a form's request, and what makes it what it is as far as its head tells.
+pub(crate) fn identity(request: &Request) -> Result<(Option<String>, Fingerprint), KeyFault> {
+    let key = key_of(request.headers())?;
+    Ok((key, Fingerprint::new(request.method(), request.uri().path())))
 }
 
 /// The key in a request's head: a text in quotes (RFC 8941 §3.3.3), or a bare UUID.

@@ -94,12 +94,8 @@ pub(crate) async fn create_import(
     };
     let at_once = ask.commit && read.report.accepted > 0;
     let (report, once) = (report_text(&read.report), early.once(print));
-    let met = match under_way.checked(report, at_once, once, created).await? {
-        Met::Done(import) => Met::Done(created(&import)),
-        Met::KeyReused => Met::KeyReused,
-        Met::Repeated(answer) => Met::Repeated(answer),
-    };
-    Ok(idempotency::met(&shared, met)?)
+    let met = under_way.checked(report, at_once, once, created).await?;
+    Ok(idempotency::met(&shared, met.map(|import| created(&import)))?)
 }
 
 fn created(import: &store::Import) -> Answer {

@@ -10,7 +10,6 @@ use facade::native::problem::ProblemCode;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use store::Met;
 
 use crate::body::{Chunks, content_type, media_type};
 use crate::error::Fault;
@@ -69,15 +68,8 @@ pub(crate) async fn add_file(
         return early.answer(&shared, print).await;
     }
     let answer = idempotency::done(StatusCode::OK, &ListFile::new(read.added, read.report));
-    let met = match early.once(print) {
-        Some(once) => match shared.control.keep_answer(once, answer.clone()).await? {
-            Met::Done(()) => Met::Done(answer),
-            Met::KeyReused => Met::KeyReused,
-            Met::Repeated(first) => Met::Repeated(first),
-        },
-        None => Met::Done(answer),
-    };
-    Ok(idempotency::met(&shared, met)?)
+    let kept = idempotency::keep(&shared, early.once(print), answer).await?;
+    Ok(idempotency::met(&shared, kept)?)
 }
 
 /// A file that was read to its end.

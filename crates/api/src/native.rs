@@ -17,11 +17,11 @@ use http::header::AUTHORIZATION;
 use http::request::Parts as Head;
 use http::{Method, StatusCode};
 use serde_json::Value;
-use store::{Answer, CampaignChange, Cancel, ContactFilter, Cursor, Met, TakenIn, WebhookState};
+use store::{Answer, CampaignChange, Cancel, ContactFilter, Cursor, TakenIn, WebhookState};
 
 use crate::body::{self, content_type, media_type};
 use crate::error::Fault;
-use crate::idempotency::{self, Begin, Fingerprint, Key, KeyFault};
+use crate::idempotency::{self, Begin, Fingerprint, Key};
 use crate::server::Peer;
 use crate::{Parts, Shared};
 
@@ -58,11 +58,7 @@ pub(crate) async fn create_call(
     let rule = call.rule(account);
     let queued =
         shared.control.queue_contact_once(rule, call.contact, claim.once(), created_call).await?;
-    match queued {
-        Met::Done(taken) => Ok(idempotency::respond(created_call(&taken))),
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
-    }
+    Ok(idempotency::met(&shared, queued.map(|taken| created_call(&taken)))?)
 }
 
 fn created_call(taken: &TakenIn) -> Answer {
@@ -158,11 +154,8 @@ pub(crate) async fn create_campaign(
     let NewCampaign { name, state, redial_in_doubt, unique_references } =
         NewCampaign::parse(&body).map_err(in_body)?;
     let new = store::NewCampaign { account, name, state, redial_in_doubt, unique_references };
-    match shared.control.create_campaign_once(new, claim.once(), created_campaign).await? {
-        Met::Done(campaign) => Ok(idempotency::respond(created_campaign(&campaign))),
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
-    }
+    let created = shared.control.create_campaign_once(new, claim.once(), created_campaign).await?;
+    Ok(idempotency::met(&shared, created.map(|campaign| created_campaign(&campaign)))?)
 }
 
 fn created_campaign(campaign: &domain::campaign::Campaign) -> Answer {

@@ -14,12 +14,12 @@ use facade::plum::request::{Credentials, QueueCall, QueueCalls};
 use facade::refusal::Refusal;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, StatusCode};
-use store::{Answer, AnswerId, Met, StoreError, TakenIn};
+use store::{Answer, AnswerId, StoreError, TakenIn};
 
 use crate::auth::Denied;
 use crate::body::{self, BodyError};
 use crate::error::{BUSY_RETRY_S, Fault, log_store, not_permitted, not_verified, unreachable};
-use crate::idempotency::{self, Begin, Fingerprint, KeyFault};
+use crate::idempotency::{self, Begin, KeyFault};
 use crate::server::Peer;
 use crate::upload::{self, Asked, PLUM_LIST, PlumList, SpooledAnswer, UploadedList};
 use crate::{Parts, Shared};
@@ -61,7 +61,7 @@ pub(crate) async fn queue_calls(
 }
 
 async fn queue_one(shared: &Parts, source: IpAddr, request: Request) -> Result<Response, Refused> {
-    let (key, print) = identity(&request)?;
+    let (key, print) = idempotency::identity(&request)?;
     let form = upload::read_form(request).await?;
     let call = QueueCall::parse(&form, shared.control.now(), &shared.zone)?;
     let account = account(shared, &call.order.credentials, source).await?;
@@ -72,17 +72,8 @@ async fn queue_one(shared: &Parts, source: IpAddr, request: Request) -> Result<R
     let (rule, contact) = (call.order.rule(account), call.contact.clone());
     let answer = move |taken: &TakenIn| kept(answer::queued(&call, taken.contact.id), None);
     let (once, first) = (claim.once(), answer.clone());
-    match shared.control.queue_contact_once(rule, contact, once, answer).await? {
-        Met::Done(taken) => Ok(idempotency::respond(first(&taken))),
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
-    }
-}
-
-/// The key of a request, and what makes it what it is as far as its head tells.
-fn identity(request: &Request) -> Result<(Option<String>, Fingerprint), Refused> {
-    let key = idempotency::key_of(request.headers())?;
-    Ok((key, Fingerprint::new(request.method(), request.uri().path())))
+    let queued = shared.control.queue_contact_once(rule, contact, once, answer).await?;
+    Ok(idempotency::met(shared, queued.map(|taken| first(&taken)))?)
 }
 
 /// A document as it is kept for the same request, sent again.
@@ -92,19 +83,11 @@ fn kept(body: String, parts: Option<AnswerId>) -> Answer {
 }
 
 async fn queue_list(shared: &Parts, source: IpAddr, request: Request) -> Result<Response, Refused> {
-    let (key, mut print) = identity(&request)?;
+    let (key, mut print) = idempotency::identity(&request)?;
     let door = Asked::new(shared, source);
     let UploadedList { form, file, digest } = upload::receive(request, &PLUM_LIST, door).await?;
     let calls = QueueCalls::parse(&form, shared.control.now(), &shared.zone);
-    let (calls, file) = match (calls, file) {
-        (Ok(calls), Some(file)) => (calls, file),
-        (Ok(_), None) => return Err(vec![QueueCalls::list_missing()].into()),
-        (Err(refusals), Some(_)) => return Err(refusals.into()),
-        (Err(mut refusals), None) => {
-            refusals.push(QueueCalls::list_missing());
-            return Err(refusals.into());
-        }
-    };
+    let (calls, file) = upload::with_list(calls, file, QueueCalls::list_missing)?;
     let account = account(shared, &calls.order.credentials, source).await?;
     print.part(&digest);
     let claim = match idempotency::begin(shared, account, key, print.form(&form)).await?? {
@@ -118,16 +101,9 @@ async fn queue_list(shared: &Parts, source: IpAddr, request: Request) -> Result<
         // Nothing to commit: the upload is dropped, and forgotten with it.
         return Ok(list_document(taken.answer));
     }
-    let Some(once) = claim.once() else {
-        taken.upload.commit().await?;
-        return Ok(list_document(taken.answer));
-    };
-    let (answer, parts) = upload::keep(shared, taken.answer).await?;
-    match taken.upload.commit_once(Some(once), kept(String::new(), Some(parts))).await? {
-        Met::Done(()) => Ok(list_document(answer)),
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(idempotency::repeated(shared.control.reader().clone(), answer)),
-    }
+    let kept = |parts| kept(String::new(), Some(parts));
+    let committed = upload::commit(shared, taken, claim.once(), kept).await?;
+    Ok(idempotency::met_as(shared, committed, list_document)?)
 }
 
 /// The account of these credentials.

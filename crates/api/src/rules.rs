@@ -16,7 +16,7 @@ use facade::native::problem::ProblemCode;
 use facade::zone::rfc_3339;
 use http::request::Parts as Head;
 use http::{Method, StatusCode};
-use store::{Answer, Met};
+use store::Answer;
 
 use crate::Shared;
 use crate::error::{Fault, not_verified};
@@ -172,15 +172,9 @@ pub(crate) async fn create_list(
     let kept = answer.clone();
     let created =
         shared.control.create_list(account, &name, claim.once(), move || kept.clone()).await?;
-    let met = match created {
-        Met::Done(true) => Met::Done(answer),
-        Met::Done(false) => {
-            return Err(Fault::new(ProblemCode::NameTaken, format!("{name:?} is taken")));
-        }
-        Met::KeyReused => Met::KeyReused,
-        Met::Repeated(answer) => Met::Repeated(answer),
-    };
-    Ok(idempotency::met(&shared, met)?)
+    let taken = || Fault::new(ProblemCode::NameTaken, format!("{name:?} is taken"));
+    let created = created.map(|is_new| is_new.then_some(answer).ok_or_else(taken)).transpose()?;
+    Ok(idempotency::met(&shared, created)?)
 }
 
 /// A name as a part of an address (RFC 3986 §2.1).
@@ -218,19 +212,11 @@ pub(crate) async fn add_numbers(
     let list = list_name(&list)?;
     let once = (claim.once(), counted);
     let met = shared.control.list_add_once(account, list, numbers, &reason, once).await?;
-    Ok(idempotency::met(&shared, answered(met))?)
+    Ok(idempotency::met(&shared, met.map(counted))?)
 }
 
 fn counted(count: u64) -> Answer {
     idempotency::done(StatusCode::OK, &Count { count })
-}
-
-fn answered(met: Met<u64>) -> Met<Answer> {
-    match met {
-        Met::Done(count) => Met::Done(counted(count)),
-        Met::KeyReused => Met::KeyReused,
-        Met::Repeated(answer) => Met::Repeated(answer),
-    }
 }
 
 /// The name of a list in an address, as one may be created.
@@ -320,7 +306,7 @@ pub(crate) async fn opt_out(
     let (number, reason) = explain::opt_out_request(&body).map_err(in_body)?;
     let once = (claim.once(), counted);
     let met = shared.control.opt_out(account, &number, &reason, once).await?;
-    Ok(idempotency::met(&shared, answered(met))?)
+    Ok(idempotency::met(&shared, met.map(counted))?)
 }
 
 /// A list and a number in an address; what is neither exists as little.

@@ -26,7 +26,7 @@ use facade::plum::request::{Credentials, QueueCalls};
 use facade::refusal::Refusal;
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
-use store::AnswerId;
+use store::{Answer, AnswerId, Met, Once};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -56,6 +56,23 @@ pub(crate) struct UploadedList {
     pub(crate) file: Option<File>,
     /// A hash of its files, in the order in which they came.
     pub(crate) digest: [u8; 32],
+}
+
+/// What a form says, with the list that goes with it; or all that is wrong with the two.
+pub(crate) fn with_list<T>(
+    said: Result<T, Vec<Refusal>>,
+    file: Option<File>,
+    missing: fn() -> Refusal,
+) -> Result<(T, File), Vec<Refusal>> {
+    match (said, file) {
+        (Ok(said), Some(file)) => Ok((said, file)),
+        (Ok(_), None) => Err(vec![missing()]),
+        (Err(refusals), Some(_)) => Err(refusals),
+        (Err(mut refusals), None) => {
+            refusals.push(missing());
+            Err(refusals)
+        }
+    }
 }
 
 /// A list whose rows are staged; its upload is still to be committed.
@@ -466,8 +483,25 @@ pub(crate) async fn take_in(
     Ok(Taken { upload, answer: SpooledAnswer::new(taking).await?, queued })
 }
 
+/// Commits a list that was taken in; with a key, its answer is kept for the same request, sent
+/// again, as `kept` has it.
+pub(crate) async fn commit(
+    shared: &Parts,
+    taken: Taken,
+    once: Option<Once>,
+    kept: impl FnOnce(AnswerId) -> Answer,
+) -> Result<Met<SpooledAnswer>, Refused> {
+    let Taken { upload, answer, .. } = taken;
+    if once.is_none() {
+        upload.commit().await?;
+        return Ok(Met::Done(answer));
+    }
+    let (answer, parts) = keep(shared, answer).await?;
+    Ok(upload.commit_once(once, kept(parts)).await?.map(|()| answer))
+}
+
 /// Keeps an answer for the same request, sent again; it counts once its upload is committed.
-pub(crate) async fn keep(
+async fn keep(
     shared: &Parts,
     mut answer: SpooledAnswer,
 ) -> Result<(SpooledAnswer, AnswerId), Refused> {

@@ -17,10 +17,10 @@ use facade::native::webhooks::{
 use facade::zone::rfc_3339;
 use http::{Method, StatusCode};
 use serde_json::Value;
-use store::{ENDPOINTS_MAX, EndpointChange, LoggedDelivery, Met, NewEndpoint, Replay, Rotation};
+use store::{ENDPOINTS_MAX, EndpointChange, LoggedDelivery, NewEndpoint, Replay, Rotation};
 
 use crate::error::Fault;
-use crate::idempotency::{self, Begin, Fingerprint, Key, KeyFault};
+use crate::idempotency::{self, Begin, Fingerprint, Key};
 use crate::native::{Caller, Id, JsonBody, in_body, list_query};
 use crate::{Parts, Shared};
 
@@ -61,15 +61,15 @@ pub(crate) async fn create_webhook(
         let location = format!("/v1/webhooks/{}", endpoint.id);
         idempotency::created(&NewWebhook::new(endpoint, &key), Some(location))
     };
-    match shared.control.create_endpoint(new, claim.once(), answer.clone()).await? {
-        Met::Done(Some(endpoint)) => Ok(idempotency::respond(answer(&endpoint))),
-        Met::Done(None) => {
+    let created = shared.control.create_endpoint(new, claim.once(), answer.clone()).await?;
+    let created = created.map(|endpoint| {
+        let endpoint = endpoint.ok_or_else(|| {
             let detail = format!("an account has at most {ENDPOINTS_MAX} webhook endpoints");
-            Err(Fault::new(ProblemCode::LimitReached, detail))
-        }
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(again(&shared, answer)),
-    }
+            Fault::new(ProblemCode::LimitReached, detail)
+        })?;
+        Ok::<_, Fault>(answer(&endpoint))
+    });
+    Ok(idempotency::met(&shared, created.transpose()?)?)
 }
 
 /// Lists the webhook endpoints, oldest first.
@@ -190,11 +190,8 @@ pub(crate) async fn test_webhook(
         let message_id = signature::message_id(webhook);
         idempotency::done(StatusCode::ACCEPTED, &Told { message_id })
     };
-    let tested = match shared.control.test_endpoint(account, id, claim.once(), told).await? {
-        Met::Done(webhook) => Met::Done(told(webhook.ok_or_else(unknown)?)),
-        Met::KeyReused => Met::KeyReused,
-        Met::Repeated(answer) => Met::Repeated(answer),
-    };
+    let tested = shared.control.test_endpoint(account, id, claim.once(), told).await?;
+    let tested = tested.map(|webhook| webhook.map(told).ok_or_else(unknown)).transpose()?;
     Ok(idempotency::met(&shared, tested)?)
 }
 
@@ -228,16 +225,9 @@ pub(crate) async fn replay_webhook(
     let store::Replayed { many, more } =
         replayed.ok_or_else(|| Fault::not_found("webhook endpoint or message"))?;
     let answer = idempotency::done(StatusCode::ACCEPTED, &Replayed { replayed: many, more });
-    let met = match claim.once() {
-        // In many transactions: one that was cut off is asked for again, under the same ids.
-        Some(once) => shared.control.keep_answer(once, answer.clone()).await?,
-        None => Met::Done(()),
-    };
-    Ok(match met {
-        Met::Done(()) => idempotency::respond(answer),
-        Met::KeyReused => return Err(KeyFault::Reused.into()),
-        Met::Repeated(first) => again(&shared, first),
-    })
+    // In many transactions: one that was cut off is asked for again, under the same ids.
+    let kept = idempotency::keep(&shared, claim.once(), answer).await?;
+    Ok(idempotency::met(&shared, kept)?)
 }
 
 /// Shows what came of the deliveries to a webhook endpoint, newest first.
@@ -281,16 +271,9 @@ async fn rotate(
     let (new, expires_at) = (shared.control.new_key(), shared.control.now() + overlap);
     let answer = idempotency::created(&NewSecret::new(&new, expires_at), None);
     let rotation = Rotation { account, of, new, expires_at };
-    match shared.control.rotate_key(rotation, claim.once(), answer.clone()).await? {
-        Met::Done(true) => Ok(idempotency::respond(answer)),
-        Met::Done(false) => Err(unknown()),
-        Met::KeyReused => Err(KeyFault::Reused.into()),
-        Met::Repeated(answer) => Ok(again(shared, answer)),
-    }
-}
-
-fn again(shared: &Parts, answer: store::Answer) -> Response {
-    idempotency::repeated(shared.control.reader().clone(), answer)
+    let rotated = shared.control.rotate_key(rotation, claim.once(), answer.clone()).await?;
+    let rotated = rotated.map(|is_known| is_known.then_some(answer).ok_or_else(unknown));
+    Ok(idempotency::met(shared, rotated.transpose()?)?)
 }
 
 async fn endpoint_of(

@@ -91,6 +91,28 @@ pub enum Met<T> {
     Repeated(Answer),
 }
 
+impl<T> Met<T> {
+    /// What was done as `shape` has it; the rest stays.
+    pub fn map<U>(self, shape: impl FnOnce(T) -> U) -> Met<U> {
+        match self {
+            Self::Done(done) => Met::Done(shape(done)),
+            Self::KeyReused => Met::KeyReused,
+            Self::Repeated(answer) => Met::Repeated(answer),
+        }
+    }
+}
+
+impl<T, E> Met<Result<T, E>> {
+    /// What could not be done is an error; the rest stays.
+    pub fn transpose(self) -> Result<Met<T>, E> {
+        Ok(match self {
+            Self::Done(done) => Met::Done(done?),
+            Self::KeyReused => Met::KeyReused,
+            Self::Repeated(answer) => Met::Repeated(answer),
+        })
+    }
+}
+
 impl Store {
     /// Takes one contact in, once for all requests with this key; `answer` says what is kept.
     pub async fn add_contact_once(
