@@ -86,6 +86,11 @@ impl Baresip {
 
     /// What it has heard in its only call so far, 8 kHz.
     pub(crate) fn heard(&self) -> Vec<i16> {
+        self.heard_from(0)
+    }
+
+    /// The same without the first samples.
+    pub(crate) fn heard_from(&self, first: usize) -> Vec<i16> {
         let entries = std::fs::read_dir(&self.heard).unwrap().flatten().map(|entry| entry.path());
         let mut recordings = entries.filter(|path| path.to_string_lossy().ends_with("-dec.wav"));
         let Some(recording) = recordings.next() else {
@@ -93,8 +98,13 @@ impl Baresip {
         };
         // While it records, the lengths in the header are not yet true: all behind it is sound.
         let bytes = std::fs::read(recording).unwrap_or_default();
-        let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
+        let samples = bytes.get(44 + first * 2..).unwrap_or_default().chunks_exact(2);
         samples.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+    }
+
+    /// Hangs up.
+    pub(crate) async fn hang_up(&mut self) {
+        self.console.write_all(b"b").await.unwrap();
     }
 
     /// Waits until it has heard so much sound, in samples.

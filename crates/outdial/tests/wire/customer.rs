@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
@@ -25,6 +26,9 @@ pub(crate) struct Asked {
     pub(crate) at: Instant,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// Behind the path, empty without.
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
     /// The fields of a posted form.
     pub(crate) fields: BTreeMap<String, String>,
     /// The body as it came.
@@ -76,6 +80,10 @@ impl Asked {
 pub(crate) enum Reply {
     /// A status and a body of this type.
     Send(u16, &'static str, Bytes),
+    /// A status, a line of the head as name and value, and a body of this type.
+    Kept(u16, (&'static str, &'static str), &'static str, Bytes),
+    /// Something, once the test says so.
+    Later(Arc<Notify>, Box<Self>),
     /// Nothing, until the client gives up.
     Hang,
     /// A redirect to there.
@@ -219,6 +227,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         at: Instant::now(),
         method: method.clone(),
         path: path.clone(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
         fields,
         body: String::from_utf8_lossy(&body).into_owned(),
         raw: body,
@@ -243,6 +253,14 @@ async fn send(reply: Reply) -> Response {
     match reply {
         Reply::Send(status, content_type, body) => {
             response(status).header("content-type", content_type).body(Body::from(body)).unwrap()
+        }
+        Reply::Kept(status, (name, value), content_type, body) => {
+            let head = response(status).header("content-type", content_type).header(name, value);
+            head.body(Body::from(body)).unwrap()
+        }
+        Reply::Later(when, reply) => {
+            when.notified().await;
+            Box::pin(send(*reply)).await
         }
         Reply::Hang => std::future::pending().await,
         Reply::Redirect(to) => response(302).header("location", to).body(Body::empty()).unwrap(),

@@ -211,7 +211,12 @@ impl Ear {
 
     /// What it has heard so far.
     pub(crate) fn packets(&self) -> Vec<Packet> {
-        self.packets.lock().unwrap().clone()
+        self.packets_from(0)
+    }
+
+    /// The same without the first of them.
+    pub(crate) fn packets_from(&self, first: usize) -> Vec<Packet> {
+        self.packets.lock().unwrap()[first..].to_vec()
     }
 
     /// Speaks silence from now on, as phones do.
