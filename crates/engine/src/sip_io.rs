@@ -425,6 +425,7 @@ impl Loop {
                 | Effect::Answered { call, .. }
                 | Effect::Offered { call, .. }
                 | Effect::Progress { call, .. }
+                | Effect::Referred { call, .. }
                 | Effect::Refreshed { call, .. }
                 | Effect::Withdrawn { call } => self.tell(call, effect),
                 Effect::Ended { call, ref end } => {
@@ -436,13 +437,13 @@ impl Loop {
         }
     }
 
-    /// Tells a call. Only its end may not be lost, and waits for room.
+    /// Tells a call. What it waits for may not be lost, and waits for room.
     fn tell(&mut self, call: CallKey, effect: Effect) {
         let Some(events) = self.calls.get(&call) else {
             return;
         };
         if let Err(mpsc::error::TrySendError::Full(effect)) = events.try_send(effect)
-            && matches!(effect, Effect::Ended { .. } | Effect::Answered { .. })
+            && is_needed(&effect)
         {
             let events = events.clone();
             self.runtime.spawn(async move { events.send(effect).await });
@@ -514,6 +515,11 @@ impl Loop {
 pub(crate) fn address_of(trunk: &TrunkConfig, user: &str) -> Result<Uri, String> {
     let host = trunk.domain.as_ref().or(trunk.hosts.first()).map_or("", String::as_str);
     format!("sip:{user}@{host}").parse().map_err(|error| format!("{error}"))
+}
+
+/// Whether a call would wait for ever without this.
+const fn is_needed(effect: &Effect) -> bool {
+    matches!(effect, Effect::Answered { .. } | Effect::Ended { .. } | Effect::Referred { .. })
 }
 
 fn log_end(call: CallKey, end: &End) {

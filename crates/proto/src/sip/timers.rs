@@ -51,6 +51,8 @@ pub enum Timer {
     Answer,
     /// A request asked to be repeated later (491, 500 with Retry-After) is sent again.
     Again,
+    /// Nothing is heard any more of a referral (RFC 3515).
+    Refer,
     /// The session is refreshed (RFC 4028 §7.2).
     Refresh,
     /// The far end did not refresh the session (RFC 4028 §10).

@@ -14,6 +14,7 @@ mod farewell;
 mod probe;
 mod proof;
 mod receive;
+mod referring;
 mod refresh;
 mod registering;
 mod tables;
@@ -33,6 +34,7 @@ pub use api::{
     CallKey, CallerId, Contacts, Counters, Effect, End, EndedBy, FlowFailure, HostPort, Input,
     Invite, Limits, ProbeResult, TrunkKey, UaConfig,
 };
+pub use referring::Referral;
 
 use admission::Admission;
 use call::{Call, Event};
@@ -78,6 +80,7 @@ impl Ua {
             Input::Invite(invite) => self.invite(now, *invite),
             Input::Probe { trunk } => self.core.probe(now, trunk),
             Input::Received { flow, data } => self.received(now, flow, &data),
+            Input::Refer { call, to } => self.tell(now, call, Event::Refer(to)),
             Input::Register { trunk, aor, expires_s } => {
                 self.core.register(now, trunk, aor, expires_s);
             }

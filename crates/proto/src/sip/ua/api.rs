@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::abandon::DialogSeed;
+use super::referring::Referral;
 use crate::sip::auth::Credentials;
 use crate::sip::flow::{Flow, Target, Transport};
 use crate::sip::framer::Frame;
@@ -159,6 +160,13 @@ pub enum Input {
         /// Its octets.
         data: Bytes,
     },
+    /// Asks the far end of an answered call to call somebody else in our place (RFC 3515).
+    Refer {
+        /// Which call.
+        call: CallKey,
+        /// Whom.
+        to: Uri,
+    },
     /// Registers with a trunk and stays registered.
     Register {
         /// Which trunk.
@@ -292,6 +300,13 @@ pub enum Effect {
         tag: Option<Box<str>>,
         /// The telephone network's cause, which announcements come with.
         q850: Option<u8>,
+    },
+    /// How a referral came out: one for each [`Input::Refer`], unless the call ends before.
+    Referred {
+        /// Which call.
+        call: CallKey,
+        /// How.
+        result: Referral,
     },
     /// Our refresh of the session was answered with this SDP; mostly the same as before.
     Refreshed {

@@ -12,6 +12,7 @@ use super::api::{CallKey, Effect, End, EndedBy, TrunkKey};
 use super::core::{Core, next_target};
 use super::dialing::Dialing;
 use super::proof::Proofs;
+use super::referring::Refer;
 use super::refresh::Refresh;
 use super::tables::{Owner, Role, TransactionId};
 use super::talking::{Offered, Unacked};
@@ -23,6 +24,7 @@ use crate::sip::name::Name;
 use crate::sip::session::{self, SessionTimer};
 use crate::sip::timers::{Armed, Timer};
 use crate::sip::transaction::Finish;
+use crate::sip::uri::Uri;
 use crate::sip::value::Reason;
 
 /// One outgoing call.
@@ -52,6 +54,8 @@ pub(super) struct Call {
     pub(super) offered: Option<Box<Offered>>,
     /// Our 2xx to a re-INVITE that has no ACK yet.
     pub(super) unacked: Option<Box<Unacked>>,
+    /// Our referral under way.
+    pub(super) refer: Option<Box<Refer>>,
     /// Our refresh under way.
     pub(super) refresh: Option<Refresh>,
     pub(super) proofs: Proofs,
@@ -98,6 +102,10 @@ pub(super) enum Event<'a> {
     HangUp(Option<Reason>),
     /// The INVITE was answered, or not.
     Invite(TransactionId, Outcome<'a>),
+    /// The engine wants the far end to call somebody else.
+    Refer(Uri),
+    /// Our REFER was answered, or not.
+    Referred(Outcome<'a>),
     /// Our refresh was answered, or not.
     Refresh(TransactionId, Outcome<'a>),
     /// The engine refuses the offer under way.
@@ -127,6 +135,8 @@ impl Event<'_> {
             Self::Expired => "expired",
             Self::HangUp(_) => "hang up",
             Self::Invite(..) => "invite",
+            Self::Refer(_) => "refer",
+            Self::Referred(_) => "referred",
             Self::Refresh(..) => "refresh",
             Self::Reject(_) => "reject",
             Self::Request(..) => "request",
@@ -166,6 +176,7 @@ impl Call {
             session: SessionTimer::default(),
             offered: None,
             unacked: None,
+            refer: None,
             refresh: None,
             proofs: Proofs::default(),
             q850: None,
@@ -208,6 +219,8 @@ impl Call {
             (Canceling, Event::Invite(_, Closed | Failed(_)), _) => self.gave_up(now, core),
 
             (Up, Event::HangUp(reason), _) => self.leave(now, reason, End::us(), core),
+            (Up, Event::Refer(to), _) => self.refer(now, to, core),
+            (Up, Event::Referred(outcome), _) => self.refer_answered(now, outcome, core),
             (Up, Event::Refresh(id, outcome), _) => self.refreshed(now, id, outcome, core),
             (Up, Event::Expired, _) => self.expired(now, core),
             // What crosses our BYE: a re-INVITE of ours is granted, and wants its ACK.
@@ -242,7 +255,8 @@ impl Call {
         let unacked = self.unacked.as_ref().map(|unacked| (unacked.next_at(), Timer::Ack));
         let again = self.refresh.as_ref().and_then(Refresh::again_at);
         let again = again.map(|at| (at, Timer::Again));
-        let all = [offered, unacked, again, self.session.deadline()];
+        let refer = self.refer.as_ref().map(|refer| (refer.give_up_at(), Timer::Refer));
+        let all = [offered, unacked, again, refer, self.session.deadline()];
         all.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
@@ -286,6 +300,7 @@ impl Call {
     /// Nothing of the session is waited for any more; an offer under way is refused.
     pub(super) fn stop_talking(&mut self, now: Instant, core: &mut Core) {
         self.session.handle(now, session::Input::Off);
+        self.refer_ends(false, core);
         self.refresh = None;
         self.unacked = None;
         if let Some(offered) = self.offered.take() {

@@ -279,6 +279,7 @@ impl Ua {
                     Role::Invite => Event::Invite(id, outcome),
                     // Whatever becomes of a PRACK shows in the INVITE.
                     Role::Prack => return,
+                    Role::Refer => Event::Referred(outcome),
                     Role::Refresh => Event::Refresh(id, outcome),
                 };
                 let is_told = self.call_event(now, call, event);

@@ -35,6 +35,7 @@ pub(super) enum Role {
     Bye,
     Invite,
     Prack,
+    Refer,
     Refresh,
 }
 

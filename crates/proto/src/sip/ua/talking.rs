@@ -92,8 +92,10 @@ impl Call {
                 core.respond(now, id, &response);
             }
             (_, Method::Info) => self.informed(now, id, &request, core),
-            // No subscription of ours can be meant.
-            (_, Method::Notify) => self.reply(now, id, &request, 489, core),
+            // Only a referral of ours can be meant.
+            (_, Method::Notify) => self.notified(now, id, &request, core),
+            // Nobody else decides whom we call: his REFER is as unknown to us as its method is
+            // missing in Allow (RFC 3515 §2.4.2 leaves the status to us).
             // We never send a reliable provisional response.
             (_, Method::Ack | Method::Cancel | Method::Prack) => {
                 self.reply(now, id, &request, 481, core);
@@ -137,6 +139,7 @@ impl Call {
 
     fn hung_up(&mut self, now: Instant, id: TransactionId, bye: &Request, core: &mut Core) {
         self.reply(now, id, bye, 200, core);
+        self.refer_ends(true, core);
         self.end(now, End::bye(bye), core);
     }
 
@@ -377,6 +380,7 @@ impl Call {
             let (id, message) = (unacked.transaction, unacked.message.clone());
             core.respond_bytes(now, id, 200, message);
         }
+        self.refer_due(now, core);
         self.refresh_due(now, core);
     }
 }

@@ -368,6 +368,7 @@ fn tell(effect: &Effect) -> String {
             }
             told
         }
+        Effect::Referred { result, .. } => format!("referred {result:?}"),
         Effect::Refreshed { .. } => "refreshed sdp".to_owned(),
         Effect::Registered { result, .. } => format!("{result:?}"),
         Effect::Send { .. } => unreachable!("what is sent is noted"),

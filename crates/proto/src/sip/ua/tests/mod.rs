@@ -5,6 +5,7 @@ mod calling;
 mod freshness;
 mod lab;
 mod passwords;
+mod referring;
 mod storm;
 mod strangers;
 mod talking;
