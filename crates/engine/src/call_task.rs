@@ -3,6 +3,7 @@
 mod ear;
 mod listen;
 mod record;
+mod refer;
 mod script_host;
 mod stay;
 mod tape;
@@ -18,18 +19,19 @@ use domain::call::{Call, CallLimits, Effect, Input, Timer};
 use domain::cause::Cause;
 use domain::detection::Detection;
 use domain::event::EventKind;
-use domain::number::Masked;
+use domain::number::{Destination, Masked};
 use domain::outcome::Outcome;
 use domain::policy::CallRecording;
 use domain::time::Timestamp;
 use facade::Facade;
-use script::step::{Input as ScriptInput, Listen, PlayId, Record};
+use script::step::{Input as ScriptInput, Listen, PlayId, Record, TransferEnd};
 use store::{Begun, Reader, Store};
 use tokio::sync::mpsc;
 
 use self::ear::Ear;
 use self::listen::{Last, Listening};
 use self::record::{BEEP, Recording};
+use self::refer::Referring;
 use self::script_host::{Done, ScriptHost, Wish};
 use self::stay::Stay;
 use self::tape::Tape;
@@ -91,6 +93,8 @@ struct CallTask {
     listening: Option<Box<Listening>>,
     /// Whom the callee talks with, or will.
     bridge: Option<Bridge>,
+    /// Whom the callee is to be handed over to by his own side.
+    referring: Option<Referring>,
     /// The conference that the callee is in.
     stay: Option<Stay>,
     /// Second legs so far.
@@ -155,6 +159,7 @@ pub(crate) async fn run(
         tape: None,
         listening: None,
         bridge: None,
+        referring: None,
         stay: None,
         legs: 0,
         is_handed_over: false,
@@ -315,6 +320,7 @@ impl CallTask {
             }
             event = next_in_room(&mut self.stay) => self.heard_in_room(event).await,
             event = next_bridged(&mut self.bridge) => self.bridged(event).await,
+            answer = next_weighed(&mut self.referring) => self.weighed(answer).await,
             Some(ask) = asked.recv() => match ask {
                 CallAsk::Cancel(reason) => self.inputs.push_back(Input::Cancel { reason }),
                 CallAsk::Interrupt(page) => {
@@ -383,6 +389,7 @@ impl CallTask {
                 }
             }
             LegEvent::PlayEnded(play) => self.feed(ScriptInput::PlayEnded { play }).await,
+            LegEvent::Referred(result) => self.hear_referral(result).await,
             LegEvent::Ringing => self.inputs.push_back(Input::Ringing),
         }
     }
@@ -441,6 +448,7 @@ impl CallTask {
             self.recording = None;
             self.listening = None;
             self.stay = None;
+            self.referring = None;
             self.bridge = self.bridge.take().filter(|_| self.is_handed_over);
             if self.message.take() == Some(Message::Whole) {
                 self.inputs.push_back(Input::MessageLeft);
@@ -589,6 +597,13 @@ async fn next_in_room(stay: &mut Option<Stay>) -> RoomEvent {
 async fn next_bridged(bridge: &mut Option<Bridge>) -> BridgeEvent {
     match bridge {
         Some(bridge) => bridge.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_weighed(referring: &mut Option<Referring>) -> Result<Destination, TransferEnd> {
+    match referring {
+        Some(referring) => referring.next().await,
         None => std::future::pending().await,
     }
 }

@@ -13,6 +13,7 @@ use domain::policy::CampaignPolicy;
 use domain::region::Country;
 use domain::trunk::TrunkLimits;
 use domain::zones::{Atlas, Home};
+use proto::rtp::Codec;
 use proto::sip::flow::Transport;
 use sha2::{Digest, Sha256};
 
@@ -182,6 +183,16 @@ pub struct SpeechConfig {
     pub program: String,
 }
 
+/// How a callee is handed over to somebody else for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HandOver {
+    /// We call the other and send the sound of each to the other.
+    #[default]
+    Bridge,
+    /// We ask the callee's side to call the other, and leave (RFC 3515).
+    Refer,
+}
+
 /// One route to the network.
 #[derive(Clone)]
 pub struct TrunkConfig {
@@ -189,6 +200,8 @@ pub struct TrunkConfig {
     pub allow_loopback: bool,
     /// Caller ID of calls that name none.
     pub caller_id: Option<String>,
+    /// What we speak, best first; at least one.
+    pub codecs: Vec<Codec>,
     /// Domain in From and REGISTER; `None`: the first host.
     pub domain: Option<String>,
     /// Hosts in order of preference.
@@ -205,6 +218,8 @@ pub struct TrunkConfig {
     pub register: bool,
     /// Whether sound is protected (SRTP, keys in SDP); for trunks over TLS.
     pub srtp: bool,
+    /// How callees are handed over to others.
+    pub transfer: HandOver,
     /// How SIP travels.
     pub transport: Transport,
     /// User and password for digest authentication.

@@ -20,6 +20,7 @@ mod privacy;
 mod sockets;
 #[cfg(test)]
 mod tests;
+mod transcoder;
 mod wheel;
 mod worker;
 
@@ -156,6 +157,8 @@ pub enum Failure {
 pub struct StreamStats {
     /// Packets that were not authentic, or came again; only where sound is protected.
     pub forged: u64,
+    /// Packets whose sound could not be decoded.
+    pub malformed: u64,
     /// Frames that were not sent in time because the machine stood still; heard as a pause.
     pub frames_skipped: u64,
     /// Packets that the system refused to send.

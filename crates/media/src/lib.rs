@@ -1,6 +1,7 @@
 //! What sound means: samples in, samples and verdicts out. Knows no network and no file.
 //!
-//! In reading order: [`g711`] are the two laws of the telephone, [`sound`] is a recording in
+//! In reading order: [`g711`] are the two laws of the telephone, [`coder`] the codecs
+//! that remember, [`sound`] is a recording in
 //! memory however it came ([`wav`] and [`au`] files, raw bytes, any rate through [`resample`]),
 //! [`tone`] makes and recognises tones, [`playlist`] is the machine that plays one thing after
 //! another in frames of 20 ms, [`classify`] is the machine that tells who or what answered, and
@@ -11,6 +12,7 @@
 pub mod align;
 pub mod au;
 pub mod classify;
+pub mod coder;
 mod dft;
 pub mod g711;
 pub mod mixer;

@@ -1,6 +1,9 @@
 //! From any rate to any other: a windowed sinc, one set of coefficients for each phase.
 //!
 //! Flat to 3.4 kHz and down by 80 dB at 4 kHz where the telephone's rate is the lower one.
+//! [`resample`] is for a sound as a whole, [`Stream`] for one that comes in pieces.
+
+use std::sync::LazyLock;
 
 /// Lowest rate taken.
 pub const RATE_HZ_MIN: u32 = 4_000;
@@ -35,6 +38,50 @@ pub fn resample(samples: &[i16], from_hz: u32, to_hz: u32) -> Result<Vec<i16>, R
         return Ok(samples.to_vec());
     }
     Ok(Filter::new(from_hz, to_hz).run(samples))
+}
+
+/// Twice the rate or half of it for sound without end, 5 ms late.
+pub struct Stream {
+    filter: &'static Filter,
+    /// Samples that are still needed: as many as a set has coefficients, but one.
+    line: Vec<f32>,
+}
+
+static DOUBLING: LazyLock<Filter> = LazyLock::new(|| Filter::new(8_000, 16_000));
+static HALVING: LazyLock<Filter> = LazyLock::new(|| Filter::new(16_000, 8_000));
+
+impl Stream {
+    /// Twice as many samples come out as go in.
+    pub fn doubling() -> Self {
+        Self::new(&DOUBLING)
+    }
+
+    /// Half as many samples come out as go in.
+    pub fn halving() -> Self {
+        Self::new(&HALVING)
+    }
+
+    fn new(filter: &'static Filter) -> Self {
+        Self { filter, line: vec![0.0; filter.taps - 1] }
+    }
+
+    /// Takes the next samples, an even number of them, and gives those that follow from them; what
+    /// there is no room for is lost.
+    pub fn push(&mut self, samples: &[i16], out: &mut [i16]) {
+        let Filter { up, down, taps, .. } = *self.filter;
+        self.line.extend(samples.iter().map(|sample| f32::from(*sample)));
+        let (mut whole, mut rest) = (0, 0);
+        for out in out {
+            let Some(window) = self.line.get(whole..whole + taps) else {
+                break;
+            };
+            *out = self.filter.at(window, rest).round() as i16;
+            rest += down;
+            whole += (rest / up) as usize;
+            rest %= up;
+        }
+        self.line.drain(..samples.len());
+    }
 }
 
 /// Coefficients for one pair of rates.
@@ -230,6 +277,25 @@ mod tests {
         // Going up, the mirror image above 4 kHz must not appear.
         let up = resample(&sine(3_000.0, 8_000, 0.5), 8_000, 16_000).unwrap();
         assert!(signal_to_noise(&up, 3_000.0, 16_000) > 75.0);
+    }
+
+    #[test]
+    fn sound_in_pieces_is_the_same_as_sound_as_a_whole() {
+        let sound = sine(1_004.0, 8_000, 0.4);
+        let (mut doubled, mut halved) = (vec![0; 2 * sound.len()], vec![0; sound.len()]);
+        let (mut up, mut down) = (Stream::doubling(), Stream::halving());
+        for (at, piece) in sound.chunks(160).enumerate() {
+            let wide = &mut doubled[at * 320..][..320];
+            up.push(piece, wide);
+            // Halves of a piece are as good as a whole one.
+            down.push(&wide[..100], &mut halved[at * 160..][..50]);
+            down.push(&wide[100..], &mut halved[at * 160 + 50..][..110]);
+        }
+        let whole = resample(&sound, 8_000, 16_000).unwrap();
+        let late = 2 * (DOUBLING.taps - DOUBLING.before);
+        assert_eq!(doubled[late..], whole[..whole.len() - late]);
+        assert!(signal_to_noise(&halved, 1_004.0, 8_000) > 75.0);
+        assert!((level(&halved) - 81.07).abs() < 0.05);
     }
 
     #[test]

@@ -159,6 +159,7 @@ fn trunk_config(trunk: &TrunkSettings, id: i64) -> TrunkConfig {
         allow_loopback: trunk.allow_loopback,
         srtp: trunk.srtp,
         caller_id: trunk.caller_id.clone(),
+        codecs: trunk.codecs.clone(),
         domain: trunk.domain.clone(),
         hosts: trunk.hosts.clone(),
         id: TrunkId(id),
@@ -166,6 +167,7 @@ fn trunk_config(trunk: &TrunkSettings, id: i64) -> TrunkConfig {
         name: trunk.name.clone(),
         realm: credentials.and_then(|credentials| credentials.realm.clone()),
         register: trunk.register,
+        transfer: trunk.transfer,
         transport: match trunk.transport {
             config::Transport::Udp => Transport::Udp,
             config::Transport::Tcp => Transport::Tcp,

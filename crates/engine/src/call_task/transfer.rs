@@ -225,6 +225,7 @@ impl Line {
                     LegEvent::KeysSent
                     | LegEvent::MarkReached(..)
                     | LegEvent::PlayEnded(_)
+                    | LegEvent::Referred(_)
                     | LegEvent::Ringing => {}
                 },
                 Stage::Up(Up(None)) | Stage::Over => std::future::pending::<()>().await,
@@ -243,6 +244,9 @@ impl Line {
 impl CallTask {
     /// Calls somebody for the callee, who must be there for it.
     pub(super) fn transfer(&mut self, wanted: Transfer) {
+        if wanted.kind == TransferKind::Blind && self.begin_referral(&wanted) {
+            return;
+        }
         let Transfer { transfer, kind, destination, aai, .. } = wanted;
         self.call_for_callee(transfer, kind, vec![Wanted { destination, caller_id: None, aai }]);
     }
@@ -361,7 +365,7 @@ impl CallTask {
     }
 
     /// From now on the callee is the second leg's; the script comes to its end without him.
-    async fn hand_over(&mut self, transfer: TransferId) {
+    pub(super) async fn hand_over(&mut self, transfer: TransferId) {
         self.is_handed_over = true;
         self.inputs.push_back(Input::HandedOver);
         if let Some(leg) = &self.leg {
@@ -444,7 +448,7 @@ async fn slot(parts: &CallParts, contact: &Contact) -> Option<LegSlot> {
 }
 
 /// Reads `tel:` and, where the host does not matter to us, `sip:number@…`.
-fn parse(address: &str) -> Result<Destination, TransferEnd> {
+pub(super) fn parse(address: &str) -> Result<Destination, TransferEnd> {
     let scheme = address.split(':').next().unwrap_or_default().to_ascii_lowercase();
     match scheme.as_str() {
         "tel" => address.parse().map_err(|_| TransferEnd::BadDestination),
@@ -456,7 +460,7 @@ fn parse(address: &str) -> Result<Destination, TransferEnd> {
 
 /// Whether a call of this campaign may call there: the same destinations and lists hold as for
 /// its contacts, or scripts would be the way around them.
-async fn permit(
+pub(super) async fn permit(
     parts: &CallParts,
     contact: &Contact,
     destination: &Destination,
@@ -499,7 +503,7 @@ fn may_show(parts: &CallParts, contact: &Contact, caller_id: &str) -> Result<(),
 }
 
 /// What the far end is told beside: User-to-User information in hexadecimal (RFC 7433 §4).
-fn told_beside(aai: &str) -> Vec<(String, String)> {
+pub(super) fn told_beside(aai: &str) -> Vec<(String, String)> {
     let bytes = aai.as_bytes();
     if bytes.is_empty() {
         return Vec::new();
@@ -510,7 +514,7 @@ fn told_beside(aai: &str) -> Vec<(String, String)> {
 }
 
 /// What a leg that ended before its answer says about a transfer.
-fn refused(cause: &Cause) -> TransferEnd {
+pub(super) fn refused(cause: &Cause) -> TransferEnd {
     match cause.q850 {
         Some(1 | 3 | 22 | 28) => return TransferEnd::BadDestination,
         Some(17 | 21) => return TransferEnd::Busy,

@@ -22,6 +22,7 @@ use super::mailbox::{Command, Mailbox, Taken};
 use super::player::Player;
 use super::privacy::Privacy;
 use super::sockets::SocketPair;
+use super::transcoder::Transcoder;
 use super::wheel::CatchUp;
 use super::{Failure, MediaEvent, Setup, StreamStats};
 
@@ -64,6 +65,7 @@ struct Live {
     /// Hears keys in the sound, where telephone events were not agreed on.
     ear: Option<Box<KeyEar>>,
     remote: Remote,
+    transcoder: Transcoder,
 }
 
 /// What was last told of the far end.
@@ -226,6 +228,7 @@ impl Endpoint {
             tones: KeyTones::default(),
             ear: KeyEar::if_needed(&terms),
             remote: Remote::Unheard,
+            transcoder: Transcoder::default(),
         }));
     }
 
@@ -304,6 +307,7 @@ impl Endpoint {
         while let Some(effect) = live.session.poll() {
             match effect {
                 Effect::Closed => {}
+                Effect::Decode(coded) => live.decode(now, &coded),
                 Effect::KeyPressed(key) => self.outbox.push(MediaEvent::Key(key)),
                 Effect::KeysSent => self.plan.sent(),
                 Effect::PlayKey { key, timing } => {
@@ -335,6 +339,7 @@ impl Endpoint {
         let live = self.live.as_ref();
         StreamStats {
             forged: self.counters.forged,
+            malformed: live.map_or(0, |live| live.transcoder.malformed),
             frames_skipped: self.counters.frames_skipped,
             sends_failed: self.counters.sends_failed,
             stream: live.map_or_else(Statistics::default, |live| live.session.statistics()),

@@ -3,11 +3,11 @@
 use media::g711::Law;
 use proto::rtp::Codec;
 
-/// What a codec means as sound.
+/// The law in which a codec's sound is made and waits here.
 pub(crate) const fn law(codec: Codec) -> Law {
-    match codec {
+    match codec.companded() {
         Codec::Pcma => Law::A,
-        Codec::Pcmu => Law::Mu,
+        _ => Law::Mu,
     }
 }
 

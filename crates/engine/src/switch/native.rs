@@ -15,7 +15,7 @@ use proto::rtp::{Codec, Terms};
 use proto::sdp::{AddressPolicy, Negotiation, NegotiationError, Privacy, Settings};
 use proto::sip::identity::CallIdentity;
 use proto::sip::ua::{
-    CallKey, CallerId, DialogSeed, Effect, End, EndedBy, Input, Invite, TrunkKey,
+    CallKey, CallerId, DialogSeed, Effect, End, EndedBy, Input, Invite, Referral, TrunkKey,
 };
 use proto::sip::uri::Uri;
 use proto::sip::value::NameAddr;
@@ -24,7 +24,7 @@ use proto::srtp::{MasterKey, Suite};
 use script::step::PlayId;
 
 use crate::answered::{AnsweredCalls, Slot};
-use crate::config::TrunkConfig;
+use crate::config::{HandOver, TrunkConfig};
 use crate::journal::Journal;
 use crate::rtp_io::frames::channel;
 use crate::rtp_io::{Directions, Frames, MediaEngine, MediaEvent, PlayItem, Stream};
@@ -67,6 +67,8 @@ pub(crate) enum LegEvent {
     MarkReached(PlayId, Arc<str>),
     /// The last sample of this playing is out.
     PlayEnded(PlayId),
+    /// How it came out that the far end was to call somebody else.
+    Referred(Referral),
     /// The far end rings.
     Ringing,
 }
@@ -149,7 +151,7 @@ impl NativeSwitch {
         let mut negotiation = Negotiation::new(Settings {
             local: stream.local_rtp(),
             session_id: order.key.unsigned_abs(),
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            codecs: trunk.codecs.clone(),
             policy: if trunk.allow_loopback {
                 AddressPolicy::LoopbackAllowed
             } else {
@@ -192,6 +194,37 @@ impl NativeSwitch {
             stream: Some(stream),
             trunk: trunk_id,
         })
+    }
+
+    /// Whether callees of this trunk are handed over by REFER.
+    pub(crate) fn refers(&self, trunk: TrunkId) -> bool {
+        let trunk = self.0.trunks.iter().find(|known| known.id == trunk);
+        trunk.is_some_and(|trunk| trunk.transfer == HandOver::Refer)
+    }
+
+    /// Asks a leg's far end to call this number in our place, with these headers in its INVITE;
+    /// [`LegEvent::Referred`] tells how that came out.
+    pub(crate) fn refer(
+        &self,
+        leg: &Leg,
+        to: &Destination,
+        headers: &[(String, String)],
+    ) -> Result<(), Cause> {
+        let trunk = self.0.trunks.iter().find(|trunk| trunk.id == leg.trunk);
+        let trunk = trunk.ok_or_else(|| Cause::local("the trunk is not configured any more"))?;
+        let wrong = |error: &dyn std::fmt::Display| {
+            Cause::local(format!("the number makes no SIP address: {error}"))
+        };
+        let mut uri = address_of(trunk, to.dialed()).map_err(|error| wrong(&error))?;
+        // Headers of the INVITE that it leads to stand in the address (RFC 3515 §2.1).
+        for (nth, (name, value)) in headers.iter().enumerate() {
+            let value = value.replace(';', "%3B").replace('=', "%3D");
+            let mark = if nth == 0 { '?' } else { '&' };
+            let told = format!("{uri}{mark}{name}={value}");
+            uri = Uri::parse(&told).map_err(|error| wrong(&error))?;
+        }
+        self.0.sip.tell(Input::Refer { call: leg.call, to: uri });
+        Ok(())
     }
 
     fn invite(
@@ -248,9 +281,9 @@ impl Leg {
         }
     }
 
-    /// What we send at present; `None` before anything is agreed.
+    /// The law in which we make what we send at present; `None` before anything is agreed.
     pub(crate) fn codec(&self) -> Option<Codec> {
-        self.negotiation.stream().map(|stream| stream.codec)
+        self.negotiation.stream().map(|stream| stream.codec.companded())
     }
 
     /// Whether the far end's keys come as events, and not only as tones in its sound.
@@ -344,6 +377,7 @@ impl Leg {
                 }
                 None
             }
+            Effect::Referred { result, .. } => Some(LegEvent::Referred(result)),
             Effect::Ended { end, .. } => {
                 [self.slot.take(), self.sent.take()].into_iter().flatten().for_each(Slot::forget);
                 self.close().await;

@@ -10,11 +10,12 @@ use domain::calling_hours::RuleBook;
 use domain::dial_queue::Sharing;
 use domain::policy::CampaignPolicy;
 use domain::zones::{Atlas, Home, Zone};
-use engine::config::DialingConfig;
+use engine::config::{DialingConfig, HandOver};
 use facade::native::policy;
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::{Dict, Value};
+use proto::rtp::Codec;
 
 use super::settings::{Form, SETTINGS, Setting, TRUNK_SETTINGS};
 use super::{Config, Credentials, Mistakes, Transport, TrunkSettings};
@@ -404,6 +405,8 @@ impl TrunkReader<'_> {
             credentials: self.credentials(&name),
             register: self.flag("register"),
             srtp: self.flag("srtp"),
+            codecs: self.codecs(),
+            transfer: self.hand_over(),
             allow_loopback: self.flag("allow_loopback"),
             name,
         };
@@ -428,6 +431,42 @@ impl TrunkReader<'_> {
             && let Err(error) = domain::number::Destination::number(caller_id)
         {
             self.mistakes.push(format!("{label}: caller_id: {error}"));
+        }
+    }
+
+    /// What is spoken, best first; something in any case, so that the rest can be read.
+    fn codecs(&mut self) -> Vec<Codec> {
+        let names = texts(self.take("codecs").as_ref());
+        let mut codecs = Vec::new();
+        for name in &names {
+            let named =
+                Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name));
+            let wrong = match named {
+                Some(codec) if codecs.contains(&codec) => "twice",
+                Some(codec) => {
+                    codecs.push(codec);
+                    continue;
+                }
+                None => "which is none of g722, opus, pcma and pcmu",
+            };
+            self.mistakes.push(format!("{}: codecs has {name:?}, {wrong}", self.label));
+        }
+        if names.is_empty() {
+            self.mistakes.push(format!("{}: codecs is empty, name at least one", self.label));
+        }
+        codecs
+    }
+
+    fn hand_over(&mut self) -> HandOver {
+        match self.text("transfer").unwrap_or_default().as_str() {
+            "bridge" => HandOver::Bridge,
+            "refer" => HandOver::Refer,
+            other => {
+                let label = &self.label;
+                self.mistakes
+                    .push(format!("{label}: transfer is {other:?}, it must be bridge or refer"));
+                HandOver::Bridge
+            }
         }
     }
 

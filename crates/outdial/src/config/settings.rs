@@ -284,6 +284,12 @@ pub(super) const TRUNK_SETTINGS: &[Setting] = &[
         "\"+12125550100\"",
         "Caller ID of calls that name none. Without it they show none.",
     ),
+    with(
+        "codecs",
+        Form::List,
+        "[\"pcmu\", \"pcma\"]",
+        "Codecs that are offered and accepted, best first: pcmu, pcma (G.711), g722, opus. The last two sound better over some networks and cost more of a processor; docs/telephony.md has figures.",
+    ),
     unset(
         "domain",
         Form::Text,
@@ -309,6 +315,12 @@ pub(super) const TRUNK_SETTINGS: &[Setting] = &[
         Form::Bool,
         "false",
         "Protect audio by SRTP, with keys in SDP (AES_CM_128_HMAC_SHA1_80 or _32); needs transport = \"tls\". A far end without it is not called in the clear.",
+    ),
+    with(
+        "transfer",
+        Form::Text,
+        "\"bridge\"",
+        "How scripts hand callees over for good: bridge calls the other and stays between the two; refer asks the carrier by REFER to do it and leaves, where the carrier takes that.",
     ),
     with("transport", Form::Text, "\"udp\"", "udp, tcp or tls."),
     unset("username", Form::Text, "\"customer\"", "User for digest authentication and REGISTER."),

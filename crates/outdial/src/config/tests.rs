@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use proto::rtp::Codec;
+
 use super::*;
 
 fn load(text: &str) -> Result<Config, Mistakes> {
@@ -32,7 +34,7 @@ fn every_mistake_is_named_at_once() {
     let mistakes = load(
         "[api]\nlisten = 'nowhere'\nport = 5\n[rtp]\nport_min = 70000\n[fetch]\nallow_private = ['x']\n\
          [calls]\ntime_zone = 'Mars/Olympus'\n[log]\njson = 'yes'\n\
-         [[trunk]]\nhosts = []\ntransport = 'sctp'\nuser = 'a'\nregister = true\nsrtp = true",
+         [[trunk]]\nhosts = []\ntransport = 'sctp'\nuser = 'a'\nregister = true\nsrtp = true\ntransfer = 'x'",
     )
     .unwrap_err();
     let text = mistakes.to_string();
@@ -49,6 +51,7 @@ fn every_mistake_is_named_at_once() {
         "trunk 1: user is unknown",
         "trunk 1: register needs username and password",
         "trunk 1: srtp needs transport",
+        "trunk 1: transfer is \"x\"",
     ] {
         assert!(text.contains(named), "{named} is not named in {text}");
     }
@@ -70,6 +73,22 @@ fn without_the_usual_file_the_defaults_hold() {
 fn missing_file_is_named() {
     let mistakes = Config::load(Some(Path::new("/nonexistent/outdial.toml"))).unwrap_err();
     assert_eq!(mistakes.0, ["there is no file /nonexistent/outdial.toml"]);
+}
+
+#[test]
+fn codecs_of_a_trunk_are_read_in_their_order_and_wrong_ones_are_named() {
+    let trunk = |codecs: &str| load(&format!("[[trunk]]\nname='a'\nhosts=['h']\n{codecs}"));
+    let codecs = |text: &str| trunk(text).unwrap().trunks[0].codecs.clone();
+    assert_eq!(codecs(""), [Codec::Pcmu, Codec::Pcma]);
+    assert_eq!(codecs("codecs=['Opus','g722','pcma']"), [Codec::Opus, Codec::G722, Codec::Pcma]);
+    for (text, named) in [
+        ("codecs=['g729']", "codecs has \"g729\", which is none of"),
+        ("codecs=['pcma','PCMA']", "codecs has \"PCMA\", twice"),
+        ("codecs=[]", "codecs is empty"),
+    ] {
+        let mistakes = trunk(text).unwrap_err().to_string();
+        assert!(mistakes.contains(named), "{named} is not named in {mistakes}");
+    }
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use engine::config::HandOver;
+use proto::rtp::Codec;
+
 /// How SIP travels to a trunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -53,6 +56,10 @@ pub(crate) struct TrunkSettings {
     pub(crate) register: bool,
     /// Whether sound is protected.
     pub(crate) srtp: bool,
+    /// What is spoken, best first; at least one.
+    pub(crate) codecs: Vec<Codec>,
+    /// How callees are handed over to others.
+    pub(crate) transfer: HandOver,
     /// Whether audio addresses on this machine are accepted.
     pub(crate) allow_loopback: bool,
 }

@@ -1,9 +1,10 @@
 //! `baresip` as a callee: answers by itself, writes down what it hears, presses keys when told.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use media::sound::Sound;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -32,7 +33,24 @@ impl Baresip {
     pub(crate) async fn start(stage: &Stage, number: &str) -> Self {
         let codecs = "module g711.so\n";
         let account = "audio_codecs=pcmu/8000/1,pcma/8000/1";
-        Self::with(stage, number, codecs, account).await
+        Self::with(stage, number, codecs, account, &[]).await
+    }
+
+    /// Starts one that speaks nothing but this codec, as baresip writes it, and says these samples
+    /// at 8 kHz from the answer on.
+    pub(crate) async fn speaking(stage: &Stage, number: &str, codec: &str, says: &[i16]) -> Self {
+        let module = codec.split('/').next().unwrap_or_default().to_ascii_lowercase();
+        let module = if module.starts_with("pcm") { "g711" } else { &module };
+        let settings = format!(
+            "module {module}.so\nmodule auresamp.so\nopus_stereo no\nopus_sprop_stereo no\n\
+             opus_inbandfec yes\n"
+        );
+        let settings = match Path::new(MODULES).join("auresamp.so").exists() {
+            true => settings,
+            // Newer ones change rates without a module.
+            false => settings.replace("module auresamp.so\n", ""),
+        };
+        Self::with(stage, number, &settings, &format!("audio_codecs={codec}"), says).await
     }
 
     /// Starts one that is called over TLS, at [`Self::address`], by the certificate `phone.pem` of
@@ -42,17 +60,25 @@ impl Baresip {
         let settings =
             format!("module g711.so\nmodule srtp.so\nsip_certificate {}\n", certificate.display());
         let account = "audio_codecs=pcmu/8000/1;mediaenc=srtp-mand";
-        let phone = Self::with(stage, number, &settings, account).await;
+        let phone = Self::with(stage, number, &settings, account, &[]).await;
         Self { address: at(phone.address.port() + 1), ..phone }
     }
 
     /// Starts one with further settings, and parameters of its account.
-    pub(crate) async fn with(stage: &Stage, number: &str, settings: &str, account: &str) -> Self {
+    async fn with(
+        stage: &Stage,
+        number: &str,
+        settings: &str,
+        account: &str,
+        says: &[i16],
+    ) -> Self {
         let (further, parameters) = (settings, account);
         let home = stage.file("baresip");
         let heard = home.join("heard");
         std::fs::create_dir_all(&heard).unwrap();
-        let silence = stage.write("silence.wav", wav(&vec![0; 8_000 * 60]));
+        let mut says = says.to_vec();
+        says.resize(says.len().max(8_000 * 60), 0);
+        let says = stage.write("says.wav", wav(&says));
         // The port after that of SIP is its TLS port.
         let (sip, console, rtp) = (ports(2), port(), ports(20));
         let settings = format!(
@@ -65,7 +91,7 @@ impl Baresip {
              module aufile.so\nmodule sndfile.so\nmodule_tmp account.so\nmodule_app menu.so\n\
              cons_listen 127.0.0.1:{console}\nsnd_path {}\ncall_max_calls 4\n",
             rtp + 19,
-            silence.display(),
+            says.display(),
             heard.display(),
         );
         let account = format!(
@@ -98,8 +124,16 @@ impl Baresip {
         };
         // While it records, the lengths in the header are not yet true: all behind it is sound.
         let bytes = std::fs::read(recording).unwrap_or_default();
-        let samples = bytes.get(44 + first * 2..).unwrap_or_default().chunks_exact(2);
-        samples.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+        let (Some(header), Some(sound)) = (bytes.get(..44), bytes.get(44..)) else {
+            return Vec::new();
+        };
+        let channels = usize::from(header[22]).max(1);
+        let rate_hz = u32::from_le_bytes([header[24], header[25], header[26], header[27]]);
+        let skipped = first * rate_hz as usize / 8_000;
+        let samples = sound.chunks_exact(2 * channels).skip(skipped);
+        let samples = samples.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+        let sound = Sound::new(rate_hz, samples).and_then(|sound| sound.at_rate(8_000));
+        sound.map_or_else(|_| Vec::new(), |sound| sound.samples().to_vec())
     }
 
     /// Hangs up.

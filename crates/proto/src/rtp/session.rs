@@ -6,6 +6,8 @@
 //! effect between. Each is to be called exactly once every 20 ms; [`Session::poll`] is drained
 //! after them as after `handle`.
 
+#[cfg(test)]
+mod codecs_tests;
 mod control;
 mod counters;
 mod terms;
@@ -21,6 +23,7 @@ use terms::Kind;
 pub use terms::{Direction, ReceiveTypes, Terms};
 
 use super::codec::Codec;
+use super::decoding::{Coded, Samples};
 use super::interval::Interval;
 use super::jitter::{JitterBuffer, PAYLOAD_BYTES_MAX, Popped, Pushed};
 use super::packet::{HEADER_BYTES, Header, Packet, is_rtcp};
@@ -28,12 +31,14 @@ use super::random::Random;
 use super::reception::{Reception, Verdict};
 use super::rtcp::{NtpTime, RtcpBytes};
 use super::source::{SourceGuard, SourceVerdict};
-use super::telephone_event::{Key, KeyReceiver, KeySender, KeyTick, KeyTiming};
-use super::{CLOCK_HZ, FRAME_SAMPLES, Frame};
+use super::telephone_event::{Clocks, Key, KeyReceiver, KeySender, KeyTick, KeyTiming};
+use super::{FRAME_MS, Frame};
 use control::Control;
 
+/// Longest payload that is sent, in bytes: a frame of any codec.
+pub const PAYLOAD_SENT_BYTES_MAX: usize = 400;
 /// Bytes of a packet with one frame of sound.
-pub const PACKET_BYTES_MAX: usize = HEADER_BYTES + FRAME_SAMPLES;
+pub const PACKET_BYTES_MAX: usize = HEADER_BYTES + PAYLOAD_SENT_BYTES_MAX;
 
 /// How a stream begins.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +78,17 @@ pub enum Input<'a> {
         /// How long.
         timing: KeyTiming,
     },
+    /// What [`Effect::Decode`] asked for, or what was made up for packets before it.
+    Decoded {
+        /// How it was encoded.
+        codec: Codec,
+        /// Number of the packet.
+        sequence: u16,
+        /// Time of the first sample, as it was asked for.
+        timestamp: u32,
+        /// The samples, [companded](Codec::companded).
+        samples: &'a [u8],
+    },
     /// Keys that have not begun are not to be sent after all.
     ClearKeys,
     /// A new offer was answered.
@@ -86,6 +102,8 @@ pub enum Input<'a> {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Decode this and give it back as [`Input::Decoded`], or forget it.
+    Decode(Coded),
     /// The far end pressed a key; once per press, when it begins.
     KeyPressed(Key),
     /// Send this from the RTCP port, or from the RTP port if they share one.
@@ -140,7 +158,10 @@ pub struct Session {
     buffer: JitterBuffer,
     keys_in: KeyReceiver,
     keys_out: KeySender,
+    /// Time of what is decoded before it waits.
+    samples: Samples,
     out: Sender,
+    random: Random,
     control: Control,
     statistics: Statistics,
     last_heard: Option<Instant>,
@@ -181,6 +202,8 @@ impl Session {
     pub fn new(setup: Setup) -> Self {
         let Setup { seed, now, wall, terms } = setup;
         let mut random = Random::new(seed);
+        let mut keys_out = KeySender::default();
+        keys_out.set_clock(terms.event_clock_hz);
         let out = Sender {
             ssrc: random.next_u32(),
             // Below half, so that the first wrap is minutes away and cannot confuse a receiver.
@@ -199,9 +222,11 @@ impl Session {
             rival: None,
             buffer: JitterBuffer::new(terms.codec),
             keys_in: KeyReceiver::default(),
-            keys_out: KeySender::default(),
+            keys_out,
+            samples: Samples::default(),
             out,
             control: Control::new(wall, &mut random, Interval::new(now, seed)),
+            random,
             statistics: Statistics::default(),
             last_heard: None,
             effects: VecDeque::new(),
@@ -213,6 +238,9 @@ impl Session {
         match (self.phase, input) {
             (Phase::Open, Input::Datagram { from, bytes }) => self.receive(now, from, bytes),
             (Phase::Open, Input::Control { from, bytes }) => self.hear_control(now, from, bytes),
+            (Phase::Open, Input::Decoded { codec, sequence, timestamp, samples }) => {
+                self.take_samples(codec, sequence, timestamp, samples);
+            }
             (Phase::Open, Input::Press { key, timing }) => self.press(key, timing),
             (Phase::Open, Input::ClearKeys) => drop(self.keys_out.take_waiting()),
             (Phase::Open, Input::Renegotiated(terms)) => self.renegotiate(terms),
@@ -236,11 +264,12 @@ impl Session {
         }
     }
 
-    /// The next 20 ms outwards: the packet to send, if any. `None` for a frame is silence that is
-    /// not sent. Keys that wait take the place of the frame.
-    pub fn send_frame(&mut self, now: Instant, frame: Option<&Frame>) -> Option<Outgoing<'_>> {
+    /// The next 20 ms outwards, encoded by the terms' codec: the packet to send, if any. `None` is
+    /// silence that is not sent; so is what is longer than [`PAYLOAD_SENT_BYTES_MAX`], or nothing.
+    /// Keys that wait take the place of the frame.
+    pub fn send_frame(&mut self, now: Instant, frame: Option<&[u8]>) -> Option<Outgoing<'_>> {
         let timestamp = self.out.timestamp;
-        self.out.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.out.timestamp = timestamp.wrapping_add(self.frame_ticks());
         self.out.ticked_at = now;
         if self.phase == Phase::Closed || !self.terms.may_send() {
             self.out.after_silence = true;
@@ -257,7 +286,8 @@ impl Session {
                 KeyTick::Idle | KeyTick::Pause => {}
             }
         }
-        let Some(frame) = frame else {
+        let fits = |frame: &&[u8]| (1..=PAYLOAD_SENT_BYTES_MAX).contains(&frame.len());
+        let Some(frame) = frame.filter(fits) else {
             self.out.after_silence = true;
             return None;
         };
@@ -276,7 +306,7 @@ impl Session {
 
     /// The law of the frame that [`Self::hear`] gave last.
     pub const fn codec_heard(&self) -> Codec {
-        self.buffer.codec()
+        self.buffer.codec().companded()
     }
 
     /// The terms in force.
@@ -305,7 +335,7 @@ impl Session {
         statistics.buffer = self.buffer.counters();
         if let Some(reception) = &self.reception {
             statistics.packets_lost = reception.lost();
-            statistics.jitter = ticks(reception.jitter());
+            statistics.jitter = ticks(reception.jitter(), self.buffer.codec().clock_hz());
         }
         statistics
     }
@@ -365,8 +395,8 @@ impl Session {
         self.last_heard = Some(now);
         match kind {
             Kind::Audio(codec) => self.take_audio(now, codec, &packet),
-            Kind::TelephoneEvent if is_member => self.take_event(&packet),
-            Kind::ComfortNoise | Kind::TelephoneEvent => {}
+            Kind::TelephoneEvent(clock_hz) if is_member => self.take_event(clock_hz, &packet),
+            Kind::ComfortNoise | Kind::TelephoneEvent(_) => {}
         }
     }
 
@@ -424,16 +454,38 @@ impl Session {
             self.buffer.reset(codec);
         }
         if let Some(reception) = &mut self.reception {
-            reception.time(clock(now.duration_since(self.started)), header.timestamp);
+            let arrival = clock(now.duration_since(self.started), codec.clock_hz());
+            reception.time(arrival, header.timestamp);
         }
-        match self.buffer.push(header.sequence, header.timestamp, packet.payload) {
+        let Header { sequence, timestamp, ssrc, .. } = *header;
+        if codec.is_companded() {
+            return self.take_samples(codec, sequence, timestamp, packet.payload);
+        }
+        let timestamp = self.samples.at(codec, timestamp);
+        let payload = packet.payload.into();
+        self.effects.push_back(Effect::Decode(Coded { codec, ssrc, sequence, timestamp, payload }));
+    }
+
+    /// Lets samples wait for their time.
+    fn take_samples(&mut self, codec: Codec, sequence: u16, timestamp: u32, samples: &[u8]) {
+        // The far end has gone over to another codec meanwhile.
+        if codec != self.buffer.codec() {
+            return self.discard(DropReason::PayloadType);
+        }
+        match self.buffer.push(sequence, timestamp, samples) {
             Pushed::Accepted => {}
             Pushed::Duplicate => self.discard(DropReason::Duplicate),
             Pushed::Late | Pushed::Misfit => self.discard(DropReason::Late),
         }
     }
 
-    fn take_event(&mut self, packet: &Packet<'_>) {
+    fn take_event(&mut self, clock_hz: u32, packet: &Packet<'_>) {
+        // By the sound's clock; who sends events alone has theirs.
+        let stream_hz = self.buffer.codec().clock_hz().max(clock_hz);
+        let clocks = Clocks { stream_hz, event_hz: clock_hz };
+        if self.keys_in.clocks() != clocks {
+            self.keys_in = KeyReceiver::new(clocks);
+        }
         let Header { marker, timestamp, .. } = packet.header;
         let effects = &mut self.effects;
         let is_event = self.keys_in.receive(marker, timestamp, packet.payload, |key| {
@@ -479,6 +531,12 @@ impl Session {
         if terms.codec != old.codec || terms.payload_type != old.payload_type {
             self.out.after_silence = true;
         }
+        if terms.codec.clock_hz() != old.codec.clock_hz() {
+            // Two clocks in one source confuse receivers (RFC 7160 §4.1): it becomes another.
+            self.out.ssrc = self.random.next_u32();
+            self.out.timestamp = self.random.next_u32();
+        }
+        self.keys_out.set_clock(terms.event_clock_hz);
         if !terms.direction.receives() {
             self.buffer.reset(self.buffer.codec());
         }
@@ -495,18 +553,24 @@ impl Session {
         self.effects.push_back(Effect::Closed);
     }
 
+    /// Ticks of the clock in a frame of what we send.
+    const fn frame_ticks(&self) -> u32 {
+        self.terms.codec.clock_hz() / (1_000 / FRAME_MS)
+    }
+
     const fn discard(&mut self, reason: DropReason) {
         self.statistics.drops.add(reason);
     }
 }
 
-/// A span in ticks of the clock, modulo 2^32.
-const fn clock(span: Duration) -> u32 {
-    let seconds = (span.as_secs() as u32).wrapping_mul(CLOCK_HZ);
-    seconds.wrapping_add(span.subsec_nanos() / (1_000_000_000 / CLOCK_HZ))
+/// A span in ticks of a clock, modulo 2^32.
+const fn clock(span: Duration, hz: u32) -> u32 {
+    let seconds = (span.as_secs() as u32).wrapping_mul(hz);
+    let ticks = span.subsec_nanos() as u64 * hz as u64 / 1_000_000_000;
+    seconds.wrapping_add(ticks as u32)
 }
 
-/// Ticks of the clock as a span.
-fn ticks(ticks: u32) -> Duration {
-    Duration::from_micros(u64::from(ticks) * (1_000_000 / u64::from(CLOCK_HZ)))
+/// Ticks of a clock as a span.
+fn ticks(ticks: u32, hz: u32) -> Duration {
+    Duration::from_micros(u64::from(ticks) * 1_000_000 / u64::from(hz))
 }

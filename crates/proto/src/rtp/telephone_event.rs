@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use super::{CLOCK_HZ, FRAME_MS, FRAME_SAMPLES};
+use super::{CLOCK_HZ, FRAME_MS};
 
 /// Bytes of one event in a payload (§2.3).
 pub const EVENT_BYTES: usize = 4;
@@ -22,11 +22,11 @@ const EVENTS_PER_PACKET_MAX: usize = 4;
 const VOLUME: u8 = 10;
 /// Longest segment of an event: what 16 bits of duration hold (§2.5.1.3).
 const SEGMENT_TICKS: u32 = 0xffff;
-/// A press may go on that long after the last packet heard of it, in ticks of the clock. Shorter
+/// A press may go on that long after the last packet heard of it, in milliseconds. Shorter
 /// than the pause between two presses of one key, which is 40 ms at least (ITU-T Q.24).
-const CONTINUATION_TICKS: u32 = 30 * CLOCK_HZ / 1_000;
-/// A timestamp further back than this is no late packet but a clock that was set anew.
-const LATE_TICKS_MAX: u32 = 2 * CLOCK_HZ;
+const CONTINUATION_MS: u32 = 30;
+/// A timestamp further back than this, in seconds, is no late packet but a clock that was set anew.
+const LATE_S_MAX: u32 = 2;
 
 /// A key of the telephone: `0-9 * # A-D`, events 0 to 15 (RFC 4733 §3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ impl fmt::Debug for Key {
 /// How long a key sounds and how long the pause after it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyTiming {
-    /// Length of the tone, 40 ms to 6 s, rounded up to frames.
+    /// Length of the tone, 40 ms to 6 s, rounded up to frames; at 48 kHz to 1.36 s.
     pub on: Duration,
     /// Length of the pause after it, 60 ms to 6 s, rounded up to frames; the repeated end packets
     /// fall into it.
@@ -126,10 +126,18 @@ impl Event {
 }
 
 /// Sends keys one after the other, a packet every frame while one is held.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeySender {
     waiting: VecDeque<(Key, KeyTiming)>,
     current: Option<Press>,
+    clock_hz: u32,
+}
+
+impl Default for KeySender {
+    /// Nothing waits; the clock is the telephone's.
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), current: None, clock_hz: CLOCK_HZ }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +148,8 @@ struct Press {
     elapsed: u32,
     on: u32,
     off: u32,
+    /// Ticks of the clock in a frame.
+    ticks: u32,
 }
 
 /// One event packet to send in place of sound.
@@ -177,6 +187,11 @@ impl KeySender {
         room
     }
 
+    /// The clock in which durations are told from the next key on, in ticks a second.
+    pub const fn set_clock(&mut self, clock_hz: u32) {
+        self.clock_hz = clock_hz;
+    }
+
     /// Takes back the keys that have not begun; the one being sent is finished.
     pub fn take_waiting(&mut self) -> impl Iterator<Item = (Key, KeyTiming)> {
         self.waiting.drain(..)
@@ -194,7 +209,10 @@ impl KeySender {
             None => match self.waiting.pop_front() {
                 Some((key, timing)) => {
                     let (on, off) = timing.frames();
-                    Press { key, timestamp, elapsed: 0, on, off }
+                    let ticks = self.clock_hz / (1_000 / FRAME_MS);
+                    // What 16 bits of duration hold; longer presses would need segments.
+                    let on = on.min(SEGMENT_TICKS / ticks);
+                    Press { key, timestamp, elapsed: 0, on, off, ticks }
                 }
                 None => return KeyTick::Idle,
             },
@@ -207,8 +225,7 @@ impl KeySender {
                 event: press.key.event(),
                 end: press.elapsed >= press.on,
                 volume: VOLUME,
-                // At most 6 s, which is less than 16 bits hold.
-                duration: (frames * FRAME_SAMPLES as u32) as u16,
+                duration: (frames * press.ticks) as u16,
             };
             KeyTick::Packet(EventPacket {
                 marker: frame == 0,
@@ -231,9 +248,36 @@ impl KeySender {
 ///
 /// A press is known by the timestamp of its beginning. It counts when the first of its packets
 /// arrives, whichever that is, so loss of the beginning or of the end changes nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeyReceiver {
     newest: Option<Heard>,
+    clocks: Clocks,
+}
+
+/// The clocks of a stream that carries events, in ticks a second.
+///
+/// They are to be the same (RFC 4733 §2.1). But many who speak Opus name events at 8 kHz alone, and
+/// then tell durations in that clock and timestamps in that of the sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Of timestamps.
+    pub stream_hz: u32,
+    /// Of durations.
+    pub event_hz: u32,
+}
+
+impl Default for Clocks {
+    /// Both are the telephone's.
+    fn default() -> Self {
+        Self { stream_hz: CLOCK_HZ, event_hz: CLOCK_HZ }
+    }
+}
+
+impl Default for KeyReceiver {
+    /// One that has heard nothing, by the telephone's clock.
+    fn default() -> Self {
+        Self::new(Clocks::default())
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -245,6 +289,16 @@ struct Heard {
 }
 
 impl KeyReceiver {
+    /// One that has heard nothing.
+    pub const fn new(clocks: Clocks) -> Self {
+        Self { newest: None, clocks }
+    }
+
+    /// By which clocks it hears.
+    pub const fn clocks(&self) -> Clocks {
+        self.clocks
+    }
+
     /// Takes one packet's payload; calls `pressed` for each press that begins with it.
     ///
     /// Returns `false` if the payload is no event at all.
@@ -269,14 +323,14 @@ impl KeyReceiver {
             {
                 pressed(key);
             }
-            start = start.wrapping_add(u32::from(event.duration));
+            start = start.wrapping_add(self.clocks.span(event.duration));
         }
         !blocks.is_empty()
     }
 
     /// Whether the event is a press not heard of before; notes it.
     fn is_new(&mut self, marker: bool, timestamp: u32, event: Event) -> bool {
-        let duration = u32::from(event.duration);
+        let duration = self.clocks.span(event.duration);
         let fresh = Heard { event: event.event, timestamp, duration, ended: event.end };
         let Some(newest) = &mut self.newest else {
             self.newest = Some(fresh);
@@ -289,10 +343,10 @@ impl KeyReceiver {
             return false;
         }
         let behind = ahead.wrapping_neg();
-        if behind > 0 && behind <= LATE_TICKS_MAX {
+        if behind > 0 && behind <= LATE_S_MAX * self.clocks.stream_hz {
             return false;
         }
-        if newest.goes_on(marker, ahead, fresh) {
+        if newest.goes_on(marker, ahead, fresh, self.clocks) {
             *newest = fresh;
             return false;
         }
@@ -301,11 +355,21 @@ impl KeyReceiver {
     }
 }
 
+impl Clocks {
+    /// A duration in ticks of the stream's clock.
+    const fn span(self, duration: u16) -> u32 {
+        let span = duration as u64 * self.stream_hz as u64 / self.event_hz as u64;
+        // At most six times 16 bits, for the clocks that there are.
+        span as u32
+    }
+}
+
 impl Heard {
     /// Whether `next`, which begins `ahead` ticks later, is the same press continued: a further
     /// segment of a long one (§2.5.1.3), or a sender that moves the timestamp with each packet.
-    fn goes_on(self, marker: bool, ahead: u32, next: Self) -> bool {
-        let near = ahead <= self.duration + CONTINUATION_TICKS || ahead == SEGMENT_TICKS;
+    fn goes_on(self, marker: bool, ahead: u32, next: Self, clocks: Clocks) -> bool {
+        let continuation = CONTINUATION_MS * clocks.stream_hz / 1_000;
+        let near = ahead <= self.duration + continuation || ahead == SEGMENT_TICKS;
         !marker && !self.ended && self.event == next.event && near
     }
 }

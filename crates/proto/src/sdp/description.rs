@@ -121,6 +121,8 @@ impl Media {
         match (mapped, format) {
             (Some(encoding), _) => encoding,
             (None, "0") => Some(Encoding { name: "PCMU", clock_hz: 8_000, channels: 1 }),
+            // G.722 says half of its rate, for good (RFC 3551 §4.5.2).
+            (None, "9") => Some(Encoding { name: "G722", clock_hz: 8_000, channels: 1 }),
             (None, "8") => Some(Encoding { name: "PCMA", clock_hz: 8_000, channels: 1 }),
             (None, _) => None,
         }
@@ -131,6 +133,16 @@ impl Media {
         // Some write a fraction, for codecs whose packets have no whole number.
         let value = self.attribute("ptime")?;
         value.split('.').next()?.trim().parse().ok().filter(|ms| *ms > 0)
+    }
+
+    /// A parameter of a payload type: `a=fmtp:type name=value;…`.
+    pub fn parameter(&self, payload_type: u8, name: &str) -> Option<&str> {
+        let mut lines = self.values("fmtp").filter_map(|line| line.split_once(' '));
+        let (_, parameters) = lines.find(|(number, _)| number.parse() == Ok(payload_type))?;
+        parameters.split(';').find_map(|parameter| {
+            let (key, value) = parameter.split_once('=')?;
+            key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+        })
     }
 
     /// The port, and maybe the address, that takes reports (RFC 3605).
@@ -159,7 +171,13 @@ impl<'a> Encoding<'a> {
 
     /// Whether it is the one that is named, with one channel.
     pub fn is(&self, name: &str, clock_hz: u32) -> bool {
-        self.name.eq_ignore_ascii_case(name) && self.clock_hz == clock_hz && self.channels == 1
+        self.is_with(name, clock_hz, 1)
+    }
+
+    /// Whether it is the one that is named, with so many channels.
+    pub fn is_with(&self, name: &str, clock_hz: u32, channels: u32) -> bool {
+        let is_named = self.name.eq_ignore_ascii_case(name);
+        is_named && self.clock_hz == clock_hz && self.channels == channels
     }
 }
 

@@ -13,17 +13,23 @@ use super::address::{AddressError, AddressPolicy, check_media_address};
 use super::description::{Attribute, Connection, Description, Media, Origin, direction_name};
 use super::parse::SdpError;
 use crate::rtp::source::Learning;
-use crate::rtp::{Codec, Direction, FRAME_MS, ReceiveTypes, Terms};
+use crate::rtp::{CLOCK_HZ, Codec, Direction, FRAME_MS, ReceiveTypes, Terms};
 use crate::srtp::keys::CryptoLine;
 use crate::srtp::{MasterKey, Protection, Suite};
 
 /// Payload type of telephone events in our offers; the one that most equipment uses.
 const TELEPHONE_EVENT_TYPE: u8 = 101;
+/// The same of telephone events by Opus's clock (RFC 4733 §2.1).
+const TELEPHONE_EVENT_48_TYPE: u8 = 110;
 /// Events that we take: the sixteen keys and the hook flash (RFC 4733 §3.2).
 const TELEPHONE_EVENTS: &str = "0-16";
 const TELEPHONE_EVENT: &str = "telephone-event";
-/// Ticks per second of everything that we speak.
-const CLOCK_HZ: u32 = crate::rtp::CLOCK_HZ;
+/// What we say of Opus (RFC 7587 §6.1): we hear and speak at the telephone's rate, with one
+/// channel, and make use of what a frame tells of the one before.
+const OPUS_PARAMETERS: &str =
+    "maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;sprop-stereo=0;useinbandfec=1";
+/// Clocks of telephone events that we know, in ticks per second.
+const EVENT_CLOCKS_HZ: [u32; 2] = [CLOCK_HZ, 48_000];
 
 /// What a call's negotiation is told once.
 #[derive(Clone, Debug)]
@@ -64,6 +70,10 @@ pub struct Stream {
     pub payload_type: u8,
     /// The payload type in which it takes telephone events; `None` if it takes none.
     pub telephone_event: Option<u8>,
+    /// The clock in which it is told how long they last, in ticks per second.
+    pub event_clock_hz: u32,
+    /// Whether the far end makes use of what a frame of Opus tells of the one before.
+    pub expects_loss: bool,
     /// The payload types that we said we take.
     pub receive: ReceiveTypes,
     /// Who may speak, seen from here.
@@ -83,6 +93,8 @@ impl Stream {
             codec: self.codec,
             payload_type: self.payload_type,
             telephone_event: self.telephone_event,
+            event_clock_hz: self.event_clock_hz,
+            expects_loss: self.expects_loss,
             receive: self.receive,
             learning,
         }
@@ -159,8 +171,8 @@ pub struct Negotiation {
     /// The description that we sent last.
     ours: Option<Description>,
     places: Vec<Place>,
-    /// The payload type that telephone events have in this session.
-    event_type: u8,
+    /// The payload types that telephone events have in this session, one for each clock.
+    event_types: [u8; EVENT_CLOCKS_HZ.len()],
     /// How the stream is protected, where it is.
     protection: Option<Protection>,
     stream: Option<Stream>,
@@ -173,7 +185,7 @@ impl Negotiation {
             settings,
             ours: None,
             places: Vec::new(),
-            event_type: TELEPHONE_EVENT_TYPE,
+            event_types: [TELEPHONE_EVENT_TYPE, TELEPHONE_EVENT_48_TYPE],
             protection: None,
             stream: None,
         }
@@ -196,8 +208,12 @@ impl Negotiation {
         if self.places.is_empty() {
             self.places.push(Place::Audio);
         }
-        let codecs = self.settings.codecs.iter().map(|codec| (*codec, codec.payload_type()));
-        let mut audio = self.audio(&codecs.collect::<Vec<_>>(), true, Direction::SendReceive);
+        let codecs = &self.settings.codecs;
+        // Events at 8 kHz are for all: whoever takes Opus may know no others.
+        let has_events = [true, codecs.contains(&Codec::Opus)];
+        let codecs = codecs.iter().map(|codec| (*codec, codec.payload_type()));
+        let codecs: Vec<(Codec, u8)> = codecs.collect();
+        let mut audio = self.audio(&codecs, has_events, Direction::SendReceive);
         audio.attributes.extend(self.settings.privacy.lines().iter().map(crypto));
         let media = self.places.iter().map(|place| place.media(&audio)).collect();
         self.send(media)
@@ -223,7 +239,7 @@ impl Negotiation {
             Privacy::Srtp(_) => Some(accepted(&ours.media[at], media)?),
         };
         let receive = receive_types(&ours.media[at]);
-        let can = |codec| type_of(&receive, codec).is_some();
+        let can = |codec| receive.of(codec).is_some();
         let (codec, payload_type) = first_codec(media, can)?;
         let offered = ours.direction_of(&ours.media[at]);
         let stream = self.stream_to(&theirs, media, codec, payload_type, receive, offered)?;
@@ -249,23 +265,30 @@ impl Negotiation {
         }
         let (at, media, (codec, payload_type)) = found?;
         let agreed = self.settings.privacy.accept(media)?;
-        let event_type = event_type(media);
-        let mut receive = ReceiveTypes { telephone_event: event_type, ..ReceiveTypes::default() };
-        match codec {
-            Codec::Pcma => receive.pcma = Some(payload_type),
-            Codec::Pcmu => receive.pcmu = Some(payload_type),
+        let mut receive = ReceiveTypes::default();
+        *receive.of_mut(codec) = Some(payload_type);
+        // One kind of events is enough: by the codec's clock, else by the telephone's.
+        let events = event_type(media, codec.clock_hz()).map(|number| (number, codec.clock_hz()));
+        let events = events.or_else(|| Some((event_type(media, CLOCK_HZ)?, CLOCK_HZ)));
+        match events {
+            Some((number, CLOCK_HZ)) => receive.telephone_event = Some(number),
+            Some((number, _)) => receive.telephone_event_48 = Some(number),
+            None => {}
         }
         let wanted = Direction::SendReceive;
         let stream = self.stream_to(&theirs, media, codec, payload_type, receive, wanted)?;
 
-        self.event_type = event_type.unwrap_or(self.event_type);
+        let has_events = [receive.telephone_event, receive.telephone_event_48];
+        for (ours, theirs) in self.event_types.iter_mut().zip(has_events) {
+            *ours = theirs.unwrap_or(*ours);
+        }
         self.places = theirs
             .media
             .iter()
             .enumerate()
             .map(|(other, media)| if other == at { Place::Audio } else { Place::refused(media) })
             .collect();
-        let has_events = event_type.is_some();
+        let has_events = has_events.map(|number| number.is_some());
         let mut audio = self.audio(&[(codec, payload_type)], has_events, stream.direction);
         audio.attributes.extend(agreed.iter().map(|(line, _)| crypto(line)));
         let media = self.places.iter().map(|place| place.media(&audio)).collect();
@@ -289,12 +312,16 @@ impl Negotiation {
         // RFC 3264 §8.4: to 0.0.0.0, which once meant hold, nothing is sent.
         let sends = allowed.sends() && wanted.sends() && !is_held;
         let receives = allowed.receives() && wanted.receives();
+        let (telephone_event, event_clock_hz) = events_to(media, codec, &receive);
         Ok(Stream {
             remote_rtp,
             remote_rtcp: remote_rtcp(media, remote_rtp),
             codec,
             payload_type,
-            telephone_event: receive.telephone_event.and_then(|_| event_type(media)),
+            telephone_event,
+            event_clock_hz,
+            expects_loss: codec == Codec::Opus
+                && media.parameter(payload_type, "useinbandfec") == Some("1"),
             receive,
             direction: direction(sends, receives),
             ptime_ms: media.ptime_ms().unwrap_or(FRAME_MS_U16),
@@ -342,18 +369,26 @@ impl Negotiation {
     }
 
     /// Our audio medium.
-    fn audio(&self, codecs: &[(Codec, u8)], has_events: bool, direction: Direction) -> Media {
+    fn audio(
+        &self,
+        codecs: &[(Codec, u8)],
+        has_events: [bool; EVENT_CLOCKS_HZ.len()],
+        direction: Direction,
+    ) -> Media {
         let mut formats: Vec<String> =
             codecs.iter().map(|(_, number)| number.to_string()).collect();
-        let map = |(codec, number): &(Codec, u8)| {
-            Attribute::new("rtpmap", format!("{number} {}/{CLOCK_HZ}", codec.name()))
-        };
-        let mut attributes: Vec<Attribute> = codecs.iter().map(map).collect();
-        if has_events {
-            let number = self.event_type;
+        let mut attributes: Vec<Attribute> = Vec::new();
+        for (codec, number) in codecs {
+            attributes.push(Attribute::new("rtpmap", rtpmap(*codec, *number)));
+            if *codec == Codec::Opus {
+                attributes.push(Attribute::new("fmtp", format!("{number} {OPUS_PARAMETERS}")));
+            }
+        }
+        let events = self.event_types.iter().zip(EVENT_CLOCKS_HZ).zip(has_events);
+        for ((number, clock), _) in events.filter(|(_, has)| *has) {
             formats.push(number.to_string());
-            attributes
-                .push(Attribute::new("rtpmap", format!("{number} {TELEPHONE_EVENT}/{CLOCK_HZ}")));
+            let map = format!("{number} {TELEPHONE_EVENT}/{clock}");
+            attributes.push(Attribute::new("rtpmap", map));
             attributes.push(Attribute::new("fmtp", format!("{number} {TELEPHONE_EVENTS}")));
         }
         attributes.push(Attribute::new("ptime", FRAME_MS.to_string()));
@@ -487,8 +522,8 @@ fn first_codec(
             names.push(format.clone());
             continue;
         };
-        let known = [Codec::Pcma, Codec::Pcmu];
-        let codec = known.into_iter().find(|codec| encoding.is(codec.name(), CLOCK_HZ));
+        let is = |codec: &Codec| encoding.is_with(codec.name(), codec.clock_hz(), codec.channels());
+        let codec = Codec::ALL.into_iter().find(is);
         match (codec.filter(|codec| can(*codec)), payload_type(format)) {
             (Some(codec), Some(payload_type)) => return Ok((codec, payload_type)),
             _ => names.push(encoding.name.to_owned()),
@@ -497,12 +532,33 @@ fn first_codec(
     Err(NegotiationError::NoCommonCodec(names.join(" ")))
 }
 
-/// The payload type in which a medium has telephone events for our clock.
-fn event_type(media: &Media) -> Option<u8> {
+/// The payload type in which a medium has telephone events by that clock.
+fn event_type(media: &Media, clock_hz: u32) -> Option<u8> {
     let is_event = |format: &&String| {
-        media.encoding(format).is_some_and(|encoding| encoding.is(TELEPHONE_EVENT, CLOCK_HZ))
+        media.encoding(format).is_some_and(|encoding| encoding.is(TELEPHONE_EVENT, clock_hz))
     };
     media.formats.iter().find(is_event).and_then(|format| payload_type(format))
+}
+
+/// The payload type in which telephone events are sent beside `codec`, and their clock: the
+/// codec's own (RFC 4733 §2.1), else the telephone's, which is all that many know.
+fn events_to(media: &Media, codec: Codec, receive: &ReceiveTypes) -> (Option<u8>, u32) {
+    let ours = [receive.telephone_event, receive.telephone_event_48];
+    let known = |clock: u32| {
+        let is_ours =
+            ours.iter().zip(EVENT_CLOCKS_HZ).any(|(ours, hz)| ours.is_some() && hz == clock);
+        event_type(media, clock).filter(|_| is_ours)
+    };
+    match known(codec.clock_hz()) {
+        Some(number) => (Some(number), codec.clock_hz()),
+        None => (known(CLOCK_HZ), CLOCK_HZ),
+    }
+}
+
+/// What a payload type stands for, as it is written.
+fn rtpmap(codec: Codec, number: u8) -> String {
+    let channels = if codec.channels() == 1 { "" } else { "/2" };
+    format!("{number} {}/{}{channels}", codec.name(), codec.clock_hz())
 }
 
 /// A payload type of RTP: 0 to 127.
@@ -513,18 +569,15 @@ fn payload_type(format: &str) -> Option<u8> {
 /// What a description of ours says that we take.
 fn receive_types(media: &Media) -> ReceiveTypes {
     let under = |codec: Codec| first_codec(media, |other| other == codec).ok().map(|found| found.1);
-    ReceiveTypes {
-        pcma: under(Codec::Pcma),
-        pcmu: under(Codec::Pcmu),
-        telephone_event: event_type(media),
+    let mut receive = ReceiveTypes {
+        telephone_event: event_type(media, CLOCK_HZ),
+        telephone_event_48: event_type(media, Codec::Opus.clock_hz()),
+        ..ReceiveTypes::default()
+    };
+    for codec in Codec::ALL {
+        *receive.of_mut(codec) = under(codec);
     }
-}
-
-const fn type_of(receive: &ReceiveTypes, codec: Codec) -> Option<u8> {
-    match codec {
-        Codec::Pcma => receive.pcma,
-        Codec::Pcmu => receive.pcmu,
-    }
+    receive
 }
 
 /// Where reports go: `a=rtcp`, else the next port. Another host than the sound's is not believed.

@@ -99,6 +99,8 @@ fn answer_says_where_and_how_to_send() {
         codec: Codec::Pcma,
         payload_type: 8,
         telephone_event: Some(96),
+        event_clock_hz: 8_000,
+        expects_loss: false,
         receive: ReceiveTypes::g711(Some(101)),
         direction: Direction::SendReceive,
         ptime_ms: 30,
@@ -489,4 +491,97 @@ fn private_offer_is_answered_under_its_tag_by_the_first_suite_that_we_speak() {
 fn private_offer_without_a_usable_key_is_refused() {
     let refused = private().answer(with_keys(&[]).as_bytes()).unwrap_err();
     assert_eq!((refused.clone(), refused.status()), (NegotiationError::NoKey, 488));
+}
+
+/// Negotiates all that there is, in this order.
+fn with_codecs(codecs: &[Codec]) -> Negotiation {
+    Negotiation::new(Settings { codecs: codecs.to_vec(), ..settings() })
+}
+
+#[test]
+fn offer_has_the_codecs_in_their_order_and_events_by_each_clock() {
+    let mut negotiation = with_codecs(&[Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu]);
+    expect![[r#"
+        m=audio 4000 RTP/AVP 111 9 8 0 101 110
+        a=rtpmap:111 opus/48000/2
+        a=fmtp:111 maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;sprop-stereo=0;useinbandfec=1
+        a=rtpmap:9 G722/8000
+        a=rtpmap:8 PCMA/8000
+        a=rtpmap:0 PCMU/8000
+        a=rtpmap:101 telephone-event/8000
+        a=fmtp:101 0-16
+        a=rtpmap:110 telephone-event/48000
+        a=fmtp:110 0-16
+        a=ptime:20
+        a=sendrecv
+    "#]]
+    .assert_eq(text(&negotiation.offer()).replace("\r\n", "\n").split_once("t=0 0\n").unwrap().1);
+}
+
+#[test]
+fn answers_to_all_codecs_say_what_is_sent_and_in_which_clock_keys_are() {
+    // (formats, attributes) → (codec, its type, type of events, their clock, loss expected)
+    let opus = "rtpmap:96_opus/48000/2 fmtp:96_minptime=10;_useinbandfec=1";
+    let events = "rtpmap:97_telephone-event/48000 rtpmap:98_telephone-event/8000";
+    let cases = [
+        ("9 98", events.to_owned(), (Codec::G722, 9, Some(98), 8_000, false)),
+        ("9 0", "rtpmap:9_G722/8000".into(), (Codec::G722, 9, None, 8_000, false)),
+        ("96 97 98", format!("{opus} {events}"), (Codec::Opus, 96, Some(97), 48_000, true)),
+        // Events at 8 kHz alone are better than none.
+        ("96 98", format!("{opus} {events}"), (Codec::Opus, 96, Some(98), 8_000, true)),
+        ("96", "rtpmap:96_OPUS/48000/2".into(), (Codec::Opus, 96, None, 8_000, false)),
+        ("0 97 98", events.to_owned(), (Codec::Pcmu, 0, Some(98), 8_000, false)),
+        // With one channel it is not what RFC 7587 names.
+        ("96 8", "rtpmap:96_opus/48000".into(), (Codec::Pcma, 8, None, 8_000, false)),
+        // Several: the first is sent, all that we offered are taken.
+        ("18 9 0 8", String::new(), (Codec::G722, 9, None, 8_000, false)),
+    ];
+    for (formats, attributes, expected) in cases {
+        let mut negotiation = with_codecs(&[Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma]);
+        negotiation.offer();
+        let stream = negotiation.answered(theirs(formats, &attributes).as_bytes()).unwrap();
+        let Stream { codec, payload_type, telephone_event, event_clock_hz, expects_loss, .. } =
+            stream;
+        let found = (codec, payload_type, telephone_event, event_clock_hz, expects_loss);
+        assert_eq!(found, expected, "{formats} {attributes}");
+        let taken = Codec::ALL.map(|codec| stream.receive.of(codec));
+        assert_eq!(taken, [Some(9), Some(111), Some(8), Some(0)]);
+        assert_eq!(stream.receive.telephone_event_48, Some(110));
+    }
+}
+
+#[test]
+fn codec_that_was_not_offered_is_not_agreed_on() {
+    let mut negotiation = negotiation();
+    negotiation.offer();
+    let refused = negotiation.answered(theirs("9", "").as_bytes()).unwrap_err();
+    assert_eq!(refused, NegotiationError::NoCommonCodec("G722".into()));
+}
+
+#[test]
+fn new_offer_may_change_the_codec_and_unknown_ones_alone_are_refused() {
+    let mut negotiation = with_codecs(&[Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus]);
+    negotiation.offer();
+    negotiation.answered(theirs("0", "").as_bytes()).unwrap();
+    let offer = theirs("120 9 121", "rtpmap:120_opus/48000/2 rtpmap:121_telephone-event/48000");
+    let (ours, stream) = answer(&mut negotiation, &offer);
+    expect![[r#"
+        m=audio 4000 RTP/AVP 120 121
+        a=rtpmap:120 opus/48000/2
+        a=fmtp:120 maxplaybackrate=8000;sprop-maxcapturerate=8000;stereo=0;sprop-stereo=0;useinbandfec=1
+        a=rtpmap:121 telephone-event/48000
+        a=fmtp:121 0-16
+        a=ptime:20
+        a=sendrecv
+    "#]]
+    .assert_eq(text(&ours).replace("\r\n", "\n").split_once("t=0 0\n").unwrap().1);
+    assert_eq!((stream.telephone_event, stream.event_clock_hz), (Some(121), 48_000));
+    assert_eq!(stream.receive.telephone_event_48, Some(121));
+
+    let (_, stream) = answer(&mut negotiation, &theirs("9 96", "rtpmap:96_telephone-event/8000"));
+    assert_eq!((stream.codec, stream.telephone_event), (Codec::G722, Some(96)));
+    let before = stream;
+    let refused = negotiation.answer(theirs("18 3", "").as_bytes()).unwrap_err();
+    assert_eq!(refused.status(), 488);
+    assert_eq!(negotiation.stream(), Some(&before));
 }

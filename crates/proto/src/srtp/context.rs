@@ -114,8 +114,8 @@ pub struct Sealer {
     suite: Suite,
     sound: SessionKeys,
     reports: SessionKeys,
-    /// Rounds of the sequence number, and the number last sent.
-    sent: Option<(u32, u16)>,
+    /// The source, rounds of its sequence number, and the number last sent.
+    sent: Option<(u32, u32, u16)>,
     /// Index of the next report.
     report: u32,
 }
@@ -133,11 +133,12 @@ impl Sealer {
     pub fn seal(&mut self, packet: &[u8], out: &mut [u8]) -> Option<usize> {
         let (header, sequence, ssrc) = sound_header(packet)?;
         let round = match self.sent {
-            Some((round, last)) if sequence < last => round.wrapping_add(1),
-            Some((round, _)) => round,
-            None => 0,
+            Some((of, round, last)) if of == ssrc && sequence < last => round.wrapping_add(1),
+            Some((of, round, _)) if of == ssrc => round,
+            // Another source begins with its own first round (RFC 3711 §3.2.3).
+            Some(_) | None => 0,
         };
-        self.sent = Some((round, sequence));
+        self.sent = Some((ssrc, round, sequence));
         let end = packet.len();
         out.get_mut(..end)?.copy_from_slice(packet);
         let index = u64::from(round) << 16 | u64::from(sequence);
@@ -398,6 +399,17 @@ mod tests {
         assert_eq!(sealed(&mut sealer, &plain), expected);
         let mut opener = Opener::new(Suite::AesCm128HmacSha1_80, &master());
         assert_eq!(opened(&mut opener, &expected), Ok(plain));
+    }
+
+    #[test]
+    fn another_source_begins_with_a_first_round_of_its_own() {
+        let suite = Suite::AesCm128HmacSha1_80;
+        let (mut sealer, mut opener) =
+            (Sealer::new(suite, &master()), Opener::new(suite, &master()));
+        for (sequence, ssrc) in [(65_535, 9), (0, 9), (1, 9), (2, 10), (3, 10)] {
+            let plain = packet(sequence, ssrc);
+            assert_eq!(opened(&mut opener, &sealed(&mut sealer, &plain)), Ok(plain), "{sequence}");
+        }
     }
 
     #[test]

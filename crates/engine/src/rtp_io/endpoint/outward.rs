@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use media::LinearFrame;
-use proto::rtp::{FRAME_SAMPLES, Input, KeyTiming};
+use proto::rtp::{FRAME_SAMPLES, Input, KeyTiming, Terms};
 
 use super::inward::linear;
 use super::{Endpoint, HEARD_MAX, Live, SKIPPED_MAX};
@@ -50,6 +50,8 @@ impl Endpoint {
         };
         let terms = *live.session.terms();
         let mut frame = [terms.codec.silence(); FRAME_SAMPLES];
+        // What another leg says, where it is better than a law can tell.
+        let mut better = None;
         let sounds = if waits(live) {
             false
         } else if !live.tones.is_idle() {
@@ -69,14 +71,17 @@ impl Endpoint {
             self.player.fill(terms.codec, &mut frame, tell)
                 || relayed.is_some_and(|samples| {
                     law(terms.codec).encode_into(&samples, &mut frame);
+                    better = Some(samples);
                     true
                 })
         };
         if self.taps.want_said() {
             self.taps.say(linear(terms.codec, &frame));
         }
-        let frame = (sounds || self.options.send_silence).then_some(&frame);
-        if let Some(packet) = live.session.send_frame(now, frame)
+        let is_sent = (sounds || self.options.send_silence) && !is_on_hold(&terms);
+        let Live { session, transcoder, .. } = &mut **live;
+        let frame = is_sent.then(|| transcoder.encode(&terms, &frame, better.as_ref()));
+        if let Some(packet) = session.send_frame(now, frame)
             && let Some(bytes) = self.privacy.seal(packet.bytes)
         {
             let sent = self.sockets.send(packet.to, bytes);
@@ -118,8 +123,11 @@ impl Endpoint {
 /// goes on afterwards where it stood.
 fn waits(live: &Live) -> bool {
     let terms = live.session.terms();
+    is_on_hold(terms) || terms.telephone_event.is_some() && live.session.is_pressing()
+}
+
+/// Whether nothing may be sent.
+fn is_on_hold(terms: &Terms) -> bool {
     // An unspecified address is the old way to hold (RFC 3264 §8.4).
-    let may_send =
-        terms.direction.sends() && !terms.remote.ip().is_unspecified() && terms.remote.port() != 0;
-    !may_send || terms.telephone_event.is_some() && live.session.is_pressing()
+    !terms.direction.sends() || terms.remote.ip().is_unspecified() || terms.remote.port() == 0
 }

@@ -131,14 +131,12 @@ impl Session {
     fn report(&mut self, now: Instant) -> RtcpBytes {
         let out = &self.out;
         let sent = self.statistics.packets_sent;
-        let since_tick = clock(now.saturating_duration_since(out.ticked_at));
+        let hz = self.terms.codec.clock_hz();
+        let since_tick = clock(now.saturating_duration_since(out.ticked_at), hz);
         let info = (sent > self.control.packets_reported).then(|| SenderInfo {
             ntp: self.wall(now),
             // The frame counted last began one frame before the next one's timestamp.
-            rtp_timestamp: out
-                .timestamp
-                .wrapping_sub(crate::rtp::FRAME_SAMPLES as u32)
-                .wrapping_add(since_tick),
+            rtp_timestamp: out.timestamp.wrapping_sub(self.frame_ticks()).wrapping_add(since_tick),
             packets: sent as u32,
             octets: self.statistics.bytes_sent as u32,
         });
@@ -168,6 +166,7 @@ impl Session {
         let Some(block) = blocks.find(|block| block.ssrc == self.out.ssrc) else {
             return;
         };
+        let hz = self.terms.codec.clock_hz();
         let (sent, held) = (block.last_sender_report, block.delay_since);
         let away = self.wall(now).middle().wrapping_sub(sent).wrapping_sub(held) as i32;
         let round_trip = (sent != 0 && ROUND_TRIPS.contains(&away))
@@ -176,7 +175,7 @@ impl Session {
             fraction_lost: block.fraction_lost,
             packets_lost: block.cumulative_lost,
             // Whatever it claims; a minute is beyond any clock that works.
-            jitter: ticks(block.jitter.min(60 * crate::rtp::CLOCK_HZ)),
+            jitter: ticks(block.jitter.min(60 * hz), hz),
             round_trip,
         });
     }

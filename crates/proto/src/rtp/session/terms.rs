@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::rtp::CLOCK_HZ;
 use crate::rtp::codec::Codec;
 use crate::rtp::source::Learning;
 
@@ -24,6 +25,10 @@ pub struct Terms {
     pub payload_type: u8,
     /// The payload type in which it takes telephone events; `None` if it takes none.
     pub telephone_event: Option<u8>,
+    /// The clock in which their durations are told, in ticks a second.
+    pub event_clock_hz: u32,
+    /// Whether the far end makes use of what a frame tells of the one before (RFC 7587 §6.1).
+    pub expects_loss: bool,
     /// What we said we take.
     pub receive: ReceiveTypes,
     /// Whether another source than `remote` may be learned.
@@ -33,12 +38,18 @@ pub struct Terms {
 /// The payload types that we said we take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiveTypes {
+    /// G.722.
+    pub g722: Option<u8>,
+    /// Opus.
+    pub opus: Option<u8>,
     /// A-law.
     pub pcma: Option<u8>,
     /// Mu-law.
     pub pcmu: Option<u8>,
     /// Telephone events at 8 kHz (RFC 4733).
     pub telephone_event: Option<u8>,
+    /// The same at 48 kHz, beside Opus.
+    pub telephone_event_48: Option<u8>,
 }
 
 /// Who may speak, seen from here (RFC 3264 §5.1).
@@ -72,7 +83,8 @@ pub(super) enum Kind {
     Audio(Codec),
     /// RFC 3389: tells of noise in silence; taken note of, not played.
     ComfortNoise,
-    TelephoneEvent,
+    /// With the clock of its durations.
+    TelephoneEvent(u32),
 }
 
 /// Static payload type of comfort noise (RFC 3389 §4); senders use it unasked.
@@ -82,21 +94,44 @@ impl ReceiveTypes {
     /// Both laws under their static types, and telephone events under `telephone_event`.
     pub const fn g711(telephone_event: Option<u8>) -> Self {
         Self {
+            g722: None,
+            opus: None,
             pcma: Some(Codec::Pcma.payload_type()),
             pcmu: Some(Codec::Pcmu.payload_type()),
             telephone_event,
+            telephone_event_48: None,
+        }
+    }
+
+    /// The payload type of a codec; `None` where it is not taken.
+    pub const fn of(&self, codec: Codec) -> Option<u8> {
+        match codec {
+            Codec::G722 => self.g722,
+            Codec::Opus => self.opus,
+            Codec::Pcma => self.pcma,
+            Codec::Pcmu => self.pcmu,
+        }
+    }
+
+    /// The same, to be set.
+    pub const fn of_mut(&mut self, codec: Codec) -> &mut Option<u8> {
+        match codec {
+            Codec::G722 => &mut self.g722,
+            Codec::Opus => &mut self.opus,
+            Codec::Pcma => &mut self.pcma,
+            Codec::Pcmu => &mut self.pcmu,
         }
     }
 
     /// What a packet with this type carries; `None` if it was not agreed on.
     pub(super) fn kind(&self, payload_type: u8) -> Option<Kind> {
         let is = |agreed: Option<u8>| agreed == Some(payload_type);
-        if is(self.pcmu) {
-            Some(Kind::Audio(Codec::Pcmu))
-        } else if is(self.pcma) {
-            Some(Kind::Audio(Codec::Pcma))
+        if let Some(codec) = Codec::ALL.into_iter().find(|codec| is(self.of(*codec))) {
+            Some(Kind::Audio(codec))
         } else if is(self.telephone_event) {
-            Some(Kind::TelephoneEvent)
+            Some(Kind::TelephoneEvent(CLOCK_HZ))
+        } else if is(self.telephone_event_48) {
+            Some(Kind::TelephoneEvent(Codec::Opus.clock_hz()))
         } else if payload_type == COMFORT_NOISE {
             Some(Kind::ComfortNoise)
         } else {
@@ -119,6 +154,8 @@ impl Terms {
             codec,
             payload_type: codec.payload_type(),
             telephone_event,
+            event_clock_hz: CLOCK_HZ,
+            expects_loss: false,
             receive: ReceiveTypes::g711(telephone_event),
             learning: Learning::FirstPackets,
         }

@@ -5,14 +5,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::rtp::rtcp::{Compound, ReportBlock, RtcpPacket, SenderInfo};
 use crate::rtp::telephone_event::Event;
-use crate::rtp::{FRAME_MS, Learning, fixture};
+use crate::rtp::{FRAME_SAMPLES, Learning, fixture};
 
-const FAR: &str = "192.0.2.1:4000";
+pub(super) const FAR: &str = "192.0.2.1:4000";
 const FAR_CONTROL: &str = "192.0.2.1:4001";
-const FAR_SSRC: u32 = 77;
+pub(super) const FAR_SSRC: u32 = 77;
 const LOUD: Frame = [0x10; FRAME_SAMPLES];
 
-fn address(text: &str) -> SocketAddr {
+pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
@@ -20,21 +20,21 @@ fn terms() -> Terms {
     Terms::new(address(FAR), Codec::Pcmu, Some(101))
 }
 
-fn key(sign: char) -> Key {
+pub(super) fn key(sign: char) -> Key {
     Key::from_char(sign).unwrap()
 }
 
 /// A session and its clock, and a far end that sends in step with it.
-struct Bench {
-    session: Session,
-    now: Instant,
+pub(super) struct Bench {
+    pub(super) session: Session,
+    pub(super) now: Instant,
     start: Instant,
     sequence: u16,
-    timestamp: u32,
+    pub(super) timestamp: u32,
 }
 
 impl Bench {
-    fn new(terms: Terms) -> Self {
+    pub(super) fn new(terms: Terms) -> Self {
         let now = fixture::start();
         let wall = NtpTime::from_unix(Duration::from_secs(1_000));
         let session = Session::new(Setup { seed: 1, now, wall, terms });
@@ -49,12 +49,12 @@ impl Bench {
         std::iter::from_fn(|| self.session.poll()).collect()
     }
 
-    fn give(&mut self, input: Input<'_>) -> Vec<Effect> {
+    pub(super) fn give(&mut self, input: Input<'_>) -> Vec<Effect> {
         self.session.handle(self.now, input);
         self.effects()
     }
 
-    fn packet(&mut self, payload_type: u8, ssrc: u32, payload: &[u8]) -> Vec<u8> {
+    pub(super) fn packet(&mut self, payload_type: u8, ssrc: u32, payload: &[u8]) -> Vec<u8> {
         let (sequence, timestamp) = (self.sequence, self.timestamp);
         let header = Header { marker: false, payload_type, sequence, timestamp, ssrc };
         self.sequence = sequence.wrapping_add(1);
@@ -80,7 +80,7 @@ impl Bench {
         self.give(Input::Control { from: address(from), bytes })
     }
 
-    fn drops(&self, reason: DropReason) -> u64 {
+    pub(super) fn drops(&self, reason: DropReason) -> u64 {
         self.session.statistics().drops.of(reason)
     }
 
@@ -95,7 +95,7 @@ impl Bench {
 /// Reads the one packet of a frame.
 fn sent(bench: &mut Bench, frame: Option<&Frame>) -> Option<(Header, Vec<u8>, SocketAddr)> {
     let now = bench.now;
-    let outgoing = bench.session.send_frame(now, frame)?;
+    let outgoing = bench.session.send_frame(now, frame.map(|frame| &frame[..]))?;
     let packet = Packet::parse(outgoing.bytes).unwrap();
     Some((packet.header, packet.payload.to_vec(), outgoing.to))
 }
@@ -130,7 +130,7 @@ fn same_seed_gives_the_same_packets_and_another_seed_others() {
         let now = fixture::start();
         let wall = NtpTime::from_unix(Duration::ZERO);
         let mut session = Session::new(Setup { seed, now, wall, terms: terms() });
-        session.send_frame(now, Some(&LOUD)).unwrap().bytes.to_vec()
+        session.send_frame(now, Some(&LOUD[..])).unwrap().bytes.to_vec()
     };
     assert_eq!(packet(3), packet(3));
     assert_ne!(packet(3)[2..12], packet(4)[2..12]);
@@ -685,7 +685,7 @@ fn keys_and_most_sound_cross_a_bad_network() {
             let key = Key::from_event((tick / 100 - 1) as u8).unwrap();
             sessions[0].handle(now, Input::Press { key, timing: KeyTiming::default() });
         }
-        let packet = sessions[0].send_frame(now, Some(&LOUD)).unwrap().bytes.to_vec();
+        let packet = sessions[0].send_frame(now, Some(&LOUD[..])).unwrap().bytes.to_vec();
         let arriving = if chance(5) {
             vec![]
         } else if chance(10) && held.is_none() {
@@ -697,7 +697,7 @@ fn keys_and_most_sound_cross_a_bad_network() {
         for bytes in arriving {
             sessions[1].handle(now, Input::Datagram { from: ends[0], bytes: &bytes });
         }
-        sessions[1].send_frame(now, Some(&LOUD)).unwrap();
+        sessions[1].send_frame(now, Some(&LOUD[..])).unwrap();
         heard += u32::from(sessions[1].hear(&mut [0; FRAME_SAMPLES]) == Popped::Audio);
         for at in 0..2 {
             if let Some((due, timer)) = sessions[at].deadline()

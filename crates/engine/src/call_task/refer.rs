@@ -1,0 +1,113 @@
+//! Hands a callee over by his own side: REFER, where the trunk's carrier does that.
+//!
+//! Nothing is dialed here, and no slot is taken; but whom the callee is sent to is weighed like any
+//! second leg, or scripts would be the way around the lists.
+
+use domain::call::Input;
+use domain::cause::Cause;
+use domain::number::{Destination, Masked};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use proto::sip::ua::Referral;
+use script::step::{Input as ScriptInput, Transfer, TransferEnd, TransferId};
+
+use super::CallTask;
+use super::transfer::{parse, permit, refused, told_beside};
+
+/// A callee who is to be taken over by somebody else.
+pub(super) struct Referring {
+    transfer: TransferId,
+    aai: String,
+    /// Whether he may be sent there; `None` once that is known.
+    asked: Option<BoxFuture<'static, Result<Destination, TransferEnd>>>,
+}
+
+impl Referring {
+    /// Whether he may be sent there. May be dropped and asked again; comes back once.
+    pub(super) async fn next(&mut self) -> Result<Destination, TransferEnd> {
+        let Some(asked) = &mut self.asked else {
+            return std::future::pending().await;
+        };
+        let answer = asked.await;
+        self.asked = None;
+        answer
+    }
+}
+
+impl CallTask {
+    /// Begins to hand the callee over, where that is done by REFER; `false` where it is not.
+    ///
+    /// Keys behind the number can be pressed only by who calls it.
+    pub(super) fn begin_referral(&mut self, wanted: &Transfer) -> bool {
+        let refers = self.parts.switch.refers(self.begun.attempt.trunk) && self.leg.is_some();
+        let parsed = parse(&wanted.destination);
+        let has_keys = parsed.as_ref().is_ok_and(|number| number.post_dial().is_some());
+        if !refers || has_keys {
+            return false;
+        }
+        let (parts, contact) = (self.parts.clone(), self.begun.contact.clone());
+        let asked = async move {
+            let destination = parsed?;
+            permit(&parts, &contact, &destination).await?;
+            Ok(destination)
+        };
+        let (transfer, aai) = (wanted.transfer, wanted.aai.clone());
+        self.referring = Some(Referring { transfer, aai, asked: Some(asked.boxed()) });
+        true
+    }
+
+    /// It is known whether the callee may be sent there.
+    pub(super) async fn weighed(&mut self, answer: Result<Destination, TransferEnd>) {
+        let (Some(referring), Some(leg)) = (&self.referring, &self.leg) else {
+            return;
+        };
+        let failed = match answer {
+            Ok(destination) => {
+                tracing::info!(
+                    call.id = %self.begun.attempt.id, trunk.id = %self.begun.attempt.trunk,
+                    "handing over to {} by REFER", Masked(destination.dialed())
+                );
+                let beside = told_beside(&referring.aai);
+                match self.parts.switch.refer(leg, &destination, &beside) {
+                    Ok(()) => return,
+                    Err(cause) => {
+                        let call = self.begun.attempt.id;
+                        tracing::warn!(call.id = %call, cause = %cause.text, "no REFER was sent");
+                        TransferEnd::BadDestination
+                    }
+                }
+            }
+            Err(end) => end,
+        };
+        self.referred(Err(failed)).await;
+    }
+
+    /// The callee's side has said how it came out.
+    pub(super) async fn hear_referral(&mut self, result: Referral) {
+        self.referred(match result {
+            Referral::Done => Ok(()),
+            Referral::Failed(status) => {
+                Err(refused(&Cause { sip_status: Some(status), ..Cause::default() }))
+            }
+            Referral::Refused(403 | 603) => Err(TransferEnd::NoAuthorization),
+            // It knows no REFER, or will have none now.
+            Referral::Refused(_) => Err(TransferEnd::NoRoute),
+            Referral::Unknown => Err(TransferEnd::Unknown),
+        })
+        .await;
+    }
+
+    async fn referred(&mut self, result: Result<(), TransferEnd>) {
+        let Some(Referring { transfer, .. }) = self.referring.take() else {
+            return;
+        };
+        match result {
+            Ok(()) => {
+                self.hand_over(transfer).await;
+                // He talks elsewhere; our leg has nobody any more.
+                self.inputs.push_back(Input::BridgeEnded);
+            }
+            Err(end) => self.feed(ScriptInput::TransferEnded { transfer, end }).await,
+        }
+    }
+}
