@@ -4,7 +4,7 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: help demo test check golden bench bench-queue chaos deny schemathesis setup sim
+.PHONY: help demo test check golden bench bench-delay bench-import bench-queue chaos deny schemathesis setup sim
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,14 @@ sim: ## 10,000 days of calls in virtual time, judged; ARGS="DAYS FIRST_SEED --js
 chaos: setup ## Faults on the real program, judged by carrier and customer; ARGS="--json FILE"
 	$(CARGO) build --locked -p outdial
 	./target/debug/outdial lab chaos $(ARGS)
+
+bench-delay: setup ## From the request for a call to its INVITE, on SQLite and PostgreSQL; ARGS="--json DIR --rate 100"
+	$(CARGO) build --locked --release -p outdial
+	@scripts/bench-delay.sh $(ARGS)
+
+bench-import: setup ## Lists up to 1,000,000 rows taken in by a real server, on SQLite and PostgreSQL; ARGS="--json FILE"
+	$(CARGO) build --locked --release -p outdial
+	@scripts/bench-import.sh $(ARGS)
 
 bench-queue: setup ## Cycles of the dial queue on SQLite, PostgreSQL and graphile-worker; ARGS="--json FILE"
 	@CARGO="$(CARGO)" scripts/bench-queue.sh $(ARGS)

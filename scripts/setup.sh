@@ -19,6 +19,9 @@ need baresip baresip
 need curl curl
 # For the faults of `make chaos` that let a clock jump.
 need faketime faketime
+# For make bench-import.
+need sqlite3 sqlite3
+need time time
 # Debian keeps the server's programs out of the way of those who do not look for them.
 if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     missing="$missing postgresql"

@@ -27,7 +27,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use store::{Answer, Given, Met, UploadId};
+use store::{Answer, Given, UploadId};
 
 use crate::body::{Chunks, content_type};
 use crate::error::Fault;
@@ -188,13 +188,11 @@ pub(crate) async fn commit_import(
         Begin::Done(response) => return Ok(response),
     };
     let answer = |import: &store::Import| idempotency::done(StatusCode::OK, &shown(import));
-    let met = match shared.control.commit_import(account, id.0, claim.once(), answer).await? {
-        Met::Done(Some(import)) => Met::Done(answer(&import)),
-        Met::Done(None) => return Err(over(import_of(&shared, account, id.0).await?.state)),
-        Met::KeyReused => Met::KeyReused,
-        Met::Repeated(answer) => Met::Repeated(answer),
+    let met = shared.control.commit_import(account, id.0, claim.once(), answer).await?;
+    let Ok(met) = met.map(|import| import.ok_or(())).transpose() else {
+        return Err(over(import_of(&shared, account, id.0).await?.state));
     };
-    Ok(idempotency::met(&shared, met)?)
+    Ok(idempotency::met(&shared, met.map(|import| answer(&import)))?)
 }
 
 /// Throws a checked import away.

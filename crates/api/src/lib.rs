@@ -9,6 +9,7 @@ pub mod auth;
 mod body;
 mod deployments;
 mod error;
+mod events;
 mod fuse;
 mod idempotency;
 mod imports;
@@ -64,6 +65,7 @@ pub struct Api {
 pub(crate) struct Parts {
     pub(crate) control: Control,
     pub(crate) figures: metrics::Figures,
+    pub(crate) followers: events::Followers,
     pub(crate) gate: auth::Gate,
     pub(crate) imports: Semaphore,
     pub(crate) in_flight: idempotency::InFlight,
@@ -82,6 +84,7 @@ impl Parts {
         Self {
             control: api.control,
             figures: api.metrics,
+            followers: events::Followers::default(),
             gate: auth::Gate::new(derived(&api.secret, "gate")),
             imports: Semaphore::new(IMPORTS_MAX),
             in_flight: idempotency::InFlight::default(),

@@ -8,7 +8,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseB
 use utoipa::{Modify, OpenApi};
 
 use crate::{
-    accounts, deployments, imports, list_files, native, recordings, rules, status, webhooks,
+    accounts, deployments, events, imports, list_files, native, recordings, rules, status, webhooks,
 };
 
 #[derive(OpenApi)]
@@ -65,6 +65,7 @@ use crate::{
         deployments::read,
         deployments::update,
         deployments::delete,
+        events::list_events,
         imports::create_import,
         imports::list_imports,
         imports::read_import,
@@ -106,6 +107,7 @@ use crate::{
         (name = "calls", description = "Calls, from their request to their end."),
         (name = "campaigns", description = "Calls dialed under one rule."),
         (name = "deployments", description = "Scripts under numbers, for clients of Plum Fuse."),
+        (name = "events", description = "What happens to calls, told in order by a cursor."),
         (name = "imports", description = "Files of contacts: sent, looked at, then committed."),
         (name = "rules", description = "What may be dialed when, and why a call was or is not."),
         (name = "webhooks", description = "Who is told of what happens, and what came of it."),

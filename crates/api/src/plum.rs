@@ -139,6 +139,7 @@ pub(crate) fn failure_of(fault: &Fault, method: &Method) -> Failure {
         ProblemCode::RequestTimeout => Failure::Timeout,
         ProblemCode::Unavailable => Failure::Unavailable,
         ProblemCode::AlreadyEnded
+        | ProblemCode::CursorGone
         | ProblemCode::Forbidden
         | ProblemCode::IdempotencyKeyInUse
         | ProblemCode::IdempotencyKeyMalformed

@@ -5,7 +5,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
 use crate::{
-    Shared, accounts, aculab, deployments, error, fuse, imports, list_files, native, plum,
+    Shared, accounts, aculab, deployments, error, events, fuse, imports, list_files, native, plum,
     recordings, rules, speak, status, webhooks,
 };
 
@@ -112,6 +112,7 @@ fn native() -> Router<Shared> {
             "/v1/deployments/{id}",
             get(deployments::read).put(deployments::update).delete(deployments::delete),
         )
+        .route("/v1/events", get(events::list_events))
         .route("/v1/imports", get(imports::list_imports).post(imports::create_import))
         .route("/v1/imports/{id}", get(imports::read_import).delete(imports::discard_import))
         .route("/v1/imports/{id}/commit", post(imports::commit_import))

@@ -110,8 +110,12 @@ pub struct KeepConfig {
     pub answers: Duration,
     /// When numbers were called, which caps look back at.
     pub called: Duration,
+    /// What happened to calls, which clients follow.
+    pub events: Duration,
     /// Recordings of calls.
     pub recordings: Duration,
+    /// References of contacts that have ended, where each is taken in once.
+    pub references: Duration,
     /// Webhooks that are over, and their deliveries.
     pub webhooks: Duration,
 }
@@ -129,7 +133,14 @@ pub enum TapeState {
 impl Default for KeepConfig {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 3_600);
-        Self { answers: day, called: 400 * day, recordings: 30 * day, webhooks: 30 * day }
+        Self {
+            answers: day,
+            called: 400 * day,
+            events: 400 * day,
+            recordings: 30 * day,
+            references: 400 * day,
+            webhooks: 30 * day,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! LOOP: forgets what is kept for a time only: delivered webhooks, answers to repeated requests, keys,
-//! and when numbers were called.
+//! what happened to calls, references, and when numbers were called.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -71,6 +71,12 @@ where
         while self.store.purge_called(now - called, ROWS_MAX).await? > 0 {
             sleep(PAUSE).await;
         }
+        while self.store.purge_events(now - self.keep.events, ROWS_MAX).await? > 0 {
+            sleep(PAUSE).await;
+        }
+        while self.store.purge_references(now - self.keep.references, ROWS_MAX).await? > 0 {
+            sleep(PAUSE).await;
+        }
         while self.store.purge_webhooks(now - self.keep.webhooks, ROWS_MAX).await? > 0 {
             sleep(PAUSE).await;
         }
@@ -122,7 +128,14 @@ mod tests {
         let later = begin + Duration::from_secs(3_601);
         assert_eq!(rotate("new", later).await, Met::Done(true));
         let hour = Duration::from_secs(3_600);
-        let keep = KeepConfig { answers: hour, called: hour, recordings: hour, webhooks: hour };
+        let keep = KeepConfig {
+            answers: hour,
+            called: hour,
+            events: hour,
+            recordings: hour,
+            references: hour,
+            webhooks: hour,
+        };
         let tapes = TapeDir::open(&directory.path().join("recordings")).unwrap();
         let looks_back = || Duration::ZERO;
         let reaper = Reaper { keep, looks_back, now: move || later, store: store.clone(), tapes };
@@ -171,7 +184,14 @@ mod tests {
             reader.past(now, account, question).await.unwrap().calls.len()
         };
         let (hour, week) = (Duration::from_secs(3_600), Duration::from_secs(7 * 86_400));
-        let keep = KeepConfig { answers: hour, called: hour, recordings: hour, webhooks: hour };
+        let keep = KeepConfig {
+            answers: hour,
+            called: hour,
+            events: hour,
+            recordings: hour,
+            references: hour,
+            webhooks: hour,
+        };
         let looks_back = move || week;
         let tapes = TapeDir::open(&directory.path().join("recordings")).unwrap();
         let reaper_at = |now| {

@@ -1,5 +1,6 @@
-//! `outdial bench`: CPU per call beside sipp's own, and how many calls one core can play.
+//! `outdial bench`: CPU per call beside sipp's own, how many calls one core can play, and delays.
 
+mod delay;
 mod far_end;
 mod gaps;
 
@@ -39,6 +40,15 @@ pub(crate) struct Options {
     /// Write the figures as JSON into this file (docs/reports.md).
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Measure instead how long a call takes from its request to its INVITE.
+    #[arg(long)]
+    delay: bool,
+    /// PostgreSQL to measure delays with, empty; without it a file of SQLite.
+    #[arg(long, value_name = "URL", requires = "delay")]
+    store_url: Option<String>,
+    /// Directory for what is measured; its disk is what commits go to.
+    #[arg(long, value_name = "DIR", requires = "delay")]
+    dir: Option<PathBuf>,
     /// Leave out the calls on one core.
     #[arg(long)]
     no_media: bool,
@@ -82,8 +92,12 @@ struct Place {
 
 /// Runs the bench; exit code 1 if a result is missing.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
-    let dir = std::env::temp_dir().join(format!("outdial-bench-{}", std::process::id()));
+    let above = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let dir = above.join(format!("outdial-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
+    if options.delay {
+        return delays(options, &dir).await;
+    }
     let measured = measure(options, &dir).await;
     if measured.is_ok() {
         std::fs::remove_dir_all(&dir).ok();
@@ -97,6 +111,22 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(if figures.results == figures.calls { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn delays(options: &Options, dir: &Path) -> Result<ExitCode> {
+    let Options { calls, rate, store_url, .. } = options;
+    let measured = delay::measure(*calls, *rate, store_url.clone(), dir).await;
+    match &measured {
+        Ok(_) => std::fs::remove_dir_all(dir)?,
+        Err(_) => eprintln!("logs are in {}", dir.display()),
+    }
+    let delays = measured?;
+    print!("{}", delays.show());
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_string_pretty(&delays)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(if delays.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(options: &Options, dir: &Path) -> Result<Figures> {

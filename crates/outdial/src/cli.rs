@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Mistakes};
 use crate::{
-    account, bench, call, demo, deployment, dialing, doctor, import, lab, list, script, serve,
-    terminal,
+    account, bench, call, demo, deployment, dialing, doctor, events, import, lab, list, script,
+    serve, terminal,
 };
 
 /// The command did not do what it was asked for.
@@ -52,6 +52,8 @@ enum Command {
     Dialing(dialing::Command),
     /// Check everything that a server needs, one line each.
     Doctor(doctor::Options),
+    /// Follow what happens to calls, event by event.
+    Events(events::Options),
     /// Look at a file of contacts, then take it in through a running server.
     Import(import::Options),
     /// Far ends to try things with.
@@ -126,6 +128,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Call(options) => block_on(call::run(&config, &options)),
         Command::Deployment(command) => block_on(deployment::run(&config, &command)),
         Command::Dialing(command) => block_on(dialing::run(&config, &command)),
+        Command::Events(options) => block_on(events::run(&config, &options)),
         Command::Import(options) => block_on(import::run(&config, &options)),
         Command::List(command) => block_on(list::run(&config, &command)),
         Command::Doctor(options) => block_on(doctor::run(&config, &options)),

@@ -39,7 +39,9 @@ pub(crate) struct Config {
     pub(crate) keep_answers: Duration,
     /// How long webhooks that are over are kept.
     pub(crate) keep_called: Duration,
+    pub(crate) keep_events: Duration,
     pub(crate) keep_recordings: Duration,
+    pub(crate) keep_references: Duration,
     pub(crate) keep_webhooks: Duration,
     /// What is logged, as tracing's filter.
     pub(crate) log_filter: String,

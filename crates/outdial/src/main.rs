@@ -10,6 +10,7 @@ mod demo;
 mod deployment;
 mod dialing;
 mod doctor;
+mod events;
 mod import;
 mod lab;
 mod list;

@@ -121,7 +121,9 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
         keep: KeepConfig {
             answers: config.keep_answers,
             called: config.keep_called,
+            events: config.keep_events,
             recordings: config.keep_recordings,
+            references: config.keep_references,
             webhooks: config.keep_webhooks,
         },
         recognition: RecognitionConfig {

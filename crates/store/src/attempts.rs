@@ -9,7 +9,7 @@ use domain::retry::Verdict;
 use domain::time::Timestamp;
 
 use crate::ahead::Want;
-use crate::contacts::{Held, end_waiting, held, move_on, tell};
+use crate::contacts::{Held, end_waiting, held, move_on, tell, tell_of_call};
 use crate::driver::{Row, Sql};
 use crate::inbox::Manner;
 use crate::tx::{Standing, Tx};
@@ -89,7 +89,7 @@ impl Store {
                 | EventKind::ScriptError
                 | EventKind::TokenGiven => {}
             }
-            tell(tx, contact, Some(attempt), at, kind, &detail)
+            tell_of_call(tx, contact, attempt, at, kind, &detail)
         })
         .await
     }
@@ -249,7 +249,9 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
     )?;
     tx.count_outcome(end.outcome);
     numbers::end(tx, end.ended_at, id, end.outcome)?;
-    tell(tx, contact.id, Some(id), end.ended_at, EventKind::Ended, end.outcome.name())?;
+    let account = contact.account;
+    let (kind, name) = (EventKind::Ended, end.outcome.name());
+    tell(tx, account, contact.id, Some(id), end.ended_at, kind, name)?;
 
     let verdict =
         contact.retry.after_attempt(contact.attempts, end.outcome, end.ended_at, &contact.window);
@@ -268,7 +270,7 @@ fn finish(tx: &mut Tx<'_>, id: AttemptId, end: &AttemptEnd) -> Result<Finished, 
             parked = at > end.ended_at;
             let detail = at.as_seconds().to_string();
             let kind = EventKind::RetryScheduled;
-            tell(tx, contact.id, Some(id), end.ended_at, kind, &detail)?;
+            tell(tx, account, contact.id, Some(id), end.ended_at, kind, &detail)?;
         }
         Verdict::End(disposition) => {
             contact.state = ContactState::Done(disposition);

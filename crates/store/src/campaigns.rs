@@ -65,6 +65,7 @@ queries! {
          created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account, name) DO NOTHING \
          RETURNING ", campaign_columns!()
     );
+    IS_OWN = "SELECT id FROM campaigns WHERE account = $1 AND id = $2";
     ROW = campaign_row!("campaigns.account = $1 AND campaigns.id = $2");
     ROWS = campaign_row!(
         "campaigns.account = $1 AND campaigns.id < $2 ORDER BY campaigns.id DESC LIMIT $3"
@@ -141,7 +142,8 @@ impl Store {
                 let same =
                     tx.one(BY_NAME, values![account, name.as_str()], |row| row.campaign())?;
                 if same.is_some_and(|same| same.id != campaign) {
-                    return Ok(Err(()));
+                    let own = tx.one(IS_OWN, values![account, campaign], |_| Ok(()))?;
+                    return Ok(if own.is_some() { Err(()) } else { Ok(None) });
                 }
             }
             let (name, state) = (name.as_deref(), state.map(CampaignState::name));

@@ -4,7 +4,7 @@
 //! other (the same number, the same caller ID) is kept in mind, for the database does not say it.
 
 use domain::attempt::Attempt;
-use domain::contact::ContactState;
+use domain::contact::{Contact, ContactState};
 use domain::dial_queue::Share;
 use domain::event::EventKind;
 use domain::ids::{AttemptId, CampaignId, TrunkId};
@@ -167,7 +167,8 @@ impl Claim<'_> {
                     self.claimed.begun.push(begun);
                 }
                 Permit::End(disposition) => {
-                    tell(tx, contact.id, None, self.now, EventKind::Refused, &reason)?;
+                    let (account, kind) = (contact.account, EventKind::Refused);
+                    tell(tx, account, contact.id, None, self.now, kind, &reason)?;
                     end_waiting(tx, candidate.held, self.now, *disposition)?;
                     self.claimed.ended += 1;
                 }
@@ -194,12 +195,12 @@ fn hold(
     reason: &str,
 ) -> Result<(), StoreError> {
     let rule = reason.split(':').next().unwrap_or_default();
-    let (contact, campaign) = (candidate.held.contact.id, candidate.held.contact.campaign);
+    let Contact { id: contact, account, campaign, .. } = candidate.held.contact;
     // One that may be dialed at once would be looked at for ever.
     let until = until.max(now + HOLD_MIN);
     tx.put(HOLD, values![until, rule, contact])?;
     if candidate.held_by != rule {
-        tell(tx, contact, None, now, EventKind::Held, reason)?;
+        tell(tx, account, contact, None, now, EventKind::Held, reason)?;
     }
     tx.go(campaign, Standing::Ready, Standing::Parked);
     Ok(())
@@ -228,7 +229,7 @@ impl Begin<'_> {
         let values = values![id, contact.id, nth, trunk, tx.epoch, now, tx.node, weighed];
         tx.put(BEGIN_ATTEMPT, values)?;
         numbers::begin(tx, now, &contact, &question.number, id)?;
-        tell(tx, contact.id, Some(id), now, EventKind::Dialing, "")?;
+        tell(tx, contact.account, contact.id, Some(id), now, EventKind::Dialing, "")?;
         tx.go(contact.campaign, Standing::Ready, Standing::Calling);
         let application = tx.application(contact.application)?;
         Ok(Begun { application, attempt, contact, caller_id })

@@ -10,6 +10,7 @@ use domain::time::{DialWindow, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::driver::Sql;
+use crate::inbox::Manner;
 use crate::numbers::key;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{contact_columns, cut, queries, script_columns, values};
@@ -80,14 +81,21 @@ queries! {
         ORDER BY id DESC LIMIT 1 OFFSET $3";
     LOOK_END_OF_CAMPAIGN = "SELECT id FROM contacts WHERE campaign = $1 AND id < $2 \
         ORDER BY id DESC LIMIT 1 OFFSET $3";
+    FORGET_REFERENCES = "DELETE FROM taken_references WHERE (campaign, reference) IN \
+        (SELECT t.campaign, t.reference FROM taken_references AS t WHERE t.taken_at < $1 \
+        AND NOT EXISTS (SELECT 1 FROM contacts WHERE contacts.id = t.contact \
+        AND contacts.ended_at IS NULL) ORDER BY t.taken_at LIMIT $2)";
     TAKEN_REFERENCE = "SELECT contact FROM taken_references \
         WHERE campaign = $1 AND reference = $2";
-    TAKE_OVER_REFERENCE = "UPDATE taken_references SET contact = $1 \
-        WHERE campaign = $2 AND reference = $3";
-    TAKE_REFERENCE = "INSERT INTO taken_references (campaign, reference, contact) \
-        VALUES ($1, $2, $3) ON CONFLICT (campaign, reference) DO NOTHING";
-    TELL = "INSERT INTO events (contact, id, attempt, at, kind, detail) \
-        VALUES ($1, $2, $3, $4, $5, $6)";
+    TAKE_OVER_REFERENCE = "UPDATE taken_references SET contact = $1, taken_at = $2 \
+        WHERE campaign = $3 AND reference = $4";
+    TAKE_REFERENCE = "INSERT INTO taken_references (campaign, reference, contact, taken_at) \
+        VALUES ($1, $2, $3, $4) ON CONFLICT (campaign, reference) DO NOTHING";
+    TELL = "INSERT INTO events (contact, id, attempt, at, kind, detail, account) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    // Of a contact that was there before this transaction.
+    TELL_OF_CALL = "INSERT INTO events (contact, id, attempt, at, kind, detail, account) \
+        VALUES ($1, $2, $3, $4, $5, $6, (SELECT account FROM contacts WHERE id = $1))";
 }
 
 /// Most events of a contact that are read: a script may note errors without end.
@@ -146,6 +154,19 @@ impl Store {
         let home = self.home();
         let given = self.write(contacts.len(), move |tx| add(tx, now, home, &rule, &contacts));
         Ok(given.await?.into_iter().map(|given| given.id).collect())
+    }
+
+    /// Forgets up to `limit` references that were taken before this moment and whose contacts have
+    /// ended; how many there were. A contact with such a reference is new.
+    pub async fn purge_references(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<usize, StoreError> {
+        self.write_with(Manner::PREPARED, limit as usize, move |tx| {
+            tx.run(FORGET_REFERENCES, values![before, limit])
+        })
+        .await
     }
 }
 
@@ -279,19 +300,20 @@ pub(crate) fn with_reference(
 /// Takes a reference for a contact; else the contact that has it.
 pub(crate) fn take_reference(
     tx: &Tx<'_>,
+    now: Timestamp,
     campaign: CampaignId,
     reference: &str,
     contact: ContactId,
 ) -> Result<Option<ContactId>, StoreError> {
     // Where another server takes it at this moment, this waits for what becomes of that.
-    if tx.run(TAKE_REFERENCE, values![campaign, reference, contact])? > 0 {
+    if tx.run(TAKE_REFERENCE, values![campaign, reference, contact, now])? > 0 {
         return Ok(None);
     }
     match with_reference(tx, campaign, reference)? {
         Some(other) if other != contact => Ok(Some(other)),
         Some(_) => Ok(None),
         None => {
-            tx.run(TAKE_OVER_REFERENCE, values![contact, campaign, reference])?;
+            tx.run(TAKE_OVER_REFERENCE, values![contact, now, campaign, reference])?;
             Ok(None)
         }
     }
@@ -335,7 +357,7 @@ pub(crate) fn move_on(
     )?;
     tx.go(contact.campaign, from, Standing::of(contact.state, parked));
     if let (ContactState::Done(disposition), Some(at)) = (contact.state, contact.ended_at) {
-        tell(tx, contact.id, None, at, EventKind::Done, disposition.name())?;
+        tell(tx, contact.account, contact.id, None, at, EventKind::Done, disposition.name())?;
         webhooks::owe(tx, contact, at)?;
     }
     Ok(())
@@ -358,6 +380,7 @@ pub(crate) fn end_waiting(
 /// Writes down a fact about a contact, and owes it to the endpoints that asked for such.
 pub(crate) fn tell(
     tx: &mut Tx<'_>,
+    account: AccountId,
     contact: ContactId,
     attempt: Option<AttemptId>,
     at: Timestamp,
@@ -365,9 +388,24 @@ pub(crate) fn tell(
     detail: &str,
 ) -> Result<(), StoreError> {
     let id = tx.numbers(Number::Event, 1)?;
-    let values = values![contact, id, attempt, at, kind.name(), cut(detail)];
+    let values = values![contact, id, attempt, at, kind.name(), cut(detail), account];
     tx.put(TELL, values)?;
     webhooks::owe_fact(tx, contact, attempt, at, kind, detail)
+}
+
+/// The same of a contact in a call, by whoever does not know whose it is.
+pub(crate) fn tell_of_call(
+    tx: &mut Tx<'_>,
+    contact: ContactId,
+    attempt: AttemptId,
+    at: Timestamp,
+    kind: EventKind,
+    detail: &str,
+) -> Result<(), StoreError> {
+    let id = tx.numbers(Number::Event, 1)?;
+    let values = values![contact, id, attempt, at, kind.name(), cut(detail)];
+    tx.put(TELL_OF_CALL, values)?;
+    webhooks::owe_fact(tx, contact, Some(attempt), at, kind, detail)
 }
 
 /// Takes contacts in.
@@ -385,7 +423,7 @@ pub(crate) fn add(
     let mut given = Vec::with_capacity(ids.len());
     for (id, contact) in ids.iter().zip(contacts) {
         if shared.unique_references && !contact.reference.is_empty() {
-            let had = take_reference(tx, shared.campaign, &contact.reference, *id)?;
+            let had = take_reference(tx, now, shared.campaign, &contact.reference, *id)?;
             if let Some(id) = had {
                 given.push(Given { id, is_new: false });
                 continue;
@@ -422,7 +460,7 @@ pub(crate) fn add(
                 key(&contact.destination, home).as_str(),
             ],
         )?;
-        tell(tx, *id, None, now, EventKind::Queued, "")?;
+        tell(tx, rule.account, *id, None, now, EventKind::Queued, "")?;
     }
     let standing = Standing::of(ContactState::Waiting, shared.parked);
     let many = given.iter().filter(|given| given.is_new).count();

@@ -17,6 +17,7 @@ mod contacts;
 mod deployments;
 mod dial_queue;
 mod endpoints;
+mod events;
 mod idempotency;
 mod imports;
 mod lead;
@@ -50,6 +51,7 @@ pub use contacts::Given;
 pub use endpoints::{
     ENDPOINTS_MAX, EndpointChange, LoggedDelivery, NewEndpoint, Replay, Replayed, Rotation,
 };
+pub use events::{EventCursor, EventFilter, EventPart, EventsRead, ReadFrom, ToldEvent};
 pub use idempotency::{Answer, AnswerId, Met, Once, TakenIn};
 pub use lists::{ListRow, ListedNumber};
 pub use nodes::{LEASE_SAFETY, LEASE_TIME, NodeReport, NodeTick, TrunkGrant, TrunkReport};

@@ -347,7 +347,7 @@ fn end_part(
         else {
             continue;
         };
-        tell(tx, id, None, now, EventKind::Refused, "do-not-call: opted out")?;
+        tell(tx, account, id, None, now, EventKind::Refused, "do-not-call: opted out")?;
         end_waiting(tx, held, now, Disposition::Canceled)?;
     }
     Ok(u32::try_from(waiting.len()).unwrap_or(u32::MAX))

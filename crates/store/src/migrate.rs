@@ -48,6 +48,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(8, "accounts", "0008_accounts.sql"),
     migration!(10, "services", "0010_services.sql"),
     migration!(14, "callee_type", "0014_callee_type.sql"),
+    migration!(18, "follow", "0018_follow.sql"),
 ];
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.

@@ -10,6 +10,7 @@ use domain::outcome::Outcome;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::driver::{ReadOnly, Sql};
+use crate::events::Horizon;
 use crate::postgres::Purpose;
 use crate::tx::{outcome_counter, webhook_counter};
 use crate::value::{queries, values};
@@ -32,6 +33,8 @@ const LOOKS_MAX: usize = 1_024;
 #[derive(Clone)]
 pub struct Reader {
     desk: Arc<ReadDesk>,
+    /// Up to where events can be told.
+    horizon: Arc<Mutex<Horizon>>,
 }
 
 type Look = Box<dyn FnOnce(Result<Sql<'_>, StoreError>) + Send>;
@@ -78,7 +81,7 @@ impl Reader {
             })?;
             open.await.map_err(|_| StoreError::Closed)??;
         }
-        Ok(Self { desk })
+        Ok(Self { desk, horizon: Arc::default() })
     }
 
     /// Sums over the whole store, for metrics.
@@ -101,6 +104,11 @@ impl Reader {
             })
         })
         .await
+    }
+
+    /// Up to where events can be told.
+    pub(crate) fn horizon(&self) -> Arc<Mutex<Horizon>> {
+        Arc::clone(&self.horizon)
     }
 
     /// Runs `look` on a thread that reads.

@@ -7,7 +7,7 @@ use domain::ids::AttemptId;
 use domain::permit::{Check, Judge, Permit};
 use domain::time::Timestamp;
 
-use crate::contacts::{held, tell};
+use crate::contacts::{held, tell_of_call};
 use crate::dial_queue::policy_version;
 use crate::inbox::Manner;
 use crate::tx::Tx;
@@ -80,6 +80,6 @@ fn go(tx: &mut Tx<'_>, now: Timestamp, reroute: &Reroute) -> Result<bool, StoreE
     if tx.run(REROUTE, values![*trunk, check.as_str(), *attempt])? == 0 {
         return Ok(false);
     }
-    tell(tx, *contact, Some(*attempt), now, EventKind::Rerouted, refusal)?;
+    tell_of_call(tx, *contact, *attempt, now, EventKind::Rerouted, refusal)?;
     Ok(true)
 }

@@ -13,8 +13,9 @@ use crate::driver::Writer;
 use crate::numbers::taken;
 use crate::{
     Store, StoreConfig, StoreError, accounts, ahead, attempts, campaigns, claim, contacts,
-    deployments, dial_queue, dialect, endpoints, idempotency, imports, lead, lists, migrate, nodes,
-    numbers, policies, reader, reroutes, services, store, tx, uploads, webhooks, writer,
+    deployments, dial_queue, dialect, endpoints, events, idempotency, imports, lead, lists,
+    migrate, nodes, numbers, policies, reader, reroutes, services, store, tx, uploads, webhooks,
+    writer,
 };
 
 /// Who runs PostgreSQL where the tests run as root, which it refuses: nobody.
@@ -32,6 +33,7 @@ fn queries() -> Vec<(&'static str, &'static str, &'static str)> {
         ("deployments", deployments::QUERIES),
         ("dial_queue", dial_queue::QUERIES),
         ("endpoints", endpoints::QUERIES),
+        ("events", events::QUERIES),
         ("idempotency", idempotency::QUERIES),
         ("imports", imports::QUERIES),
         ("lead", lead::QUERIES),
@@ -94,7 +96,7 @@ fn every_query_fits_the_schema_of_sqlite() {
 }
 
 /// Queries that must find their rows in this order by this index, whatever the tables hold.
-const PLANS: [(&str, &str, &str); 20] = [
+const PLANS: [(&str, &str, &str); 24] = [
     ("attempts", "WAITING", "contacts_campaign"),
     ("contacts", "LIST", "contacts_account"),
     ("contacts", "LIST_CAMPAIGN", "contacts_campaign"),
@@ -109,6 +111,10 @@ const PLANS: [(&str, &str, &str); 20] = [
     ("claim", "READY", "contacts_ready"),
     ("endpoints", "DELIVERIES", "deliveries_endpoint"),
     ("endpoints", "OVER", "webhooks_endpoint"),
+    ("events", "NEWEST", "events_account"),
+    ("events", "NTH", "events_account"),
+    ("events", "OLDEST", "events_account"),
+    ("events", "PART", "events_account"),
     ("idempotency", "FORGET_OLD", "idempotency_keys_age"),
     ("idempotency", "FORGET_OLD_PARTS", "answer_parts_age"),
     ("lists", "WAITING_WITH", "contacts_number"),

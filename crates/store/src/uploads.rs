@@ -45,8 +45,8 @@ queries! {
         FROM uploads u JOIN accounts ON accounts.id = u.account \
         WHERE u.id = $1 AND u.state = 'open'";
     NEXT_CHORE = "SELECT id, campaign, parked, CASE WHEN state = 'committed' THEN 1 ELSE 0 END, \
-        unique_references FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1 /*! FOR UPDATE SKIP LOCKED */";
-    NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1, unique_references FROM uploads \
+        unique_references, created_at FROM uploads WHERE state <> 'open' ORDER BY id LIMIT 1 /*! FOR UPDATE SKIP LOCKED */";
+    NEXT_OF_CAMPAIGN = "SELECT id, campaign, parked, 1, unique_references, created_at FROM uploads \
         WHERE state = 'committed' AND campaign = $1 ORDER BY id LIMIT 1 /*! FOR UPDATE */";
     PART = "SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM \
         (SELECT id FROM staged WHERE upload = $1 ORDER BY id LIMIT $2) AS part";
@@ -60,8 +60,8 @@ queries! {
         staged.number FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $1 AND staged.id >= $2 AND staged.id <= $3 ORDER BY staged.id";
     // Numbered as the contacts are, gaps included.
-    PUBLISH_EVENTS = "INSERT INTO events (contact, id, at, kind, detail) \
-        SELECT staged.id, staged.id + $1, u.created_at, 'queued', '' \
+    PUBLISH_EVENTS = "INSERT INTO events (contact, id, at, kind, detail, account) \
+        SELECT staged.id, staged.id + $1, u.created_at, 'queued', '', u.account \
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.id = $2 AND staged.id >= $3 AND staged.id <= $4 ORDER BY staged.id";
     REFERENCES = "SELECT id, reference FROM staged WHERE upload = $1 AND id >= $2 AND id <= $3 \
@@ -69,7 +69,7 @@ queries! {
     STAGE = "INSERT INTO staged (upload, id, destination, reference, parameters, priority, \
         rank_at, variables, place, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     UNSTAGE = "DELETE FROM staged WHERE upload = $1 AND id = $2";
-    WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1, u.unique_references \
+    WHERE_STAGED = "SELECT u.id, u.campaign, u.parked, 1, u.unique_references, u.created_at \
         FROM uploads u JOIN staged ON staged.upload = u.id \
         WHERE u.state = 'committed' AND u.account = $1 AND staged.id = $2 /*! FOR UPDATE OF u */";
 }
@@ -86,6 +86,7 @@ struct Over {
     parked: bool,
     committed: bool,
     unique_references: bool,
+    created_at: Timestamp,
 }
 
 impl Store {
@@ -321,13 +322,14 @@ fn end_doubles(tx: &mut Tx<'_>, over: &Over, first: i64, last: i64) -> Result<()
     let values = values![over.upload, first, last];
     let staged = tx.all(REFERENCES, values, |row| Ok((ContactId(row.int()?), row.text()?)))?;
     for (id, reference) in staged {
-        let Some(other) = contacts::take_reference(tx, over.campaign, &reference, id)? else {
-            continue;
-        };
+        let campaign = over.campaign;
+        let taken = contacts::take_reference(tx, over.created_at, campaign, &reference, id)?;
+        let Some(other) = taken else { continue };
         let Some(held) = contacts::held(tx, id)? else { continue };
         let at = held.contact.created_at;
         let detail = format!("reference: it is that of call {other}");
-        contacts::tell(tx, id, None, at, EventKind::Refused, &detail)?;
+        let (kind, account) = (EventKind::Refused, held.contact.account);
+        contacts::tell(tx, account, id, None, at, kind, &detail)?;
         contacts::end_waiting(tx, held, at, Disposition::Canceled)?;
     }
     Ok(())
@@ -340,6 +342,7 @@ fn over(row: &mut crate::driver::Row<'_>) -> Result<Over, StoreError> {
         parked: row.flag()?,
         committed: row.flag()?,
         unique_references: row.flag()?,
+        created_at: row.time()?,
     })
 }
 

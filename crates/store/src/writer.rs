@@ -18,7 +18,7 @@ use crate::sqlite::FileLock;
 use crate::tide::Tide;
 use crate::tx::{Done, Memory, Numbers, Own, Tx};
 use crate::value::queries;
-use crate::{StoreConfig, StoreError, nodes, uploads, webhooks};
+use crate::{StoreConfig, StoreError, events, nodes, uploads, webhooks};
 
 queries! {
     // A checked import waits for its commit through any restart.
@@ -188,10 +188,13 @@ impl Desk {
         loop {
             let entry = self.transaction(Surety::Power, |tx| {
                 if several {
+                    events::enter(tx, 0)?;
                     return nodes::enter(tx.sql(), &identity, &place, || tx.next(EPOCH));
                 }
                 tx.run(FORGET_UPLOADS, &[])?;
-                Ok(Entry::In { node: 0, epoch: tx.next(EPOCH)? })
+                let epoch = tx.next(EPOCH)?;
+                events::enter(tx, epoch)?;
+                Ok(Entry::In { node: 0, epoch })
             })?;
             match entry {
                 Entry::In { node, epoch } => {

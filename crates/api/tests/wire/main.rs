@@ -2,6 +2,7 @@
 
 mod accounts;
 mod deployments;
+mod events;
 mod examples;
 mod fuse;
 mod harness;

@@ -319,6 +319,8 @@ async fn campaign_is_changed_by_a_patch() {
     let wrong = server.native("PATCH", &path, r#"{"name":"","state":"off","x":1}"#).await;
     assert_eq!((wrong.status, wrong.json()["errors"].as_array().unwrap().len()), (422, 3));
     assert_eq!(server.native("PATCH", "/v1/campaigns/999", "{}").await.status, 404);
+    let unknown = server.native("PATCH", "/v1/campaigns/999", r#"{"name":"autumn"}"#).await;
+    assert_eq!(unknown.status, 404);
     server.stop().await;
 }
 

@@ -91,6 +91,6 @@ async fn document_of_the_api_is_served_and_true() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 68);
+    assert_eq!(operations, 69);
     server.stop().await;
 }

@@ -527,6 +527,7 @@ impl ProblemCode {
             | Self::IdempotencyKeyInUse
             | Self::LimitReached
             | Self::NameTaken => 409,
+            Self::CursorGone => 410,
             Self::BodyTooLarge => 413,
             Self::MediaType => 415,
             Self::IdempotencyKeyReused

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod callback;
 pub mod deployment;
 pub mod detection;
+pub mod event;
 pub mod explain;
 pub mod import;
 mod json;

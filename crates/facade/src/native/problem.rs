@@ -17,6 +17,8 @@ pub enum ProblemCode {
     BodyTooLarge,
     /// 503: too much is going on.
     Busy,
+    /// 410: events after this cursor are forgotten already.
+    CursorGone,
     /// 503: the server is shutting down.
     Draining,
     /// 403: the key may not do this.
@@ -65,11 +67,12 @@ struct Page {
 
 impl ProblemCode {
     /// Every code, in the order of docs/errors.md.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AlreadyEnded,
         Self::BodyMalformed,
         Self::BodyTooLarge,
         Self::Busy,
+        Self::CursorGone,
         Self::Draining,
         Self::Forbidden,
         Self::IdempotencyKeyInUse,
@@ -97,6 +100,7 @@ impl ProblemCode {
             Self::BodyMalformed => "body_malformed",
             Self::BodyTooLarge => "body_too_large",
             Self::Busy => "busy",
+            Self::CursorGone => "cursor_gone",
             Self::Draining => "draining",
             Self::Forbidden => "forbidden",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
@@ -177,6 +181,19 @@ impl ProblemCode {
                 repairs: &[
                     "Try again after the seconds in `Retry-After`.",
                     "Use fewer connections.",
+                ],
+            },
+            Self::CursorGone => Page {
+                title: "Events after this cursor are forgotten",
+                happened: "Events between this cursor and the oldest that is kept are forgotten, or \
+                           the cursor is of another database; nobody can be told what is missing.",
+                causes: &[
+                    "Nobody asked for longer than events are kept: `keep.events_d` of the server.",
+                    "The database was restored from a backup that is older than the cursor.",
+                ],
+                repairs: &[
+                    "Read how your calls stand now by `GET /v1/calls`.",
+                    "Then go on with `after=now`, or without `after` with the oldest that is kept.",
                 ],
             },
             Self::Draining => Page {

@@ -160,10 +160,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Days for which it is remembered when numbers were called; longer where a campaign's caps look further back.",
     ),
     with(
+        "keep.events_d",
+        Form::Number(7, 3_650),
+        "400",
+        "Days for which it is kept what happened to calls, for those who follow it and in the call itself.",
+    ),
+    with(
         "keep.recordings_d",
         Form::Number(1, 3_650),
         "30",
         "Days for which recordings of calls are kept.",
+    ),
+    with(
+        "keep.references_d",
+        Form::Number(7, 3_650),
+        "400",
+        "Days for which a campaign of unique references knows those of calls that have ended; after that such a call is new.",
     ),
     with(
         "keep.webhooks_d",

@@ -7,6 +7,7 @@ mod deployments;
 mod dial_queue;
 mod driver;
 mod endpoints;
+mod events;
 mod histories;
 mod imports;
 mod kill;

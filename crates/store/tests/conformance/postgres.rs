@@ -7,6 +7,8 @@ mod deployments;
 mod dial_queue;
 mod driver;
 mod endpoints;
+mod events;
+mod follow;
 mod histories;
 mod imports;
 mod kill;

@@ -100,3 +100,19 @@ async fn full_disk_fails_only_what_needs_room_in_a_group() {
     assert!(matches!(large, Err(StoreError::Unavailable(_))));
     assert_eq!(last.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn numbers_of_events_begin_above_those_that_a_lost_commit_may_have_given_out() {
+    let home = Home::new().await;
+    let first = home.store.add_contacts(at(1), &rule(home.account), contacts(1)).await.unwrap();
+    let told = async |home: &Home, contact| home.reader.events(contact).await.unwrap()[0].id.0;
+    let before = told(&home, first[0]).await;
+    // Power fails, and the last commits that were not asked to outlive it are gone.
+    let home = home.reopened().await;
+    let path = home.dir.path().join("outdial.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute_batch("DELETE FROM events").unwrap();
+    drop(database);
+    let again = home.store.add_contacts(at(2), &rule(home.account), contacts(1)).await.unwrap();
+    assert!(told(&home, again[0]).await > before + (1 << 31));
+}

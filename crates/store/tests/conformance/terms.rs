@@ -269,3 +269,27 @@ async fn import_is_checked_and_committed_once_for_one_key() {
     let late = store.commit_import_once(at(3), account, import, other, text).await.unwrap();
     assert_eq!(late, Met::Done(None));
 }
+
+#[tokio::test]
+async fn references_of_ended_contacts_are_forgotten_after_a_time_and_no_others() {
+    let home = Home::new().await;
+    let campaign = home.campaign().await;
+    let change = CampaignChange { unique_references: Some(true), ..Default::default() };
+    home.store.change_campaign(home.account, campaign, change).await.unwrap();
+    let add = async |now, many| {
+        home.store.add_contacts(at(now), &rule(home.account), contacts(many)).await.unwrap()
+    };
+    let first = add(1, 2).await;
+    home.store.cancel_contact(at(2), home.account, first[0]).await.unwrap();
+    assert_eq!(home.store.purge_references(at(1), 10).await.unwrap(), 0);
+    assert_eq!(add(3, 2).await, first);
+    // The second one waits: whoever forgot it would dial it twice.
+    assert_eq!(home.store.purge_references(at(2), 10).await.unwrap(), 1);
+    assert_eq!(home.store.purge_references(at(2), 10).await.unwrap(), 0);
+    let later = add(4, 2).await;
+    assert_ne!(later[0], first[0]);
+    assert_eq!(later[1], first[1]);
+    // What took it over is as young as it is.
+    home.store.cancel_contact(at(5), home.account, later[0]).await.unwrap();
+    assert_eq!(home.store.purge_references(at(4), 10).await.unwrap(), 0);
+}
