@@ -4,7 +4,7 @@
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: help demo test check golden bench bench-delay bench-import bench-queue chaos deny schemathesis setup sim
+.PHONY: help demo test check golden bench bench-delay bench-import bench-queue chaos deny fuzz schemathesis setup sim
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,9 +24,10 @@ check: ## Format, lints and documentation, warnings are errors
 golden: ## Rewrite golden files from what the code says now; read the diff
 	UPDATE_GOLDEN=1 UPDATE_EXPECT=1 $(CARGO) test --locked --workspace
 
-bench: setup ## CPU per call beside sipp, and calls on one core; ARGS="--json FILE"
+bench: setup ## CPU per call beside sipp, calls and menus on one core, page turns; ARGS="--json FILE"
 	$(CARGO) build --locked --release -p outdial
 	./target/release/outdial bench $(ARGS)
+	$(CARGO) run --locked --release -q -p outdial-script --example page_turns
 
 sim: ## 10,000 days of calls in virtual time, judged; ARGS="DAYS FIRST_SEED --json FILE"
 	$(CARGO) run --locked -q -p outdial-sim --example days -- $(ARGS)
@@ -49,6 +50,9 @@ bench-queue: setup ## Cycles of the dial queue on SQLite, PostgreSQL and graphil
 schemathesis: setup ## Requests made up from the OpenAPI document, to a real server (pip install schemathesis)
 	$(CARGO) build --locked -p outdial
 	@scripts/schemathesis.sh $(ARGS)
+
+fuzz: setup ## A minute for each thing that comes from outside, with coverage; ARGS="SECONDS TARGET…"
+	@CARGO="$(CARGO)" scripts/fuzz.sh $(ARGS)
 
 deny: ## Licences, advisories and sources of dependencies (needs cargo-deny)
 	cargo deny check
