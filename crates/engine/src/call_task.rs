@@ -39,6 +39,7 @@ use self::transfer::{Bridge, BridgeEvent};
 use crate::calls::{CallAsk, LiveCalls};
 use crate::clock::Clock;
 use crate::dialer::reroute::{Ask, Reroutes};
+use crate::evaluations::Evaluations;
 use crate::fetch::Fetcher;
 use crate::files::{AudioFiles, TapeDir};
 use crate::policies::Policies;
@@ -53,6 +54,7 @@ use crate::switch::native::{Leg, LegEvent, NativeSwitch};
 pub(crate) struct CallParts {
     pub(crate) clock: Clock,
     pub(crate) desk: SlotDesk,
+    pub(crate) evaluations: Evaluations,
     pub(crate) fetcher: Fetcher,
     pub(crate) files: AudioFiles,
     /// How who answered is told, where rules do not say.

@@ -49,6 +49,13 @@ impl Default for Clock {
     }
 }
 
+/// The processor time of this thread so far: what scripts have used of it.
+pub(crate) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// Where time stands `elapsed` after `last`, when the wall shows `wall`.
 fn advance(last: Timestamp, elapsed: Duration, wall: Timestamp) -> Timestamp {
     if wall >= last + elapsed { wall } else { wall.max(last + elapsed / 2) }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 mod dialer;
+mod evaluations;
 pub mod fetch;
 pub mod files;
 mod gates;

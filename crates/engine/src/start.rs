@@ -24,10 +24,11 @@ use tokio_util::sync::CancellationToken;
 use crate::answered::AnsweredCalls;
 use crate::call_task::CallParts;
 use crate::calls::LiveCalls;
-use crate::clock::Clock;
+use crate::clock::{Clock, thread_time};
 use crate::config::{Config, FetchConfig, RtpConfig};
 use crate::control::{Control, Parts};
 use crate::dialer::Dialer;
+use crate::evaluations::Evaluations;
 use crate::fetch::Fetcher;
 use crate::files::{AudioFiles, CacheConfig, SoundCache, TapeDir};
 use crate::health::HealthBoard;
@@ -139,6 +140,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         classify: config.classify,
         clock: clock.clone(),
         desk,
+        evaluations: Evaluations::default(),
         fetcher: Fetcher::new(http.clone(), clock.clone(), PAGE_CACHE_BYTES_MAX),
         limits: config.call_limits,
         files: AudioFiles::new(cache),
@@ -147,7 +149,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         recognizer,
         rooms: Rooms::default(),
         speech,
-        script_limits: script::vxml::Limits::default(),
+        script_limits: script_limits(),
         seed: config.seed("scripts"),
         store: store.clone(),
         switch,
@@ -433,6 +435,17 @@ fn certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Sta
         .map_err(wrong)?
         .collect::<Result<Vec<_>, _>>()
         .map_err(wrong)
+}
+
+/// What scripts may use. Their work is counted, which bounds it alike on every machine; the time
+/// is for what the count does not see: builtins on texts of megabytes.
+fn script_limits() -> script::vxml::Limits {
+    script::vxml::Limits {
+        stopwatch: Some(thread_time),
+        evaluation_time_max: Duration::from_secs(1),
+        call_time_max: Duration::from_secs(10),
+        ..script::vxml::Limits::default()
+    }
 }
 
 fn tapes(config: &Config) -> Result<TapeDir, StartError> {

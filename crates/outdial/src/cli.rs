@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -151,6 +152,9 @@ fn refuse(mistakes: &Mistakes) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
+/// Longest that the program waits at its end for what was begun on threads of its own.
+const LINGER_MAX: Duration = Duration::from_secs(10);
+
 fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -158,5 +162,8 @@ fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
         .on_thread_start(engine::rtp_io::stand_back)
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // A script that was given up may still compute; the program does not wait for it.
+    runtime.shutdown_timeout(LINGER_MAX);
+    done
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::application::{ActionPages, PageAddress, ScriptSource};
 use domain::contact::Contact;
+use domain::ids::AccountId;
 use domain::outcome::CalleeType;
 use domain::time::Timestamp;
 use facade::Facade;
@@ -65,6 +66,7 @@ type Prepared = (PlayId, Result<Vec<PlayItem>, PlayError>);
 /// A running script.
 pub(super) struct ScriptHost {
     parts: Arc<CallParts>,
+    account: AccountId,
     /// `None` once it has broken, or while it evaluates.
     machine: Option<Script>,
     cookies: CookieJar,
@@ -109,6 +111,7 @@ impl ScriptHost {
         };
         let host = Self {
             parts: Arc::clone(parts),
+            account: begun.contact.account,
             machine: Some(machine),
             cookies: CookieJar::default(),
             codec: Codec::Pcmu,
@@ -146,7 +149,7 @@ impl ScriptHost {
         };
         // A customer's script may compute for a while; the runtime's workers serve other calls.
         let evaluated = if self.computes {
-            tokio::task::spawn_blocking(evaluate).await
+            self.parts.evaluations.run(self.account, evaluate).await
         } else {
             Ok(evaluate())
         };
@@ -156,11 +159,7 @@ impl ScriptHost {
                 steps.into_iter().filter_map(|step| self.take(step)).collect()
             }
             Err(error) => {
-                tracing::error!(%error, "script machine broke");
-                vec![
-                    Wish::Problem("internal error in the script".into()),
-                    Wish::End { token: None, opts_out: false },
-                ]
+                vec![Wish::Problem(error.to_string()), Wish::End { token: None, opts_out: false }]
             }
         }
     }

@@ -80,8 +80,8 @@ impl Asked {
 pub(crate) enum Reply {
     /// A status and a body of this type.
     Send(u16, &'static str, Bytes),
-    /// A status, a line of the head as name and value, and a body of this type.
-    Kept(u16, (&'static str, &'static str), &'static str, Bytes),
+    /// A status, further lines of the head by name and value, and a body of this type.
+    Kept(u16, &'static [(&'static str, &'static str)], &'static str, Bytes),
     /// Something, once the test says so.
     Later(Arc<Notify>, Box<Self>),
     /// Nothing, until the client gives up.
@@ -254,8 +254,9 @@ async fn send(reply: Reply) -> Response {
         Reply::Send(status, content_type, body) => {
             response(status).header("content-type", content_type).body(Body::from(body)).unwrap()
         }
-        Reply::Kept(status, (name, value), content_type, body) => {
-            let head = response(status).header("content-type", content_type).header(name, value);
+        Reply::Kept(status, lines, content_type, body) => {
+            let head = response(status).header("content-type", content_type);
+            let head = lines.iter().fold(head, |head, (name, value)| head.header(*name, *value));
             head.body(Body::from(body)).unwrap()
         }
         Reply::Later(when, reply) => {

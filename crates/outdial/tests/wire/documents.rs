@@ -183,8 +183,8 @@ fn request(world: &World, asked: &Asked, place: &str) -> String {
             }
         }
     } else if asked.path.ends_with("/page") {
-        // What every start page is posted: the call's ids, which differ from run to run.
-        write!(text, " with {}", asked.fields.contains_key("call_id")).unwrap();
+        // What every start page is posted are the call's ids, which differ from run to run.
+        assert_eq!(asked.method == "POST", asked.fields.contains_key("call_id"));
     } else {
         for (name, value) in &asked.fields {
             write!(text, " {name}={value}").unwrap();

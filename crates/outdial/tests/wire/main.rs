@@ -9,6 +9,7 @@ mod aculab;
 mod bad_input;
 mod bad_lists;
 mod baresip;
+mod bombs;
 mod callee_type;
 mod carrier;
 mod codecs;

@@ -115,7 +115,7 @@ fn pages(customer: &Customer) -> Vec<(&'static str, Reply)> {
 }
 
 /// The phone of this number answers and does as it is told until it is hung up.
-async fn answer(phone: Arc<Phone>, number: String) {
+pub(crate) async fn answer(phone: Arc<Phone>, number: String) {
     let is_invite = |message: &Message| message.is_request("INVITE") && message.number() == number;
     let invite = phone.take("a victim is called", is_invite).await;
     let ear = Ear::open().await;

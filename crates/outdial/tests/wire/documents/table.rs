@@ -161,24 +161,26 @@ pub(super) fn gate(name: &str) -> Gate {
 const XML: &str = "application/xml";
 const SRGS: &str = "application/srgs+xml";
 
+/// What a server says of an answer that may be kept, and of one that was kept for too long by
+/// somebody in between.
+const PROMISED: &[(&str, &str)] = &[("cache-control", "max-age=600")];
+const STALE: &[(&str, &str)] =
+    &[("cache-control", "max-age=60"), ("age", "100"), ("etag", "\"v1\"")];
+
 /// What a document needs beside its page.
 pub(super) fn extras(customer: &Customer, name: &str) {
     let at = |file: &str| format!("/{name}/{file}");
     let xml = |text: &str| Reply::Send(200, XML, text.to_owned().into());
-    let kept = |status, head: (&'static str, &'static str), text: &str| {
-        Reply::Kept(status, head, XML, text.to_owned().into())
-    };
+    let kept = |status, head, text: &str| Reply::Kept(status, head, XML, text.to_owned().into());
     match name {
         "tags" => {
             let grammar = Reply::Send(200, SRGS, file("keys.grxml").into());
             customer.reply("GET", &at("keys.grxml"), [grammar]);
         }
         "caching" => {
-            let promised = ("cache-control", "max-age=600");
-            let pages = ["<d>first</d>", "<d>second</d>"].map(|text| kept(200, promised, text));
+            let pages = ["<d>first</d>", "<d>second</d>"].map(|text| kept(200, PROMISED, text));
             customer.reply("GET", &at("kept.xml"), pages);
-            let known = ("etag", "\"v1\"");
-            let pages = [kept(200, known, "<d>old</d>"), kept(304, known, "")];
+            let pages = [kept(200, STALE, "<d>old</d>"), kept(304, STALE, "")];
             customer.reply("GET", &at("stale.xml"), pages);
         }
         "submit" => {
