@@ -43,7 +43,7 @@ use self::lease::{PortLease, SharedPorts};
 pub use self::listener::{Heard, Listener};
 use self::mailbox::{Command, Mailbox};
 use self::ports::{Chance, PortPool};
-pub use self::precedence::stand_back;
+pub use self::precedence::{go_first, stand_back};
 use self::sockets::SocketPair;
 use self::worker::{Shared, Worker};
 use crate::clock::Clock;

@@ -3,6 +3,8 @@
 mod delay;
 mod far_end;
 mod gaps;
+mod menu;
+mod sender;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +17,7 @@ use serde::Serialize;
 
 use self::far_end::{Caller, Customer, FarEnd};
 use self::gaps::{Ear, Gaps};
+use self::menu::Menu;
 use crate::client::ApiClient;
 use crate::stage::{ANY_PORT, Account, CALL_TIME_MAX_S, Running, ServerPlan, multipart};
 use crate::terminal::table;
@@ -49,6 +52,12 @@ pub(crate) struct Options {
     /// Directory for what is measured; its disk is what commits go to.
     #[arg(long, value_name = "DIR", requires = "delay")]
     dir: Option<PathBuf>,
+    /// Calls at once in a menu on one core; 0 for none.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    menu_calls: u32,
+    /// Leave out the calls of the figure of CPU per call.
+    #[arg(long)]
+    no_calls: bool,
     /// Leave out the calls on one core.
     #[arg(long)]
     no_media: bool,
@@ -69,6 +78,8 @@ struct Figures {
     memory_bytes_max: u64,
     calls_on_one_core: u32,
     steps: Vec<Step>,
+    /// Nothing where it was left out.
+    menu: Option<Menu>,
     profile: Vec<Place>,
 }
 
@@ -131,10 +142,13 @@ async fn delays(options: &Options, dir: &Path) -> Result<ExitCode> {
 
 async fn measure(options: &Options, dir: &Path) -> Result<Figures> {
     let Options { calls, rate, .. } = *options;
-    println!("CPU per call: {calls} calls at {rate} a second, 1 s of prompt each");
-    let complete = complete_calls(options, &dir.join("complete")).await?;
-    println!("sipp's own: the same far end, the same number and rate");
-    let sipp_cpu_s = sipp_calls(options, &dir.join("sipp")).await?;
+    let (mut complete, mut sipp_cpu_s) = (Complete::default(), 0.0);
+    if !options.no_calls {
+        println!("CPU per call: {calls} calls at {rate} a second, 1 s of prompt each");
+        complete = complete_calls(options, &dir.join("complete")).await?;
+        println!("sipp's own: the same far end, the same number and rate");
+        sipp_cpu_s = sipp_calls(options, &dir.join("sipp")).await?;
+    }
     let mut steps = Vec::new();
     if !options.no_media {
         for calls in STEPS {
@@ -147,7 +161,13 @@ async fn measure(options: &Options, dir: &Path) -> Result<Figures> {
             }
         }
     }
-    let per_1000 = |cpu_s: f64| cpu_s / f64::from(calls) * 1_000.0;
+    let mut menu = None;
+    if options.menu_calls > 0 {
+        println!("menu on one core: {} calls at once", options.menu_calls);
+        menu = Some(menu::measure(options.menu_calls, &dir.join("menu")).await?);
+    }
+    let calls = if options.no_calls { 0 } else { calls };
+    let per_1000 = |cpu_s: f64| cpu_s / f64::from(calls.max(1)) * 1_000.0;
     Ok(Figures {
         calls,
         calls_per_second: rate,
@@ -158,6 +178,7 @@ async fn measure(options: &Options, dir: &Path) -> Result<Figures> {
         memory_bytes_max: complete.memory_bytes_max,
         calls_on_one_core: steps.iter().filter(|s| s.is_even()).map(|s| s.calls).max().unwrap_or(0),
         steps,
+        menu,
         profile: complete.profile,
     })
 }
@@ -169,6 +190,7 @@ impl Step {
 }
 
 /// What the complete calls cost.
+#[derive(Default)]
 struct Complete {
     results: u32,
     cpu_s: f64,
@@ -334,16 +356,19 @@ impl Recorder {
 }
 
 fn show(figures: &Figures) -> String {
-    let mut text = format!(
-        "\n  {:.2} CPU-s per 1,000 complete calls; sipp's own caller {:.2}; ratio {:.1}\n  \
-         {} of {} results; {:.0} MB memory at most\n\n",
-        figures.cpu_s_per_1000_calls,
-        figures.sipp_cpu_s_per_1000_calls,
-        figures.ratio_to_sipp,
-        figures.results,
-        figures.calls,
-        figures.memory_bytes_max as f64 / 1e6
-    );
+    let mut text = String::from("\n");
+    if figures.calls > 0 {
+        text.push_str(&format!(
+            "  {:.2} CPU-s per 1,000 complete calls; sipp's own caller {:.2}; ratio {:.1}\n  \
+             {} of {} results; {:.0} MB memory at most\n\n",
+            figures.cpu_s_per_1000_calls,
+            figures.sipp_cpu_s_per_1000_calls,
+            figures.ratio_to_sipp,
+            figures.results,
+            figures.calls,
+            figures.memory_bytes_max as f64 / 1e6
+        ));
+    }
     let rows: Vec<Vec<String>> = figures
         .steps
         .iter()
@@ -362,6 +387,9 @@ fn show(figures: &Figures) -> String {
         let head = ["calls at once", "heard", "gap p50 ms", "p99 ms", "max ms", "of a core"];
         text.push_str(&table(&head, &rows));
         text.push_str(&format!("\n  {} calls on one core\n", figures.calls_on_one_core));
+    }
+    if let Some(menu) = &figures.menu {
+        text.push_str(&menu.show());
     }
     for place in &figures.profile {
         text.push_str(&format!("  {:>5.1} %  {}\n", place.share, place.place));

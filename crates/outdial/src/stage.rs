@@ -103,9 +103,18 @@ impl Running {
 
     /// Largest memory so far, in bytes.
     pub(crate) fn memory_bytes_max(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Memory now, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, figure: &str) -> u64 {
         let id = self.child.id().unwrap_or_default();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(figure));
         let kib: u64 =
             line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default();
         kib * 1_024

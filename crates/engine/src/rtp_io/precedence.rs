@@ -9,7 +9,7 @@ const NICENESS_MEDIA: i32 = -10;
 const NICENESS_OTHERS: i32 = 5;
 
 /// Lets this thread go before others of the program, where the system permits it.
-pub(super) fn go_first() {
+pub fn go_first() {
     // On Linux, `None` is the calling thread, not its process.
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS_MEDIA) {
         tracing::info!(

@@ -189,9 +189,14 @@ impl Customer {
     }
 
     async fn serve_page(prompt: String) -> Result<Self> {
+        Self::serve_document(&format!("<form><block>{prompt}</block></form>")).await
+    }
+
+    /// Whose page has these dialogs.
+    pub(super) async fn serve_document(dialogs: &str) -> Result<Self> {
         let page = format!(
             "<?xml version=\"1.0\"?><vxml version=\"2.0\" xmlns=\"http://www.w3.org/2001/vxml\">\
-             <form><block>{prompt}</block></form></vxml>"
+             {dialogs}</vxml>"
         );
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
