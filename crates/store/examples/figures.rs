@@ -1,26 +1,22 @@
 //! Prints what the store does in a second and what it costs: `cargo run -p outdial-store --example
 //! figures [rows [cycles a second]]`.
 
+mod calls;
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::application::{ApplicationSpec, Dialect, ScriptSource};
-use domain::attempt::AttemptEnd;
-use domain::cause::Cause;
-use domain::contact::{ContactRule, NewContact};
 use domain::dial_queue::Share;
 use domain::event::EventKind;
 use domain::ids::{AccountId, CampaignId, TrunkId};
-use domain::outcome::{CalleeType, Outcome};
 use domain::permit::Freely;
-use domain::retry::RetryRule;
-use domain::terms::Terms;
-use domain::time::{DialWindow, Timestamp};
 use domain::webhook::DeliveryVerdict;
 use store::{Begun, Store, StoreConfig, StoreError, Tried};
 use tokio::task::JoinSet;
+
+use self::calls::{at, contact, end, rule};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -222,49 +218,6 @@ async fn post(store: &Store) -> std::result::Result<(), StoreError> {
         });
     }
     posts.join_all().await.into_iter().collect()
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_seconds(seconds)
-}
-
-fn end() -> AttemptEnd {
-    AttemptEnd {
-        outcome: Outcome::Answered(CalleeType::Human),
-        cause: Cause::local("far end hung up"),
-        ringing_at: Some(at(9)),
-        answered_at: Some(at(10)),
-        ended_at: at(11),
-        detected: String::new(),
-        message_left: false,
-    }
-}
-
-fn rule(account: AccountId, campaign: &str) -> ContactRule {
-    ContactRule {
-        account,
-        campaign: campaign.into(),
-        application: ApplicationSpec {
-            script: ScriptSource::Url("http://customer.example/start.vxml".into()),
-            parameters: String::new(),
-            dialect: Dialect(1),
-            detection: None,
-        },
-        window: DialWindow::ALWAYS,
-        retry: RetryRule::ONCE,
-        terms: Terms::default(),
-        result_url: Some("http://customer.example/result".into()),
-        dialect: Dialect(1),
-    }
-}
-
-fn contact(nth: usize) -> NewContact {
-    let number = format!("+1555{nth:07}");
-    NewContact {
-        reference: format!("reference {nth}"),
-        parameters: "name=Somebody".into(),
-        ..NewContact::new(number.parse().expect("digits are a destination"))
-    }
 }
 
 /// How long callers waited.

@@ -1,26 +1,23 @@
 //! Prints whole cycles a second, of one node and of several: `cargo run -p outdial-store --example
 //! queue -- sqlite|postgres://… [contacts] [nodes …]`; one line of JSON for each measure.
 
+mod calls;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::application::{ApplicationSpec, Dialect, ScriptSource};
-use domain::attempt::AttemptEnd;
-use domain::cause::Cause;
-use domain::contact::{ContactRule, NewContact};
 use domain::dial_queue::Share;
 use domain::ids::{AccountId, CampaignId, TrunkId};
-use domain::outcome::{CalleeType, Outcome};
 use domain::permit::Freely;
-use domain::retry::RetryRule;
-use domain::terms::Terms;
-use domain::time::{DialWindow, Timestamp};
+use domain::time::Timestamp;
 use domain::trunk::{TrunkGate, TrunkLimits};
 use domain::webhook::DeliveryVerdict;
 use futures_util::future::join_all;
 use store::{NodeReport, Reader, Store, StoreConfig, Tried, TrunkReport};
 use tokio::task::JoinSet;
+
+use self::calls::{at, contact, end, rule};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -262,48 +259,5 @@ impl Here for Instant {
     #[expect(clippy::disallowed_methods, reason = "what is measured here is real time")]
     fn now_here() -> Self {
         Self::now()
-    }
-}
-
-fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_seconds(seconds)
-}
-
-fn end() -> AttemptEnd {
-    AttemptEnd {
-        outcome: Outcome::Answered(CalleeType::Human),
-        cause: Cause::local("far end hung up"),
-        ringing_at: Some(at(9)),
-        answered_at: Some(at(10)),
-        ended_at: at(11),
-        detected: String::new(),
-        message_left: false,
-    }
-}
-
-fn rule(account: AccountId, campaign: &str) -> ContactRule {
-    ContactRule {
-        account,
-        campaign: campaign.into(),
-        application: ApplicationSpec {
-            script: ScriptSource::Url("http://customer.example/start.vxml".into()),
-            parameters: String::new(),
-            dialect: Dialect(1),
-            detection: None,
-        },
-        window: DialWindow::ALWAYS,
-        retry: RetryRule::ONCE,
-        result_url: Some("http://customer.example/result".into()),
-        dialect: Dialect(1),
-        terms: Terms::default(),
-    }
-}
-
-fn contact(nth: usize) -> NewContact {
-    let number = format!("+1555{nth:07}");
-    NewContact {
-        reference: format!("reference {nth}"),
-        parameters: "name=Somebody".into(),
-        ..NewContact::new(number.parse().expect("digits are a destination"))
     }
 }
