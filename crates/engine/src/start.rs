@@ -134,8 +134,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
 
     let (wakes, calls) = (Wakes::default(), LiveCalls::default());
     let policies = Policies::read(&config.dialing, reader.clone()).await?;
-    let (desk, asked) = slots::desk();
-    let tapes = tapes(&config)?;
+    let ((desk, asked), tapes) = (slots::desk(), tapes(&config)?);
     let parts = Arc::new(CallParts {
         classify: config.classify,
         clock: clock.clone(),
