@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-"abnf actions import rtp sdp sip sisr srgs vxml wav"}
+targets=${*:-"abnf actions codec import rtp sdp sip sisr srgs vxml wav"}
 host=$(rustc -vV | sed -n 's/^host: //p')
 out=target/fuzz
 

@@ -45,7 +45,7 @@ pub fn sdp_settings() -> Settings {
     Settings {
         local: (Ipv4Addr::LOCALHOST, 4_000).into(),
         session_id: 1,
-        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        codecs: vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma],
         policy: AddressPolicy::LoopbackAllowed,
         privacy: Privacy::Plain,
     }

@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         session.handle(now, input);
         while session.poll().is_some() {}
         session.hear(&mut frame);
-        session.send_frame(now, Some(&frame));
+        session.send_frame(now, Some(&frame[..]));
         now += Duration::from_millis(20);
         if let Some((at, timer)) = session.deadline().filter(|(at, _)| *at <= now) {
             session.handle(at.max(now), Input::Expired(timer));
