@@ -19,6 +19,7 @@ use script::step::{Fetch, FetchError, Fetched, Method, Part};
 use self::cache::{Cache, Kept, Look};
 use self::form::{Content, Form};
 use self::freshness::{Freshness, Wanted};
+pub use self::text::decode;
 use crate::clock::Clock;
 use crate::files::{AudioFile, AudioWish, Takes};
 use crate::http::{

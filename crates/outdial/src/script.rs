@@ -130,7 +130,8 @@ fn address(document: &str) -> Option<Url> {
 
 fn read(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", file.display()))
+    let text = engine::fetch::decode("", &bytes);
+    text.map_err(|wrong| anyhow!("{}: {wrong}", file.display()))
 }
 
 async fn page(url: Url) -> Result<String> {

@@ -1,16 +1,18 @@
 //! Bytes of a page as text: whatever encoding it says it has, UTF-8 where it says nothing.
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// Bytes in which an XML declaration must end.
 const DECLARATION_BYTES_MAX: usize = 256;
+/// How a grammar in the form of SRGS 1.0 §4.1 (ABNF) begins.
+const ABNF: &[u8] = b"#ABNF ";
 
-/// Decodes a page. What its first bytes say wins over `content_type`, that over its XML
-/// declaration, and UTF-8 is what remains (RFC 7303 §3, XML 1.0 appendix F).
+/// Decodes a page. What its first bytes say wins over `content_type`, that over its own
+/// declaration, and UTF-8 is what remains (RFC 7303 §3, XML 1.0 appendix F, SRGS 1.0 §4.1).
 ///
 /// The error is a sentence for the page's author. Bytes that are no text in the encoding are an
 /// error, not a guess: a callee would hear it.
-pub(super) fn decode(content_type: &str, bytes: &[u8]) -> Result<String, String> {
+pub fn decode(content_type: &str, bytes: &[u8]) -> Result<String, String> {
     let (encoding, said_by) = if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         (encoding, "its byte order mark")
     } else if let Some(encoding) = wide(bytes) {
@@ -21,7 +23,11 @@ pub(super) fn decode(content_type: &str, bytes: &[u8]) -> Result<String, String>
         // A declaration that can be read byte by byte is not UTF-16, whatever it says.
         let encoding = named(&label)?;
         let narrow = encoding != UTF_16LE && encoding != UTF_16BE;
-        (if narrow { encoding } else { UTF_8 }, "its XML declaration")
+        (if narrow { encoding } else { UTF_8 }, "its declaration")
+    } else if bytes.starts_with(ABNF) && std::str::from_utf8(bytes).is_err() {
+        // Grammars of this form are older than the habit of declaring: what is no UTF-8 in one is
+        // a name in its comments more often than anything else.
+        (WINDOWS_1252, "default")
     } else {
         (UTF_8, "default")
     };
@@ -48,11 +54,11 @@ fn named(label: &str) -> Result<&'static Encoding, String> {
         .ok_or_else(|| format!("page says its encoding is {label:?}, which is not known"))
 }
 
-/// UTF-16 that starts with `<` and has no byte order mark.
+/// UTF-16 that starts with `<` or `#` and has no byte order mark.
 fn wide(bytes: &[u8]) -> Option<&'static Encoding> {
     match bytes {
-        [0, b'<', ..] => Some(UTF_16BE),
-        [b'<', 0, ..] => Some(UTF_16LE),
+        [0, b'<' | b'#', ..] => Some(UTF_16BE),
+        [b'<' | b'#', 0, ..] => Some(UTF_16LE),
         _ => None,
     }
 }
@@ -66,10 +72,14 @@ fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
-/// The `encoding` of an XML declaration.
+/// The `encoding` of an XML declaration, or what `#ABNF 1.0 <encoding>;` says.
 fn declared(bytes: &[u8]) -> Option<String> {
     let head = &bytes[..bytes.len().min(DECLARATION_BYTES_MAX)];
     let head: String = head.iter().copied().take_while(u8::is_ascii).map(char::from).collect();
+    if let Some(header) = head.strip_prefix("#ABNF ") {
+        let (_, encoding) = header.split_once(';')?.0.trim().split_once(' ')?;
+        return Some(encoding.trim().to_owned());
+    }
     let declaration = head.strip_prefix("<?xml")?;
     let (declaration, _) = declaration.split_once("?>")?;
     let (_, after) = declaration.split_once("encoding")?;
@@ -111,6 +121,10 @@ mod tests {
     fn encoding_named_by_the_page_is_used_where_the_server_is_silent() {
         let page = b"<?xml version='1.0' encoding = 'ISO-8859-1'?><vxml>\xe9</vxml>";
         assert!(decode("text/xml", page).unwrap().contains("<vxml>é</vxml>"));
+        let grammar = b"#ABNF 1.0 ISO-8859-15;\n$r = \xa4;";
+        assert!(decode("application/srgs", grammar).unwrap().contains('€'));
+        let undeclared = b"#ABNF 1.0;\nmeta 'copyright' is '\xa9 me';";
+        assert!(decode("application/srgs", undeclared).unwrap().contains("© me"));
         let contradicted = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>é".as_bytes();
         assert!(decode("text/xml; charset=utf-8", contradicted).unwrap().ends_with('é'));
         let narrow = b"<?xml version=\"1.0\" encoding=\"UTF-16\"?><vxml/>";

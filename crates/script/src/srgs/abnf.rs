@@ -146,8 +146,8 @@ impl Reader<'_> {
             }
             "base" => {
                 self.once("base", at);
-                let base = self.scan.uri()?;
-                self.to.set_base(base, value_at);
+                let base = self.scan.uri()?.to_owned();
+                self.to.set_own_base(&base, value_at);
             }
             "lexicon" => {
                 let uri = self.scan.uri()?.to_owned();
@@ -181,8 +181,8 @@ impl Reader<'_> {
         }
         self.scan.blank()?;
         let content = self.scan.quoted()?.to_owned();
-        if name == "base" && !http_equiv {
-            // As drafts of the standard had it.
+        if name == "base" && !http_equiv && !self.seen.contains(&"base") {
+            // As drafts of the standard had it; the declaration wins (SRGS 1.0 §4.9.1).
             self.to.set_base(&content, at);
         }
         self.to.metas.push(Meta { name, content, http_equiv });

@@ -106,6 +106,12 @@ impl<'r> Builder<'r> {
         None
     }
 
+    /// The base address that a grammar declares, whatever its `meta` said before.
+    pub(crate) fn set_own_base(&mut self, base: &str, offset: usize) {
+        self.base.clone_from(&self.url);
+        self.set_base(base, offset);
+    }
+
     /// A base address; relative ones resolve against what was the base before.
     pub(crate) fn set_base(&mut self, base: &str, offset: usize) {
         let resolved = match &self.base {

@@ -1,6 +1,6 @@
 //! Turns the bytes of a grammar into text, by what they say of their encoding.
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// Bytes as text. A byte order mark decides; then what the transport said; then what the
 /// document says of itself (SRGS 1.0 §1.5, RFC 3023); then UTF-8.
@@ -13,7 +13,9 @@ pub(crate) fn decode(bytes: &[u8], charset: Option<&str>) -> Result<String, Stri
     }
     let declared = declared(bytes);
     let Some(label) = charset.or(declared.as_deref()) else {
-        return whole(UTF_8, bytes);
+        // ABNF that declares nothing may have a name in its comments from before UTF-8.
+        let older = bytes.starts_with(b"#ABNF ") && std::str::from_utf8(bytes).is_err();
+        return whole(if older { WINDOWS_1252 } else { UTF_8 }, bytes);
     };
     let label = label.trim();
     match Encoding::for_label(alias(label).as_bytes()) {
@@ -116,8 +118,10 @@ mod tests {
             "the encoding KLINGON is not known"
         );
         assert_eq!(
-            decode(b"#ABNF 1.0;\n\xff\xfe\xfd", None).unwrap_err(),
+            decode(b"<?xml version=\"1.0\"?>\xff\xfe\xfd", None).unwrap_err(),
             "the text is not well-formed UTF-8"
         );
+        let copyright = decode(b"#ABNF 1.0;\nmeta 'c' is '\xa9';", None);
+        assert!(copyright.is_ok_and(|text| text.contains('\u{a9}')));
     }
 }

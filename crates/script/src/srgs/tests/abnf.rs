@@ -273,3 +273,12 @@ fn a_base_may_be_declared_as_drafts_had_it() {
     let text = "#ABNF 1.0;\nlanguage en;\nmeta 'base' is 'http://example.com/a/';\n$r = $<b.gram>;";
     assert_eq!(grammar(text).unwrap_err(), "needs http://example.com/a/b.gram");
 }
+
+#[test]
+fn a_declared_base_wins_over_that_of_a_meta_wherever_it_stands() {
+    let (base, meta) = ("base <http://own.example/x/>;", "meta 'base' is 'http://other.example/';");
+    for declarations in [format!("{base}\n{meta}"), format!("{meta}\n{base}")] {
+        let text = format!("#ABNF 1.0;\nlanguage en;\n{declarations}\n$r = $<b.gram>;");
+        assert_eq!(grammar(&text).unwrap_err(), "needs http://own.example/x/b.gram");
+    }
+}
