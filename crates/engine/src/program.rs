@@ -1,9 +1,11 @@
 //! Runs a program of the system: bytes in, bytes out; no shell, bounded, and killed with who waits.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -60,9 +62,43 @@ pub(crate) async fn run(
     output_bytes_max: usize,
     limits: Option<Limits>,
 ) -> Result<Vec<u8>, ProgramError> {
+    run_from(program, options, (Stdio::piped(), input), output_bytes_max, limits).await
+}
+
+/// As [`run`], for a program that wants to know all of its input before it begins: it finds a file
+/// on its standard input, in memory alone.
+pub(crate) async fn run_on_file(
+    program: &Path,
+    options: &[&str],
+    input: &[u8],
+    output_bytes_max: usize,
+    limits: Option<Limits>,
+) -> Result<Vec<u8>, ProgramError> {
+    let file = memory_file(input).map_err(|error| ProgramError::Failed {
+        program: program.display().to_string(),
+        detail: format!("its input cannot be kept: {error}"),
+    })?;
+    run_from(program, options, (Stdio::from(file), &[]), output_bytes_max, limits).await
+}
+
+/// A file that is on no disk and goes with who has it open.
+fn memory_file(content: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+async fn run_from(
+    program: &Path,
+    options: &[&str],
+    (stdin, input): (Stdio, &[u8]),
+    output_bytes_max: usize,
+    limits: Option<Limits>,
+) -> Result<Vec<u8>, ProgramError> {
     let name = || program.display().to_string();
     let failed = |detail: String| ProgramError::Failed { program: name(), detail };
-    let mut child = spawn(program, options)
+    let mut child = spawn(program, options, stdin)
         .map_err(|error| ProgramError::Missing { program: name(), detail: error.to_string() })?;
     if let Some(limits) = limits {
         limit(&child, limits).map_err(|error| failed(format!("no limits can be set: {error}")))?;
@@ -93,20 +129,20 @@ pub(crate) async fn run(
 }
 
 /// Starts the program with nothing of our environment but a search path.
-fn spawn(program: &Path, options: &[&str]) -> io::Result<Child> {
+fn spawn(program: &Path, options: &[&str], stdin: Stdio) -> io::Result<Child> {
     Command::new(program)
         .args(options)
         .env_clear()
         .env("PATH", SEARCH_PATH)
         .current_dir("/")
-        .stdin(Stdio::piped())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
 }
 
-/// Bounds a process that has just begun: it waits for its input, and has used nothing yet.
+/// Bounds a process that has just begun, and has used next to nothing yet.
 fn limit(child: &Child, limits: Limits) -> io::Result<()> {
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     // It is over already.

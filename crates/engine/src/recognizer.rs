@@ -1,5 +1,6 @@
 //! Speech recognition: one adapter, a bounded number at work, each utterance a process with limits.
 
+mod reading;
 mod sphinx;
 
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use script::step::{Hypothesis, ListenError};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use self::reading::{among, hypotheses};
+use self::sphinx::Utterance;
+
 pub use self::sphinx::{PocketSphinx, RecognizerError};
 
 /// Who recognizes.
@@ -17,7 +21,7 @@ pub use self::sphinx::{PocketSphinx, RecognizerError};
 pub enum Adapter {
     /// Nobody: every grammar of words is `error.noresource`.
     Off,
-    /// Debian's `pocketsphinx`, a process for each utterance and grammar.
+    /// Debian's `pocketsphinx`, a process for each grammar of an utterance and one for its sounds.
     PocketSphinx(PocketSphinx),
 }
 
@@ -31,7 +35,7 @@ pub struct Recognizer {
 /// Grammars that one listening has at most; each costs a process.
 const GRAMMARS_MAX: usize = 8;
 /// Longest that an utterance may wait and be recognized: beyond it, callees say it once more.
-const TIME_MAX: Duration = Duration::from_secs(4);
+const TIME_MAX: Duration = Duration::from_secs(6);
 
 impl Recognizer {
     /// A recognizer with so many processes at once.
@@ -49,20 +53,32 @@ impl Recognizer {
         }
     }
 
-    /// Whether these grammars can be listened for.
-    pub fn admit(&self, grammars: usize, language: Option<&str>) -> Result<(), ListenError> {
+    /// Whether these grammars can be listened for; `language` is that of the page, for grammars
+    /// that say nothing of their own.
+    pub fn admit<'g>(
+        &self,
+        grammars: impl ExactSizeIterator<Item = &'g Arc<Grammar>>,
+        language: Option<&str>,
+    ) -> Result<(), ListenError> {
         let none = |why: &str| Err(ListenError::NoResource(why.to_owned()));
         match &*self.adapter {
             Adapter::Off => none("none is connected"),
-            Adapter::PocketSphinx(_) if grammars > GRAMMARS_MAX => {
+            Adapter::PocketSphinx(_) if grammars.len() > GRAMMARS_MAX => {
                 none(&format!("at most {GRAMMARS_MAX} grammars of words are listened for at once"))
             }
-            Adapter::PocketSphinx(_) => match language {
-                Some(language) if !is_english(language) => {
-                    Err(ListenError::Language(language.chars().take(40).collect()))
+            Adapter::PocketSphinx(_) => {
+                for grammar in grammars {
+                    // One that is English in part is heard in that part.
+                    let own = grammar.languages();
+                    let spoken = if own.is_empty() { language.as_slice() } else { &own };
+                    if let (Some(first), false) =
+                        (spoken.first(), spoken.iter().any(|one| is_english(one)))
+                    {
+                        return Err(ListenError::Language(first.chars().take(40).collect()));
+                    }
                 }
-                _ => Ok(()),
-            },
+                Ok(())
+            }
         }
     }
 
@@ -77,19 +93,32 @@ impl Recognizer {
         let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
             return Err(RecognizerError::Off);
         };
-        let work = async {
+        if grammars.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(utterance) = Utterance::new(samples).await else {
+            return Ok(Vec::new());
+        };
+        let slot = async || self.slots.acquire().await.map_err(|_| RecognizerError::Off);
+        let sounds = async {
+            let _slot = slot().await?;
+            sphinx.sounds_of(&utterance).await
+        };
+        let words = async {
             let mut found = Vec::new();
             for grammar in grammars.iter().take(GRAMMARS_MAX) {
-                let _slot = self.slots.acquire().await.map_err(|_| RecognizerError::Off)?;
-                found.extend(sphinx.recognize(grammar, samples).await?);
+                let _slot = slot().await?;
+                found.extend(sphinx.words_of(grammar, &utterance).await?);
             }
             Ok(found)
         };
+        let work = async {
+            let (sounds, words) = tokio::try_join!(sounds, words)?;
+            let read = |(found, others): &(_, Vec<_>)| hypotheses(found, sounds.as_ref(), others);
+            Ok(among(words.iter().map(read).collect()))
+        };
         let slow = || Err(RecognizerError::Slow(TIME_MAX));
-        let mut found: Vec<Hypothesis> =
-            timeout(TIME_MAX, work).await.unwrap_or_else(|_| slow())?;
-        found.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
-        Ok(found)
+        timeout(TIME_MAX, work).await.unwrap_or_else(|_| slow())
     }
 }
 

@@ -56,7 +56,8 @@ impl Listening {
         leg: Option<&Leg>,
     ) -> Result<Self, Box<Input>> {
         let failed = |listen, error| Box::new(Input::ListenFailed { listen, error });
-        if let Err(error) = recognizer.admit(wanted.grammars.len(), wanted.language.as_deref()) {
+        let grammars = wanted.grammars.iter().map(|one| one.grammar());
+        if let Err(error) = recognizer.admit(grammars, wanted.language.as_deref()) {
             return Err(failed(wanted.listen, error));
         }
         let Some(leg) = leg else {

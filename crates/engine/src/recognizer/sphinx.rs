@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use media::sound::Sound;
 use script::srgs::Grammar;
-use script::step::Hypothesis;
 use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
 
+use super::reading::{Found, read, read_others};
 use crate::files::{blocking, private_dir};
-use crate::program::{Limits, ProgramError, run};
+use crate::program::{Limits, ProgramError, run_on_file};
 
 /// How `pocketsphinx` is run.
 #[derive(Clone, Debug)]
@@ -61,7 +62,24 @@ const DICTIONARY_BYTES_MAX: u64 = 64 << 20;
 /// What a process may use: seconds of a core, and bytes; it takes a tenth, and 60 MB.
 const LIMITS: Limits = Limits { cpu_s: 10, memory_bytes: 1 << 30 };
 /// Files of words that a process of ours left behind when it was killed; removed at the start.
-const SUFFIXES: [&str; 2] = ["fsg", "dict"];
+const SUFFIXES: [&str; 3] = ["fsg", "dict", "nbest"];
+/// How the program is run, whatever it is to find.
+///
+/// Costs tell something only if all sounds of the model are looked at in every frame
+/// (`-compallsen`), and real silence is told from what the program takes for silence only if noise
+/// is left in (`-remove_noise`). Wide beams keep what else it might have been.
+const OPTIONS: [(&str, &str); 10] = [
+    ("-adcin", "yes"),
+    ("-cepdir", "/dev"),
+    ("-cepext", ""),
+    ("-hypseg", "/dev/stdout"),
+    ("-compallsen", "yes"),
+    ("-remove_noise", "no"),
+    ("-beam", "1e-80"),
+    ("-pbeam", "1e-80"),
+    ("-wbeam", "1e-60"),
+    ("-nbest", "6"),
+];
 
 impl PocketSphinx {
     /// The program, a model, and a directory that belongs to us alone.
@@ -82,62 +100,81 @@ impl PocketSphinx {
         made.map_err(|source| files(&self.dir, source))?;
         let fsg = "FSG_BEGIN check\nNUM_STATES 2\nSTART_STATE 0\nFINAL_STATE 1\n\
                    TRANSITION 0 1 1 yes\nFSG_END\n";
-        self.hear(fsg.to_owned(), &[0; 4_000]).await.map(drop)
+        let (fsg, dictionary) = known(fsg, self.words().await?);
+        let silence = Utterance(Zeroizing::new(vec![0; 16_000]));
+        self.hear(&fsg, &dictionary, &silence).await.map(drop)
     }
 
-    /// What was said in the words of this grammar, if anything.
-    pub(super) async fn recognize(
+    /// What was said in the words of this grammar, if anything, and what else it might have been.
+    pub(super) async fn words_of(
         &self,
         grammar: &Grammar,
-        samples: &[i16],
-    ) -> Result<Option<Hypothesis>, RecognizerError> {
-        match grammar.to_fsg("outdial") {
-            Some(fsg) => self.hear(fsg, samples).await,
-            None => Ok(None),
+        utterance: &Utterance,
+    ) -> Result<Option<(Found, Vec<(String, f64)>)>, RecognizerError> {
+        let Some(fsg) = grammar.to_fsg("outdial") else {
+            return Ok(None);
+        };
+        let (fsg, dictionary) = known(&fsg, self.words().await?);
+        if dictionary.is_empty() {
+            return Ok(None);
         }
+        self.hear(&fsg, &dictionary, utterance).await
+    }
+
+    /// The utterance as mere sounds of speech in any order, to which words are compared.
+    pub(super) async fn sounds_of(
+        &self,
+        utterance: &Utterance,
+    ) -> Result<Option<Found>, RecognizerError> {
+        let (fsg, dictionary) = any_sounds();
+        Ok(self.hear(&fsg, &dictionary, utterance).await?.map(|(found, _)| found))
+    }
+
+    async fn words(&self) -> Result<&HashMap<String, String>, RecognizerError> {
+        self.words.get_or_try_init(|| self.read_dictionary()).await
     }
 
     async fn hear(
         &self,
-        fsg: String,
-        samples: &[i16],
-    ) -> Result<Option<Hypothesis>, RecognizerError> {
-        let words = self.words.get_or_try_init(|| self.read_dictionary()).await?;
-        let (fsg, dictionary) = known(&fsg, words);
-        if dictionary.is_empty() {
-            return Ok(None);
-        }
+        fsg: &str,
+        dictionary: &str,
+        utterance: &Utterance,
+    ) -> Result<Option<(Found, Vec<(String, f64)>)>, RecognizerError> {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let paths = SUFFIXES.map(|suffix| self.dir.join(format!("{number}.{suffix}")));
-        let written = Written(paths);
-        for (path, text) in written.0.iter().zip([&fsg, &dictionary]) {
+        let [fsg_file, dictionary_file] =
+            ["fsg", "dict"].map(|suffix| self.dir.join(format!("{number}.{suffix}")));
+        let others = format!(".{number}.nbest");
+        let others_file = self.dir.join(format!("stdin{others}"));
+        let written = Written([fsg_file, dictionary_file, others_file]);
+        for (path, text) in written.0.iter().zip([fsg, dictionary]) {
             tokio::fs::write(path, text).await.map_err(|source| files(path, source))?;
         }
-        let sound = Sound::telephone(samples.to_vec());
-        let sound = blocking(move || sound.at_rate(RATE_HZ)).await;
-        let Ok(sound) = sound else {
-            return Ok(None);
-        };
-        let raw: Vec<u8> = sound.samples().iter().flat_map(|one| one.to_le_bytes()).collect();
         let control = self.dir.join("control");
         tokio::fs::write(&control, "stdin\n").await.map_err(|source| files(&control, source))?;
-        let model = self.model.join("en-us");
         let text = |path: &Path| path.display().to_string();
         let [fsg, dictionary] = [text(&written.0[0]), text(&written.0[1])];
-        let (control, model) = (text(&control), text(&model));
-        let options = [
-            ("-adcin", "yes"),
-            ("-ctl", &control),
-            ("-cepdir", "/dev"),
-            ("-cepext", ""),
-            ("-hypseg", "/dev/stdout"),
+        let (control, model, dir) =
+            (text(&control), text(&self.model.join("en-us")), text(&self.dir));
+        let named = [
+            ("-ctl", control.as_str()),
             ("-fsg", &fsg),
             ("-dict", &dictionary),
             ("-hmm", &model),
+            ("-nbestdir", &dir),
+            ("-nbestext", &others),
         ];
-        let options: Vec<&str> = options.iter().flat_map(|(name, value)| [*name, *value]).collect();
-        let output = run(&self.program, &options, &raw, OUTPUT_BYTES_MAX, Some(LIMITS)).await?;
-        Ok(read(&String::from_utf8_lossy(&output)))
+        let options: Vec<&str> =
+            OPTIONS.into_iter().chain(named).flat_map(|(name, value)| [name, value]).collect();
+        // From a pipe it would judge each frame by those before, and silence by speech.
+        let sound = &utterance.0;
+        let output =
+            run_on_file(&self.program, &options, sound, OUTPUT_BYTES_MAX, Some(LIMITS)).await?;
+        let Some(found) = read(&String::from_utf8_lossy(&output)) else {
+            return Ok(None);
+        };
+        // Where all was silence there are none.
+        let others = tokio::fs::read_to_string(&written.0[2]).await.unwrap_or_default();
+        Ok(Some((found, read_others(&others))))
     }
 
     async fn read_dictionary(&self) -> Result<HashMap<String, String>, RecognizerError> {
@@ -154,8 +191,21 @@ impl PocketSphinx {
     }
 }
 
+/// What a callee said, as the acoustic model hears it; wiped from memory when it goes.
+pub(super) struct Utterance(Zeroizing<Vec<u8>>);
+
+impl Utterance {
+    /// Sound of 8 kHz; `None` where it cannot be made what the model hears.
+    pub(super) async fn new(samples: &[i16]) -> Option<Self> {
+        let sound = Sound::telephone(samples.to_vec());
+        let sound = blocking(move || sound.at_rate(RATE_HZ)).await.ok()?;
+        let bytes = sound.samples().iter().flat_map(|one| one.to_le_bytes());
+        Some(Self(Zeroizing::new(bytes.collect())))
+    }
+}
+
 /// Files that go when they are of no use any more.
-struct Written([PathBuf; 2]);
+struct Written([PathBuf; 3]);
 
 impl Drop for Written {
     fn drop(&mut self) {
@@ -222,68 +272,31 @@ fn known(fsg: &str, words: &HashMap<String, String>) -> (String, String) {
     (grammar, used.into_iter().map(|(_, lines)| lines.as_str()).collect())
 }
 
-/// Reads the segments that the program found: `stdin S 0 T t A a L l begin score lm word … end`.
-fn read(output: &str) -> Option<Hypothesis> {
-    let line = output.lines().rfind(|line| line.starts_with("stdin "))?;
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let segments = fields.get(9..)?;
-    let (mut words, mut worst) = (Vec::new(), 0.0_f64);
-    for (at, segment) in (0..).step_by(4).zip(segments.chunks(4)) {
-        let [begin, score, _, word] = segment else {
-            break;
-        };
-        let end = segments.get(at + 4)?;
-        let (begin, end) = (begin.parse::<f64>().ok()?, end.parse::<f64>().ok()?);
-        let score = -score.parse::<f64>().ok()?;
-        if *word == "<sil>" || word.starts_with("++") {
-            if end - begin >= SILENCE_FRAMES_MIN {
-                worst = worst.max(score / (end - begin));
-            }
-        } else if *word != "(NULL)" {
-            words.push(word.split('(').next().unwrap_or_default());
-        }
+/// A grammar of single sounds in any order, and its dictionary.
+fn any_sounds() -> (String, String) {
+    let mut fsg = "FSG_BEGIN sounds\nNUM_STATES 2\nSTART_STATE 0\nFINAL_STATE 1\n".to_owned();
+    let mut dictionary = String::new();
+    for phone in PHONES {
+        let name = phone.to_lowercase();
+        fsg.push_str(&format!("TRANSITION 0 1 {SOUND_CHANCE} sound-{name}\n"));
+        dictionary.push_str(&format!("sound-{name} {phone}\n"));
     }
-    let confidence = CONFIDENCE_MAX - (worst - SILENCE_COST).max(0.0) * COST_WEIGHT;
-    let words = words.join(" ");
-    (!words.is_empty()).then(|| Hypothesis { words, confidence: confidence.clamp(0.05, 1.0) })
+    fsg.push_str("TRANSITION 1 0 1.0\nFSG_END\n");
+    (fsg, dictionary)
 }
 
-/// The program takes what is in no grammar for silence, and that at a high cost a frame: this tells
-/// it from real silence, whose cost stays below so much.
-const SILENCE_COST: f64 = 11.0;
-/// Silence of fewer frames (of 10 ms) says nothing.
-const SILENCE_FRAMES_MIN: f64 = 20.0;
-/// Confidence where silence is silence, and how much of it each further point of cost takes.
-const CONFIDENCE_MAX: f64 = 0.9;
-const COST_WEIGHT: f64 = 0.07;
+/// The sounds of the acoustic model, without those that are no speech.
+const PHONES: [&str; 39] = [
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH",
+    "IH", "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH",
+    "UW", "V", "W", "Y", "Z", "ZH",
+];
+/// What makes a row of many short sounds as unlikely as it is in speech.
+const SOUND_CHANCE: f64 = 0.01;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn segments_are_read_as_words_with_a_confidence() {
-        let yes = "stdin S 0 T -2342 A -1331 L -1011 0 -141 -337 <sil> 28 -732 0 yes 64 -315 \
-                   -337 <sil> 121\n";
-        let heard = read(yes).unwrap();
-        assert_eq!((heard.words.as_str(), heard.confidence > 0.8), ("yes", true));
-        let more = "x\nstdin S 0 T -1 A -1 L -1 0 -231 -337 <sil> 30 -1510 0 one(2) 60 0 0 (NULL) \
-                    61 -1634 0 two 88 -451 -337 <sil> 175\n";
-        assert_eq!(read(more).unwrap().words, "one two");
-        let other = "stdin S 0 T -6620 A -5946 L -674 0 -4166 -337 <sil> 113 -1455 0 one 140 -325 \
-                     -337 <sil> 188\n";
-        assert!(read(other).unwrap().confidence < 0.3);
-    }
-
-    #[test]
-    fn odd_output_is_no_word() {
-        for output in ["", "stdin", "stdin S 0 T 0 A 0 L 0", "stdin S 0 T 0 A 0 L 0 0 x y", "\u{0}"]
-        {
-            assert_eq!(read(output), None, "{output:?}");
-        }
-        let cut = "stdin S 0 T -1 A -1 L -1 0 -231 -337 yes";
-        assert_eq!(read(cut), None);
-    }
 
     #[test]
     fn words_that_nobody_can_say_leave_the_grammar() {
@@ -293,5 +306,12 @@ mod tests {
         let (grammar, dictionary) = known(fsg, &words);
         assert_eq!(grammar, "FSG_BEGIN g\nTRANSITION 0 1 1 yes\nTRANSITION 1 2 0.5\nFSG_END\n");
         assert_eq!(dictionary, "yes Y EH S\nyes(2) Y AH S\n");
+    }
+
+    #[test]
+    fn every_sound_of_the_model_may_follow_every_other() {
+        let (fsg, dictionary) = any_sounds();
+        assert_eq!(dictionary.lines().count(), PHONES.len());
+        assert!(fsg.contains("TRANSITION 0 1 0.01 sound-zh\nTRANSITION 1 0 1.0\nFSG_END\n"));
     }
 }
