@@ -60,5 +60,6 @@ if ! kill -0 "$server" 2> /dev/null; then
     echo "the server did not outlive it:" >&2
     status=1
 fi
-grep -E 'ERROR|panicked' "$home/log" >&2 && status=1
+# Addresses that were made up are not reached, which is no fault of the server.
+grep -E 'ERROR|panicked' "$home/log" | grep -v 'given up after' >&2 && status=1
 exit "$status"
