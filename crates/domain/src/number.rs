@@ -46,6 +46,9 @@ pub enum DestinationError {
     /// A parameter that the grammar does not know.
     #[error("parameter {0:?} is unknown, use ani or postd")]
     UnknownParameter(String),
+    /// A zero that is dialed only within the country, after the country's code.
+    #[error("number has (0) after its country code, leave it out where it is not dialed")]
+    TrunkPrefix,
     /// The same parameter twice.
     #[error("parameter {0:?} appears twice")]
     RepeatedParameter(String),
@@ -143,6 +146,10 @@ impl fmt::Display for Masked<'_> {
 
 /// Digits with an optional leading `+`; the visual separators of RFC 3966 §5.1.1 are dropped.
 fn parse_number(text: &str) -> Result<String, DestinationError> {
+    // "+44 (0)20": nobody is at the digits as they stand, and in Italy the zero belongs to the number.
+    if text.contains('+') && text.contains("(0)") {
+        return Err(DestinationError::TrunkPrefix);
+    }
     let mut number = String::with_capacity(16);
     for sign in text.trim().chars() {
         match sign {
@@ -205,6 +212,10 @@ mod tests {
             ("1617;ani=", "refused: ani must be a number of 1 to 32 digits"),
             ("1617;ext=2", "refused: parameter \"ext\" is unknown, use ani or postd"),
             ("1617;ani=1;ani=2", "refused: parameter \"ani\" appears twice"),
+            (
+                "+44 (0)20 7946 0018",
+                "refused: number has (0) after its country code, leave it out where it is not dialed",
+            ),
             ("+1+1", "refused: number has '+', which is neither a digit nor a separator"),
         ];
         for (text, expected) in refusals {
