@@ -189,11 +189,11 @@ impl Heard {
     /// up on.
     pub const fn callee_type(self) -> CalleeType {
         match self {
+            Self::CallScreener => CalleeType::CallScreener,
             Self::Fax => CalleeType::Fax,
             Self::Human => CalleeType::Human,
             Self::Machine => CalleeType::Machine,
             Self::Busy
-            | Self::CallScreener
             | Self::Music
             | Self::Reorder
             | Self::Ringback

@@ -3,6 +3,8 @@
 /// Who or what answered a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CalleeType {
+    /// A machine that asks on behalf of a person who calls and why; he may still take the call.
+    CallScreener,
     /// A fax machine, known by its tones.
     Fax,
     /// A person.
@@ -38,7 +40,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, for tables and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
+        Self::Answered(CalleeType::CallScreener),
         Self::Answered(CalleeType::Fax),
         Self::Answered(CalleeType::Human),
         Self::Answered(CalleeType::Machine),
@@ -56,6 +59,7 @@ impl Outcome {
     /// The name that is stored and shown; never changed once released.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Answered(CalleeType::CallScreener) => "call_screener",
             Self::Answered(CalleeType::Fax) => "fax",
             Self::Answered(CalleeType::Human) => "human",
             Self::Answered(CalleeType::Machine) => "machine",

@@ -130,7 +130,9 @@ impl Waits {
             Outcome::Intercepted | Outcome::InvalidNumber => self.invalid_number,
             Outcome::LineFailure | Outcome::NoCircuit => self.line_failure,
             Outcome::NoAnswer => self.no_answer,
-            Outcome::Answered(CalleeType::Human | CalleeType::Unknown)
+            Outcome::Answered(
+                CalleeType::CallScreener | CalleeType::Human | CalleeType::Unknown,
+            )
             | Outcome::Canceled
             | Outcome::InDoubt => None,
         }

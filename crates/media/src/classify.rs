@@ -58,7 +58,8 @@ const HOP_MS: u64 = 10;
 const LIKELY: f32 = 0.8;
 /// Pauses that decide for a person, in seconds, and up to which chance of a machine they do: the
 /// longer nobody goes on, the less is asked for, since a person waits and the verdict can be revised.
-const PERSON_PAUSES: [(f32, f32); 2] = [(0.34, 0.5), (0.8, 0.65)];
+/// The first is for those who ask for less than the second ([`Settings::person_pause`]).
+const PERSON_PAUSES: [(f32, f32); 3] = [(0.0, 0.35), (0.34, 0.5), (0.8, 0.65)];
 /// Voice that a call must have brought before speech decides anything, in hops.
 const SPEECH_HOPS_MIN: u32 = 12;
 /// Voice before a ring or a busy tone that makes it something else: somebody who hung up, in hops.
@@ -75,6 +76,9 @@ const LEFT_OVER_CHANCE: f32 = 0.9;
 const FRAMES_LATE_MAX: Duration = Duration::from_millis(300);
 /// How long the end of a phrase is awaited when the time for revising is over.
 const PHRASE_AWAITED_MAX: Duration = Duration::from_millis(2_000);
+/// Pause in which a machine's words are read, in hops, and how long that takes at most.
+const WORDS_PAUSE_HOPS: u32 = 60;
+const WORDS_TIME: Duration = Duration::from_millis(2_500);
 /// Longest pause between two rings (ITU-T E.180 Supp. 2: 5 s, and most have 4 s).
 const RING_PAUSE_MAX: Duration = Duration::from_millis(5_000);
 /// A pause up to this length lies within a phrase, in hops.
@@ -92,7 +96,7 @@ pub enum Input<'a> {
     Frame(&'a [i16]),
     /// Nobody wants to know any more.
     Stop,
-    /// What a recogniser has understood so far.
+    /// What a recogniser has understood so far; nothing, if it has understood nothing.
     Words(&'a str),
 }
 
@@ -146,6 +150,12 @@ pub enum Effect {
     },
     /// The last word; nothing follows it.
     Finished(Verdict),
+    /// It speaks like a machine and has come to a pause: what it has said since the answer should
+    /// be read now ([`Input::Words`]). Told once, and only where [`Settings::words_within`] is set.
+    WordsWanted {
+        /// When.
+        at: Duration,
+    },
 }
 
 /// Where the machine stands.
@@ -161,6 +171,19 @@ enum Phase {
     LateBeep,
     /// All has been said.
     Finished,
+}
+
+/// What is known of a machine's words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Words {
+    /// Nothing, and nobody has asked.
+    Unheard,
+    /// Its speech is a machine's, by this chance; its words are not known yet.
+    Due { machine: f32 },
+    /// They were asked for.
+    Wanted { machine: f32 },
+    /// They came.
+    Known,
 }
 
 /// Tells who or what answered one call.
@@ -184,6 +207,7 @@ pub struct Classifier {
     /// Until when a beep after the greeting is awaited.
     late_beep_until: u32,
     was_quiet: bool,
+    words: Words,
     effects: VecDeque<Effect>,
 }
 
@@ -211,6 +235,7 @@ impl Classifier {
             standing_hop: 0,
             late_beep_until: 0,
             was_quiet: false,
+            words: Words::Unheard,
             effects: VecDeque::with_capacity(EFFECTS_AT_ONCE),
         }
     }
@@ -271,6 +296,7 @@ impl Classifier {
     fn restart(&mut self, now: Instant, is_same_speech: bool) {
         self.clock_hop = self.ear.hops;
         self.clock_at = Some(now);
+        self.words = Words::Unheard;
         if !is_same_speech {
             self.timing = Timing::default();
         }
@@ -355,10 +381,47 @@ impl Classifier {
     }
 
     fn read(&mut self, text: &str) {
-        match words::speaker(text) {
-            Some(Speaker::CallScreener) => self.decide(Callee::CallScreener, WORDS_CHANCE, true),
-            Some(Speaker::Machine) => self.decide(Callee::Machine, WORDS_CHANCE, true),
-            None => {}
+        let before = std::mem::replace(&mut self.words, Words::Known);
+        match (words::speaker(text), before) {
+            (Some(Speaker::CallScreener), _) => {
+                self.decide(Callee::CallScreener, WORDS_CHANCE, true);
+            }
+            (Some(Speaker::Machine), _) => self.decide(Callee::Machine, WORDS_CHANCE, true),
+            (None, Words::Due { machine } | Words::Wanted { machine }) => {
+                self.decide(Callee::Machine, machine, true);
+            }
+            (None, Words::Unheard | Words::Known) => {}
+        }
+    }
+
+    /// Speech that is a machine's beyond doubt: firm, or heard for its words first.
+    fn machine_spoke(&mut self, machine: f32) {
+        let is_heard = self.since_clock(self.ear.hops) < self.settings.words_within;
+        match self.words {
+            Words::Known => self.decide(Callee::Machine, machine, true),
+            _ if !is_heard => self.decide(Callee::Machine, machine, true),
+            Words::Unheard => {
+                self.decide(Callee::Machine, machine, false);
+                self.words = Words::Due { machine };
+            }
+            Words::Due { .. } | Words::Wanted { .. } => {}
+        }
+    }
+
+    /// Words are read in a pause, or when there is just time enough for it.
+    fn judge_words(&mut self) {
+        let (Words::Due { machine } | Words::Wanted { machine }) = self.words else { return };
+        let clock = self.since_clock(self.ear.hops);
+        if clock >= self.settings.words_within {
+            self.words = Words::Known;
+            return self.decide(Callee::Machine, machine, true);
+        }
+        let is_pause = self.timing.pause_hops().is_some_and(|pause| pause >= WORDS_PAUSE_HOPS);
+        let is_late = clock + WORDS_TIME >= self.settings.words_within;
+        if matches!(self.words, Words::Due { .. }) && (is_pause || is_late) {
+            self.words = Words::Wanted { machine };
+            let at = self.since_answer(self.ear.hops);
+            self.effects.push_back(Effect::WordsWanted { at });
         }
     }
 
@@ -412,21 +475,25 @@ impl Classifier {
             }
             return;
         }
+        if matches!(self.words, Words::Due { .. } | Words::Wanted { .. }) {
+            return self.judge_words();
+        }
         let Some(features) = self.timing.features() else { return };
         if self.timing.speech_hops() < SPEECH_HOPS_MIN || self.ear.awaits_tone() {
             return;
         }
         let machine = self.model.machine(&features);
-        let is_human = decides_for_person(features[PAUSE], machine);
+        let least = self.settings.person_pause;
+        let is_human = decides_for_person(features[PAUSE], machine, least);
         let is_firm = machine >= self.firm.from(&features);
         match standing {
             Some(Callee::CallScreener) => {}
-            Some(Callee::Human) if is_firm => self.decide(Callee::Machine, machine, true),
+            Some(Callee::Human | Callee::Machine) if is_firm => self.machine_spoke(machine),
             Some(Callee::Human) => {}
-            Some(Callee::Machine) if is_firm => self.decide(Callee::Machine, machine, true),
             Some(_) | None if is_human => self.decide(Callee::Human, 1.0 - machine, false),
             Some(Callee::Machine) => {}
-            _ if is_firm || machine >= LIKELY => self.decide(Callee::Machine, machine, is_firm),
+            _ if is_firm => self.machine_spoke(machine),
+            _ if machine >= LIKELY => self.decide(Callee::Machine, machine, false),
             _ => {}
         }
     }
@@ -513,6 +580,9 @@ impl Classifier {
             _ if self.rang_at.is_some() && mode == Mode::AnswerDetect => {
                 decide_within + RING_PAUSE_MAX
             }
+            _ if matches!(self.words, Words::Due { .. } | Words::Wanted { .. }) => {
+                decide_within.max(self.settings.words_within)
+            }
             _ => decide_within,
         }
     }
@@ -545,9 +615,12 @@ impl Classifier {
 /// Effects of one frame at most; a caller who drains after every `handle` allocates nothing.
 const EFFECTS_AT_ONCE: usize = 24;
 
-/// Whether a pause of so many seconds decides for a person, where a machine has that chance.
-pub fn decides_for_person(pause_s: f32, machine: f32) -> bool {
-    PERSON_PAUSES.iter().any(|(least_s, most)| pause_s >= *least_s && machine <= *most)
+/// Whether a pause of so many seconds decides for a person, where a machine has that chance and
+/// no pause shorter than `least` decides.
+pub fn decides_for_person(pause_s: f32, machine: f32, least: Duration) -> bool {
+    let is_long_enough = pause_s >= least.as_secs_f32();
+    let decides = |(from, most): &(f32, f32)| pause_s >= *from && machine <= *most;
+    is_long_enough && PERSON_PAUSES.iter().any(decides)
 }
 
 /// What the model of speech sees of a recording: the features every `every` from the first word

@@ -103,8 +103,10 @@ pub(crate) fn end(
     attempt: AttemptId,
     outcome: Outcome,
 ) -> Result<(), StoreError> {
-    let conversation =
-        matches!(outcome, Outcome::Answered(CalleeType::Human | CalleeType::Unknown));
+    let conversation = matches!(
+        outcome,
+        Outcome::Answered(CalleeType::CallScreener | CalleeType::Human | CalleeType::Unknown)
+    );
     tx.put(END_CALL, values![at, conversation, attempt])?;
     tx.put(FORGET_LIVE, values![attempt])
 }

@@ -378,6 +378,7 @@ impl Number {
 /// The name under which attempts of an outcome are counted.
 pub(crate) const fn outcome_counter(outcome: Outcome) -> &'static str {
     match outcome {
+        Outcome::Answered(CalleeType::CallScreener) => "attempts_call_screener",
         Outcome::Answered(CalleeType::Fax) => "attempts_fax",
         Outcome::Answered(CalleeType::Human) => "attempts_human",
         Outcome::Answered(CalleeType::Machine) => "attempts_machine",

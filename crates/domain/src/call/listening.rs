@@ -133,7 +133,10 @@ impl Call {
             }
             (CalleeType::Fax, true) if rules.on_fax == OnFax::HangUp => self.leave(now),
             (CalleeType::Machine, true) => self.meet_machine(now),
-            (CalleeType::Human, _) | (CalleeType::Fax | CalleeType::Unknown, true) if waits => {
+            (CalleeType::Human, _)
+            | (CalleeType::CallScreener | CalleeType::Fax | CalleeType::Unknown, true)
+                if waits =>
+            {
                 self.run_script();
             }
             _ => {}

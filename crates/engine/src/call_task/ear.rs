@@ -125,7 +125,8 @@ impl Listening {
                     tracing::trace!(?from, hz, "beep");
                     None
                 }
-                Effect::BeepEnded { .. } => None,
+                // Nobody reads words here: the settings do not ask for them.
+                Effect::BeepEnded { .. } | Effect::WordsWanted { .. } => None,
                 Effect::Decided(verdict)
                 | Effect::Confirmed(verdict)
                 | Effect::Revised { verdict, .. } => self.found(verdict),

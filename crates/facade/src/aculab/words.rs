@@ -41,7 +41,8 @@ pub fn state(contact: &Contact) -> &'static str {
 /// `far_end_type`; `None`: not yet known.
 pub const fn far_end_type(callee_type: Option<CalleeType>) -> &'static str {
     match callee_type {
-        None | Some(CalleeType::Unknown) => "unknown",
+        // Aculab knows no screeners; one that asks for a name is no answering machine.
+        None | Some(CalleeType::CallScreener | CalleeType::Unknown) => "unknown",
         Some(CalleeType::Fax) => "fax_machine",
         Some(CalleeType::Human) => "human",
         Some(CalleeType::Machine) => "answering_machine",

@@ -84,6 +84,7 @@ mod tests {
         assert_eq!(
             words,
             [
+                ("call_screener", "disconnected"),
                 ("fax", "disconnected"),
                 ("human", "disconnected"),
                 ("machine", "disconnected"),

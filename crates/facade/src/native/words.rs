@@ -53,6 +53,8 @@ pub enum AttemptOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Callee {
+    /// A machine that asks on behalf of a person who calls and why; he may still take the call.
+    CallScreener,
     /// A fax machine.
     Fax,
     /// A person.
@@ -172,6 +174,7 @@ impl From<Outcome> for AttemptOutcome {
 impl From<CalleeType> for Callee {
     fn from(callee_type: CalleeType) -> Self {
         match callee_type {
+            CalleeType::CallScreener => Self::CallScreener,
             CalleeType::Fax => Self::Fax,
             CalleeType::Human => Self::Human,
             CalleeType::Machine => Self::Machine,
@@ -230,6 +233,7 @@ impl From<EventKind> for EventWord {
 pub const fn session_callee_type(callee_type: Option<CalleeType>) -> &'static str {
     match callee_type {
         None => "processing",
+        Some(CalleeType::CallScreener) => "call_screener",
         Some(CalleeType::Fax) => "fax",
         Some(CalleeType::Human) => "human",
         Some(CalleeType::Machine) => "machine",
@@ -263,6 +267,6 @@ mod tests {
         assert!(
             with.clone().all(|outcome| AttemptOutcome::from(outcome) == AttemptOutcome::Answered)
         );
-        assert_eq!(with.count(), 4);
+        assert_eq!(with.count(), 5);
     }
 }

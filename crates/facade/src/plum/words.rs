@@ -12,7 +12,8 @@ pub const fn callee_type_of_outcome(outcome: Outcome) -> &'static str {
         Outcome::Answered(CalleeType::Fax) => "faxmachine",
         Outcome::Answered(CalleeType::Human) => "voice",
         Outcome::Answered(CalleeType::Machine) => "answeringmachine",
-        Outcome::Answered(CalleeType::Unknown) => "unknown",
+        // Plum knows no screeners.
+        Outcome::Answered(CalleeType::CallScreener | CalleeType::Unknown) => "unknown",
         Outcome::Busy => "busy",
         // Given up while it rang: not picked up, as far as anybody can say.
         Outcome::Canceled => "noanswer",
@@ -56,7 +57,7 @@ pub const fn session_callee_type(callee_type: Option<CalleeType>) -> &'static st
         Some(CalleeType::Fax) => "fax",
         Some(CalleeType::Human) => "voice",
         Some(CalleeType::Machine) => "answeringmachine",
-        Some(CalleeType::Unknown) => "unknown",
+        Some(CalleeType::CallScreener | CalleeType::Unknown) => "unknown",
     }
 }
 
@@ -83,6 +84,7 @@ mod tests {
         assert_eq!(
             words,
             [
+                ("call_screener", "unknown"),
                 ("fax", "faxmachine"),
                 ("human", "voice"),
                 ("machine", "answeringmachine"),
@@ -117,6 +119,7 @@ mod tests {
     fn session_variable_says_fax_and_processing() {
         let types = [
             None,
+            Some(CalleeType::CallScreener),
             Some(CalleeType::Fax),
             Some(CalleeType::Human),
             Some(CalleeType::Machine),
@@ -124,7 +127,7 @@ mod tests {
         ];
         assert_eq!(
             types.map(session_callee_type),
-            ["processing", "fax", "voice", "answeringmachine", "unknown"]
+            ["processing", "unknown", "fax", "voice", "answeringmachine", "unknown"]
         );
     }
 }

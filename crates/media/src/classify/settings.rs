@@ -31,6 +31,9 @@ pub struct Settings {
     pub decide_within: Duration,
     /// Largest share of people who may be taken for machines, 0 to 1. All thresholds follow.
     pub humans_taken_max: f32,
+    /// Shortest pause after which a person is decided. Below the default a person is told sooner,
+    /// and more greetings are taken for one at first.
+    pub person_pause: Duration,
     /// How long a person's verdict may be revised, from when it was decided.
     pub revise_within: Duration,
     /// Whether to wait for the end of a machine's greeting.
@@ -44,6 +47,9 @@ pub struct Settings {
     pub late_beep_within: Duration,
     /// Silence of both sides after which a person who answered should hear something.
     pub quiet_max: Duration,
+    /// How long after the answer a machine that speaks is heard for its words before it is firm;
+    /// zero where nobody hears words. People are told no later for it.
+    pub words_within: Duration,
     /// Longest ringing after the answer.
     pub ringing_within: Duration,
 }
@@ -54,12 +60,14 @@ impl Default for Settings {
             mode: Mode::default(),
             decide_within: Duration::from_millis(5_000),
             humans_taken_max: 0.05,
+            person_pause: Duration::from_millis(340),
             revise_within: Duration::from_millis(4_000),
             greeting: Greeting::default(),
             greeting_pause: Duration::from_millis(2_500),
             greeting_within: Duration::from_secs(60),
             late_beep_within: Duration::from_secs(10),
             quiet_max: Duration::from_millis(2_000),
+            words_within: Duration::ZERO,
             ringing_within: Duration::from_secs(60),
         }
     }

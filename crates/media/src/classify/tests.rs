@@ -439,6 +439,64 @@ fn words_tell_screeners_and_voicemails() {
 }
 
 #[test]
+fn a_machine_is_firm_once_its_words_are_read_or_the_time_for_it_is_over() {
+    let settings = Settings { words_within: ms(9_000), ..trial::settings() };
+    let sound = all(&[silence(400), speech(5_000, 4), silence(6_000)]);
+    let cases = [
+        (Some("record your name and reason for calling"), Callee::CallScreener, 5_900..6_200),
+        (Some(""), Callee::Machine, 5_900..6_200),
+        (None, Callee::Machine, 8_900..9_200),
+    ];
+    for (text, callee, within) in cases {
+        let now = start();
+        let mut classifier = Classifier::new(settings);
+        classifier.handle(now, Input::Answered);
+        let (mut wanted, mut firm) = (0, None);
+        for (nth, frame) in sound.chunks(FRAME_SAMPLES).enumerate() {
+            classifier.handle(now + ms(20 * nth as u64), Input::Frame(frame));
+            let mut is_asked = false;
+            while let Some(effect) = classifier.poll() {
+                is_asked |= matches!(effect, Effect::WordsWanted { .. });
+            }
+            wanted += usize::from(is_asked);
+            if let Some(text) = text.filter(|_| is_asked) {
+                classifier.handle(now, Input::Words(text));
+            }
+            if classifier.verdict().is_firm {
+                firm = firm.or(Some(classifier.verdict()));
+            }
+        }
+        let firm = firm.unwrap();
+        assert_eq!((wanted, firm.callee), (1, callee), "{text:?}");
+        let at = firm.at.as_millis();
+        assert!(within.contains(&at), "{text:?} {at}");
+    }
+}
+
+#[test]
+fn people_are_told_no_later_where_words_are_read() {
+    let hello = all(&[silence(400), speech(600, 4), silence(6_000)]);
+    let settings = Settings { words_within: ms(9_000), ..trial::settings() };
+    assert_eq!(effects_of(&hello, settings), effects_of(&hello, trial::settings()));
+}
+
+#[test]
+fn a_person_is_told_after_the_pause_that_is_set() {
+    let hello = all(&[silence(400), speech(600, 4), silence(6_000)]);
+    let decided = |person_pause| {
+        let settings = Settings { person_pause, ..trial::settings() };
+        let is_decided = |effect: Effect| match effect {
+            Effect::Decided(verdict) => Some((verdict.callee, verdict.at)),
+            _ => None,
+        };
+        effects_of(&hello, settings).into_iter().find_map(is_decided).unwrap()
+    };
+    let [early, usual, late] = [140, 340, 700].map(|pause| decided(ms(pause)));
+    assert!(early.1 < usual.1 && usual.1 < late.1, "{early:?} {usual:?} {late:?}");
+    assert!([early, usual, late].iter().all(|told| told.0 == Callee::Human));
+}
+
+#[test]
 fn a_call_without_frames_is_decided_by_its_deadline() {
     let now = start();
     let mut classifier = Classifier::new(Settings::default());

@@ -195,7 +195,8 @@ pub fn listen(samples: &[i16], settings: Settings, model: &'static Model, start:
             Effect::BeepStarted { .. }
             | Effect::BeepEnded { .. }
             | Effect::GreetingEnded { .. }
-            | Effect::Quiet { .. } => {}
+            | Effect::Quiet { .. }
+            | Effect::WordsWanted { .. } => {}
         }
     }
     let verdict = last.expect("a call that was stopped has a last word");

@@ -115,6 +115,7 @@ impl Reader {
                 / 1_000.0,
             greeting_pause: Duration::from_millis(self.number("callee_type.greeting_pause_ms")),
             greeting_within: self.seconds("callee_type.greeting_time_max_s"),
+            person_pause: Duration::from_millis(self.number("callee_type.person_pause_ms")),
             ..media::classify::Settings::default()
         }
     }

@@ -70,6 +70,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "People in a thousand who may be taken for machines. Less, and machines are told later.",
     ),
     with(
+        "callee_type.person_pause_ms",
+        Form::Number(60, 2_000),
+        "340",
+        "Milliseconds of silence after which somebody who spoke briefly is told to be a person. Less, and people are told sooner, but more machines are taken for people at first.",
+    ),
+    with(
         "calls.call_time_max_s",
         Form::Number(1, 86_400),
         "3600",

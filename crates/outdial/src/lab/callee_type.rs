@@ -35,6 +35,9 @@ pub(crate) struct Options {
     /// Largest share of people who may be taken for machines.
     #[arg(long, value_name = "SHARE")]
     humans_taken_max: Option<f32>,
+    /// Shortest pause after which a person is told, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    person_pause: Option<u64>,
     /// Write the score as JSON into this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -50,6 +53,9 @@ impl Options {
     fn settings(&self) -> Settings {
         let mut settings = trial::settings();
         settings.humans_taken_max = self.humans_taken_max.unwrap_or(settings.humans_taken_max);
+        if let Some(ms) = self.person_pause {
+            settings.person_pause = Duration::from_millis(ms);
+        }
         settings
     }
 
@@ -203,6 +209,7 @@ fn describe(effect: &Effect) -> String {
             line(*at, format!("greeting ended by {}", if *by_beep { "beep" } else { "silence" }))
         }
         Effect::Quiet { at } => line(*at, "quiet".into()),
+        Effect::WordsWanted { at } => line(*at, "its words should be read".into()),
         Effect::Revised { was, verdict: said } => {
             line(said.at, format!("revised: {}, not {}", verdict(said), was.name()))
         }

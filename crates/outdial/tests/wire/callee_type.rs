@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use media::g711::Law;
 use media::tone::{Generator, Sit, Tone};
 use serde_json::{Value, json};
 
@@ -11,8 +12,10 @@ use crate::customer::{Asked, Customer, Reply, SAYS_NOTHING};
 use crate::harness::{Stage, until};
 use crate::phone::{Ear, Heard, Phone, Voice};
 use crate::record::samples;
+use crate::relay::Weather;
 use crate::scene::NUMBER;
 use crate::server::{Server, Settings};
+use crate::sipp::Sipp;
 use crate::sound::{check, spoken};
 
 /// A greeting that nobody takes for a person's.
@@ -180,6 +183,47 @@ async fn plums_client_that_asks_for_it_is_told_of_a_machine_in_script_and_result
         ("Completed", "answeringmachine")
     );
     server.stop().await;
+}
+
+/// A call to sipp, which plays this when it has answered, or before; by these rules.
+async fn to_sipp(scenario: &str, sound: &[i16], detection: Value) -> (Value, Option<String>) {
+    let stage = Stage::new();
+    let coded: Vec<u8> = sound.iter().map(|sample| Law::Mu.encode(*sample)).collect();
+    stage.write("callee.pcmu", coded);
+    let mut sipp = Sipp::start(&stage, scenario, 1, &[], Weather::default()).await;
+    let customer = Customer::open(BRANCHES).await;
+    customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
+    let server = Server::start(&stage, sipp.relay.front, &Settings::default()).await;
+    let call = json!({
+        "number": NUMBER, "vxml_url": customer.url("/start"),
+        "result_url": customer.url("/result"), "detection": detection,
+        "retry": { "attempts_max": 1, "after": { "machine": 600, "fax": 600 } },
+    });
+    server.create_call(call).await;
+    let result = customer.result().await;
+    sipp.ended_well().await;
+    let said = customer.asked().iter().find(|one| one.path == "/answer").cloned();
+    server.stop().await;
+    (serde_json::from_str(&result.body).unwrap(), said.map(|one| one.field("then").to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callees_of_sipp_are_told_in_script_and_result() {
+    let hello = spoken("Hello?").await;
+    let greeting = greeting_and_beep().await;
+    let fax = tone(Tone::ced(), 3_500);
+    for (sound, callee) in [(hello, "human"), (greeting, "machine"), (fax, "fax")] {
+        let (result, said) = to_sipp("plays", &sound, json!({})).await;
+        assert_eq!(result["data"]["callee_type"], callee);
+        assert_eq!(said.as_deref(), Some(callee));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tones_that_sipp_plays_before_the_answer_end_the_call_as_intercepted() {
+    let tones = [tone(Tone::sit(Sit::VacantCode), 1_100), vec![0; 4_000]].concat();
+    let (result, said) = to_sipp("plays_early", &tones, json!({})).await;
+    assert_eq!((&result["data"]["outcome"], said), (&json!("intercepted"), None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

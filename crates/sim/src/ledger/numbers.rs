@@ -68,8 +68,12 @@ impl Numbers {
     pub(super) fn end(&mut self, attempt: AttemptId, end: &AttemptEnd) {
         if let Some((_, _, call)) = self.calls.get_mut(&attempt) {
             call.ended_at = Some(end.ended_at);
-            call.is_conversation =
-                matches!(end.outcome, Outcome::Answered(CalleeType::Human | CalleeType::Unknown));
+            call.is_conversation = matches!(
+                end.outcome,
+                Outcome::Answered(
+                    CalleeType::CallScreener | CalleeType::Human | CalleeType::Unknown
+                )
+            );
         }
         self.live.retain(|_, live| *live != attempt);
     }

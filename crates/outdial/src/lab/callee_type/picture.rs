@@ -113,6 +113,7 @@ fn mark(svg: &mut String, x: f32, nth: usize, effect: &Effect) {
         Effect::Finished(verdict) => ("#888888", said("end: ", verdict)),
         Effect::GreetingEnded { .. } => ("#1b6ca8", "greeting ended".to_owned()),
         Effect::Quiet { .. } => ("#888888", "quiet".to_owned()),
+        Effect::WordsWanted { .. } => ("#888888", "words".to_owned()),
         Effect::Revised { verdict, .. } => ("#cc0000", said("revised: ", verdict)),
     };
     let _ = writeln!(
