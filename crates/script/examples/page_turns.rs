@@ -125,7 +125,7 @@ fn call() -> usize {
 /// The same pages as XML and expressions only: one engine a call, as we have.
 fn bare_call() -> usize {
     let runtime = rquickjs::Runtime::new().expect("an engine");
-    let context = rquickjs::Context::base(&runtime).expect("a context");
+    let context = rquickjs::Context::full(&runtime).expect("a context");
     for _ in 0..PAGES {
         let document = roxmltree::Document::parse(PAGE).expect("a page");
         black_box(document.descendants().count());
