@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""An application of pages of actions: a reminder that asks for a number and takes a message.
+"""An application of every action: a reminder that asks for a number, takes a message, connects with
+somebody who may refuse, and ends in a conference; what is said is written down meanwhile.
 
 Start it with a port, then make an outbound service whose first page is http://HOST:PORT/first,
 whose final page is /final and whose error page is /error; docs/api/aculab.md says how. It needs
@@ -9,6 +10,10 @@ nothing but Python's own library, and prints one line for each page that it is a
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+# Who is connected with callees; the service needs an extra channel for him.
+AGENT = "+15550100777"
 
 
 def say(text):
@@ -21,6 +26,8 @@ def page(url):
 
 def first(_):
     return [
+        {"answer": {}},
+        {"start_transcription": {"results_page": page("said"), "id": "reminder"}},
         {"play": {"play_list": [{"text_to_say": "Hello."}, {"digits_to_play": "1"}]}},
         {"redirect": {"next_page": page("menu")}},
     ]
@@ -87,11 +94,62 @@ def recorded(result):
     actions = []
     if result["contains_sound"]:
         actions.append({"play": {"play_list": [{"file_to_play": result["filename"]}]}})
-    return actions + [{"redirect": {"next_page": page("goodbye")}}]
+    return actions + [{"redirect": {"next_page": page("agent")}}]
+
+
+def agent(_):
+    """Somebody is called, and may listen to his own page before he talks with the callee."""
+    return [
+        {
+            "connect": {
+                "destinations": [AGENT],
+                "hold_media": say("Please wait for our agent."),
+                "seconds_answer_timeout": 40,
+                "secondary_call": {
+                    "first_page": page("whisper"),
+                    "final_page": page("agent_final"),
+                    "call_recording": True,
+                },
+                "next_page": page("meeting"),
+            }
+        }
+    ]
+
+
+def whisper(_):
+    """The agent hears this: one takes the call, everything else leaves it."""
+    options = [{"digit": "1", "next_page": page("accepted")}]
+    prompt = say("A call about a reminder. Press one to take it.")
+    return [{"run_menu": {"prompt": prompt, "menu_options": options}}, {"hang_up": {}}]
+
+
+def meeting(_):
+    return [
+        {
+            "conference": {
+                "conference_name": "reminders",
+                "exit_digits": "*",
+                "next_page": page("audience"),
+            }
+        }
+    ]
+
+
+def audience(_):
+    return [
+        {
+            "connect_to_conference": {
+                "conference_name": "announcements",
+                "talker": False,
+                "exit_digits": "#",
+                "next_page": page("goodbye"),
+            }
+        }
+    ]
 
 
 def goodbye(_):
-    return [{"play": say("Goodbye.")}, {"hang_up": {}}]
+    return [{"stop_transcription": {}}, {"play": say("Goodbye.")}, {"hang_up": {}}]
 
 
 def nothing(_):
@@ -111,6 +169,13 @@ PAGES = {
     "/message": message,
     "/recorded": recorded,
     "/available": nothing,
+    "/said": nothing,
+    "/agent": agent,
+    "/whisper": whisper,
+    "/accepted": nothing,
+    "/agent_final": nothing,
+    "/meeting": meeting,
+    "/audience": audience,
     "/goodbye": goodbye,
     "/error": sorry,
     "/final": nothing,

@@ -6,6 +6,7 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::application;
 use domain::ids::{AccountId, ContactId};
+use domain::number::sip_address::SipNumber;
 use engine::control::{Interrupted, QueueError};
 use facade::aculab::answer::{self, CONTENT_TYPE as JSON, Failure};
 use facade::aculab::request;
@@ -251,7 +252,9 @@ async fn begin(shared: &Parts, source: IpAddr, request: Request) -> Answer {
     let service = read(&row)?;
     let form = parameters(request).await?;
     let parameters = service.application_parameters();
-    let calls = request::calls(&form, service.call_type(), parameters).map_err(invalid)?;
+    let is_at_trunk = |address: &SipNumber| shared.control.is_at_trunk(address);
+    let calls = request::calls(&form, service.call_type(), parameters, is_at_trunk);
+    let calls = calls.map_err(invalid)?;
     let rule = service.rule(row.account, &row.name);
     let ids = shared.control.queue_contacts(rule, calls).await?;
     Ok((StatusCode::OK, answer::started(&ids)))

@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::ids::{AccountId, AttemptId, ContactId};
 use engine::config::TapeState;
+use facade::native::problem::ProblemCode;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
@@ -36,7 +37,29 @@ pub(crate) async fn read_recording(
         nothing()
     })?;
     let headers = [(CONTENT_TYPE, "audio/x-wav"), (CACHE_CONTROL, "private, no-store")];
-    recording.map(|bytes| (headers, bytes).into_response()).ok_or_else(nothing)
+    match recording {
+        Some(bytes) => Ok((headers, bytes).into_response()),
+        None => Err(elsewhere(&shared, call, attempt).await?.unwrap_or_else(nothing)),
+    }
+}
+
+/// Says which server keeps a recording that this one has not.
+async fn elsewhere(
+    shared: &Parts,
+    call: ContactId,
+    attempt: AttemptId,
+) -> Result<Option<Fault>, Fault> {
+    let events = shared.control.reader().events(call).await?;
+    let of_attempt = events.iter().filter(|event| event.attempt == Some(attempt));
+    let mut kept_at = of_attempt.filter_map(|event| Some(event.recording()?.kept_at));
+    let kept_at = kept_at.next_back().filter(|host| !host.is_empty());
+    Ok(kept_at.map(|host| {
+        let detail = format!(
+            "the recording was made by the server at {host}, which keeps it as long as its \
+             settings say; it is not here"
+        );
+        Fault::new(ProblemCode::NotFound, detail)
+    }))
 }
 
 /// Pauses the recording of a call under way: until it goes on, silence is recorded.

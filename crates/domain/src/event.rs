@@ -103,3 +103,55 @@ pub struct Event {
     /// The kind's detail; empty where it has none.
     pub detail: String,
 }
+
+/// Where the recording of an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingPlace<'e> {
+    /// Where clients have it: a path of this server's address.
+    pub address: &'e str,
+    /// Which server keeps the file; empty of those that were written before it was told.
+    pub kept_at: &'e str,
+}
+
+/// The detail of [`EventKind::Recorded`] for a recording that there is.
+pub fn recorded_detail(address: &str, seconds: f64, kept_at: &str) -> String {
+    format!("{address} {seconds:.1} s at {kept_at}")
+}
+
+impl Event {
+    /// The recording that this event tells of; `None` where it tells of none.
+    pub fn recording(&self) -> Option<RecordingPlace<'_>> {
+        let detail = self.detail.as_str();
+        if self.kind != EventKind::Recorded || !detail.starts_with('/') {
+            return None;
+        }
+        let address = detail.split(' ').next().unwrap_or_default();
+        let kept_at = detail.split_once(" at ").map_or("", |(_, host)| host);
+        Some(RecordingPlace { address, kept_at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_is_found_in_its_event_and_in_no_other() {
+        let event = |kind, detail: &str| Event {
+            id: EventId(1),
+            contact: ContactId(7),
+            attempt: Some(AttemptId(9)),
+            at: Timestamp::from_millis(0),
+            kind,
+            detail: detail.to_owned(),
+        };
+        let address = "/v1/calls/7/recordings/9";
+        let told = event(EventKind::Recorded, &recorded_detail(address, 12.34, "10.0.0.5"));
+        assert_eq!(told.detail, "/v1/calls/7/recordings/9 12.3 s at 10.0.0.5");
+        assert_eq!(told.recording(), Some(RecordingPlace { address, kept_at: "10.0.0.5" }));
+        let older = event(EventKind::Recorded, "/v1/calls/7/recordings/9 12.3 s");
+        assert_eq!(older.recording(), Some(RecordingPlace { address, kept_at: "" }));
+        assert_eq!(event(EventKind::Recorded, "not recorded: disk full").recording(), None);
+        assert_eq!(event(EventKind::ScriptError, "/v1").recording(), None);
+    }
+}

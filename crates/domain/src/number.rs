@@ -1,6 +1,7 @@
 //! Whom to call: number, caller ID and keys after the answer; and how a number is shown in logs.
 
 pub mod canonical;
+pub mod sip_address;
 
 use std::fmt;
 use std::str::FromStr;

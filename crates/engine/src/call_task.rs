@@ -1,13 +1,16 @@
 //! One task per call: drains the machines, waits, feeds; decides nothing.
 
 mod ear;
+mod far_leg;
 mod listen;
 mod record;
 mod refer;
 mod script_host;
 mod stay;
 mod tape;
+mod transcript;
 mod transfer;
+mod whisper;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +24,6 @@ use domain::detection::Detection;
 use domain::event::EventKind;
 use domain::number::{Destination, Masked};
 use domain::outcome::Outcome;
-use domain::policy::CallRecording;
 use domain::time::Timestamp;
 use facade::Facade;
 use script::step::{Input as ScriptInput, Listen, PlayId, Record, TransferEnd};
@@ -35,6 +37,7 @@ use self::refer::Referring;
 use self::script_host::{Done, ScriptHost, Wish};
 use self::stay::Stay;
 use self::tape::Tape;
+use self::transcript::Transcript;
 use self::transfer::{Bridge, BridgeEvent};
 use crate::calls::{CallAsk, LiveCalls};
 use crate::clock::Clock;
@@ -91,8 +94,12 @@ struct CallTask {
     script_keys: bool,
     /// What records all of it, where its campaign wants that.
     tape: Option<Tape>,
+    /// Whether only parts of the call are on it, as its script wants.
+    tapes_parts: bool,
     /// What is listened for in what the callee says.
     listening: Option<Box<Listening>>,
+    /// What is said, written down.
+    transcript: Option<Transcript>,
     /// Whom the callee talks with, or will.
     bridge: Option<Bridge>,
     /// Whom the callee is to be handed over to by his own side.
@@ -159,7 +166,9 @@ pub(crate) async fn run(
         recording: None,
         script_keys: false,
         tape: None,
+        tapes_parts: false,
         listening: None,
+        transcript: None,
         bridge: None,
         referring: None,
         stay: None,
@@ -320,6 +329,7 @@ impl CallTask {
                 self.listening = self.listening.take().filter(|_| last == Last::No);
                 self.feed(input).await;
             }
+            input = next_written(&mut self.transcript) => self.feed(input).await,
             event = next_in_room(&mut self.stay) => self.heard_in_room(event).await,
             event = next_bridged(&mut self.bridge) => self.bridged(event).await,
             answer = next_weighed(&mut self.referring) => self.weighed(answer).await,
@@ -442,6 +452,8 @@ impl CallTask {
                         self.answer(recording.stop());
                     }
                 }
+                Wish::StopTranscribe => self.stop_transcribing(),
+                Wish::Transcribe(wanted) => self.transcribe(wanted).await,
                 Wish::Transfer(wanted) => self.transfer(wanted),
             }
         }
@@ -449,6 +461,7 @@ impl CallTask {
             self.script = None;
             self.recording = None;
             self.listening = None;
+            self.transcript = None;
             self.stay = None;
             self.referring = None;
             self.bridge = self.bridge.take().filter(|_| self.is_handed_over);
@@ -457,36 +470,6 @@ impl CallTask {
             }
             self.inputs.push_back(Input::ScriptEnded);
         }
-    }
-
-    /// Records the call from now on, if it is not recorded already.
-    fn begin_tape(&mut self, recording: CallRecording) {
-        let attempt = self.begun.attempt.id;
-        if self.tape.is_some() || recording == CallRecording::None {
-            return;
-        }
-        if let Some(leg) = &self.leg {
-            let state = self.parts.calls.tape(attempt);
-            self.tape = Some(Tape::begin(&self.parts.tapes, attempt, recording, state, leg));
-        }
-    }
-
-    /// Waits for the recording, and says where it is.
-    async fn finish_tape(&mut self) {
-        // Its frames end with the leg.
-        self.leg = None;
-        let Some(tape) = self.tape.take() else {
-            return;
-        };
-        let (call, attempt) = (self.begun.contact.id, self.begun.attempt.id);
-        let told = match tape.finished().await {
-            Ok(seconds) => format!("/v1/calls/{call}/recordings/{attempt} {seconds:.1} s"),
-            Err(error) => {
-                tracing::error!(call.id = %attempt, error, "a call is not recorded");
-                format!("not recorded: {error}")
-            }
-        };
-        self.note(EventKind::Recorded, &told).await;
     }
 
     /// Records the callee, if there is one.
@@ -585,6 +568,13 @@ async fn next_recorded(recording: &mut Option<Recording>) -> ScriptInput {
 async fn next_listened(listening: &mut Option<Box<Listening>>) -> (ScriptInput, Last) {
     match listening {
         Some(listening) => listening.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_written(transcript: &mut Option<Transcript>) -> ScriptInput {
+    match transcript {
+        Some(transcript) => transcript.next().await,
         None => std::future::pending().await,
     }
 }

@@ -9,6 +9,7 @@ use domain::call::CallLimits;
 use domain::calling_hours::RuleBook;
 use domain::dial_queue::Sharing;
 use domain::ids::TrunkId;
+use domain::number::sip_address::SipNumber;
 use domain::policy::CampaignPolicy;
 use domain::region::Country;
 use domain::trunk::TrunkLimits;
@@ -123,6 +124,8 @@ pub struct KeepConfig {
 /// Whether a call's sound is recorded, or silence in its place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TapeState {
+    /// Nothing is kept of it, not even silence: its script wants other parts of the call.
+    Off,
     /// Somebody keys or says what is nobody's business.
     Paused,
     /// It is recorded.
@@ -235,6 +238,13 @@ pub struct TrunkConfig {
     pub transport: Transport,
     /// User and password for digest authentication.
     pub user: Option<(String, String)>,
+}
+
+impl TrunkConfig {
+    /// Whether this SIP address is at one of its hosts, or in its domain.
+    pub fn is_at(&self, address: &SipNumber) -> bool {
+        self.hosts.iter().chain(&self.domain).any(|host| address.is_at(host))
+    }
 }
 
 impl std::fmt::Debug for TrunkConfig {

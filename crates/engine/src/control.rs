@@ -11,6 +11,7 @@ use domain::application::{Deployment, NewDeployment, ScriptSource};
 use domain::campaign::{Campaign, CampaignState};
 use domain::contact::{ContactRule, NewContact};
 use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, DeploymentId};
+use domain::number::sip_address::SipNumber;
 use domain::time::Timestamp;
 use domain::webhook::KeyPair;
 use facade::Facade;
@@ -20,7 +21,7 @@ use store::{
 
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
-use crate::config::TapeState;
+use crate::config::{TapeState, TrunkConfig};
 use crate::files::{TapeDir, blocking};
 use crate::health::{Health, HealthBoard};
 use crate::http::{CheckError, HttpClient};
@@ -47,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) reader: Reader,
     pub(crate) store: Store,
     pub(crate) tapes: TapeDir,
+    pub(crate) trunks: Vec<TrunkConfig>,
     pub(crate) wakes: Wakes,
 }
 
@@ -265,6 +267,11 @@ impl Control {
     /// The API key of this public id.
     pub async fn api_key(&self, key_id: &str) -> Result<Option<ApiKey>, StoreError> {
         self.0.reader.api_key(key_id).await
+    }
+
+    /// Whether a SIP address is at a host of one of our trunks: nobody else is called.
+    pub fn is_at_trunk(&self, address: &SipNumber) -> bool {
+        self.0.trunks.iter().any(|trunk| trunk.is_at(address))
     }
 
     /// The recording of an attempt, as a WAV file; `None` where there is none on this node.

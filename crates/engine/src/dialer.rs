@@ -152,6 +152,10 @@ impl Dialer {
     fn answer(&mut self, ask: SlotAsk) {
         match ask {
             SlotAsk::Give(slot) => self.gates.end(slot, None),
+            SlotAsk::Move { slot, tried, cause, moved } => {
+                // Who waits no more drops it, which gives it back.
+                moved.send(self.move_leg(slot, &tried, &cause)).ok();
+            }
             SlotAsk::Take { account, campaign, taken } => {
                 let now = self.parts.clock.now();
                 let may_begin = self.membership.epoch(self.parts.clock.instant()).is_some();

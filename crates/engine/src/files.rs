@@ -20,7 +20,7 @@ pub(crate) use self::private::private_dir;
 pub use self::prompts::{AudioWish, prepare};
 pub use self::takes::{Take, Takes};
 pub use self::tapes::TapeDir;
-pub(crate) use self::tapes::{TapeFile, encode as tape_sample};
+pub(crate) use self::tapes::{TapeFile, encode as tape_sample, recording_address};
 use crate::rtp_io::law;
 
 /// An audio file as it was fetched.

@@ -1,5 +1,6 @@
 //! Speech recognition: one adapter, a bounded number at work, each utterance a process with limits.
 
+mod dictation;
 mod reading;
 mod sphinx;
 
@@ -80,6 +81,29 @@ impl Recognizer {
                 Ok(())
             }
         }
+    }
+
+    /// Whether free speech in this language can be written down.
+    pub async fn admit_dictation(&self, language: Option<&str>) -> Result<(), ListenError> {
+        self.admit(1, language)?;
+        let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
+            return Ok(());
+        };
+        let checked = sphinx.check_dictation().await;
+        checked.map_err(|error| ListenError::NoResource(error.to_string()))
+    }
+
+    /// What was said in any words, if there were any; `samples` are one utterance of 8 kHz.
+    pub async fn dictate(&self, samples: &[i16]) -> Result<Option<Hypothesis>, RecognizerError> {
+        let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
+            return Err(RecognizerError::Off);
+        };
+        let work = async {
+            let _slot = self.slots.acquire().await.map_err(|_| RecognizerError::Off)?;
+            sphinx.dictate(samples).await
+        };
+        let slow = || Err(RecognizerError::Slow(dictation::TIME_MAX));
+        timeout(dictation::TIME_MAX, work).await.unwrap_or_else(|_| slow())
     }
 
     /// What was said, best reading first; `samples` are one utterance of 8 kHz.

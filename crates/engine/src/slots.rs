@@ -1,5 +1,6 @@
 //! Slots for legs that live calls want beside their own, asked of the dialer, who has all gates.
 
+use domain::cause::Cause;
 use domain::ids::{AccountId, CampaignId, TrunkId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -10,6 +11,8 @@ use crate::gates::Slot;
 pub(crate) enum SlotAsk {
     /// A leg is over.
     Give(Slot),
+    /// A trunk refused a leg with this cause before anything rang: another trunk than those tried.
+    Move { slot: LegSlot, tried: Vec<TrunkId>, cause: Cause, moved: oneshot::Sender<Moved> },
     /// A leg is to begin now, or not at all; the answer is dropped where it may not.
     Take { account: AccountId, campaign: CampaignId, taken: oneshot::Sender<LegSlot> },
 }
@@ -26,6 +29,17 @@ pub(crate) struct SlotDesk(mpsc::UnboundedSender<SlotAsk>);
 pub(crate) struct LegSlot {
     desk: SlotDesk,
     slot: Slot,
+}
+
+/// What came of a move to another trunk.
+#[derive(Debug)]
+pub(crate) enum Moved {
+    /// No trunk is left.
+    Nowhere,
+    /// A trunk has a slot, and its rate allows no start just now.
+    NotYet(LegSlot),
+    /// The leg may go by the trunk that its slot names now.
+    There(LegSlot),
 }
 
 /// A desk, and where its asks arrive.
@@ -53,6 +67,23 @@ impl LegSlot {
     /// By which trunk the leg goes.
     pub(crate) const fn trunk(&self) -> TrunkId {
         self.slot.trunk
+    }
+
+    /// The same right on another trunk than those tried, the last of which said this.
+    pub(crate) async fn elsewhere(self, tried: &[TrunkId], cause: &Cause) -> Moved {
+        let desk = self.desk.clone();
+        let (moved, answer) = oneshot::channel();
+        let (tried, cause) = (tried.to_vec(), cause.clone());
+        // Who has the gates is gone: nothing begins any more.
+        if desk.0.send(SlotAsk::Move { slot: self, tried, cause, moved }).is_err() {
+            return Moved::Nowhere;
+        }
+        answer.await.unwrap_or(Moved::Nowhere)
+    }
+
+    /// What is kept at the gates.
+    pub(crate) fn slot_mut(&mut self) -> &mut Slot {
+        &mut self.slot
     }
 }
 

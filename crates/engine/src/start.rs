@@ -180,6 +180,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         reader,
         store,
         tapes,
+        trunks: config.trunks.clone(),
         wakes,
     });
     let control = Control::new(Arc::clone(&parts));

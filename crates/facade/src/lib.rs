@@ -88,7 +88,7 @@ impl Facade {
 
     /// Whether results tell what happened to the contact, event by event.
     pub const fn tells_events(self) -> bool {
-        matches!(self, Self::Aculab | Self::Fuse)
+        matches!(self, Self::Aculab | Self::Fuse | Self::Native)
     }
 
     /// Whether the addresses of a request are asked by GET, and must answer 200, before anything is
@@ -125,7 +125,7 @@ impl Facade {
             },
             Self::Native => ResultBody {
                 content_type: "application/json",
-                body: native::callback::result(contact),
+                body: native::callback::result(contact, events),
             },
             Self::Plum => {
                 let fields = plum::callback::result_form(contact, zone);

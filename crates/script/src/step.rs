@@ -3,11 +3,15 @@
 //! Every script machine, whatever its language, takes [`Input`] and gives [`Step`]: `handle` one
 //! input, `poll` all steps, mind the `deadline`, feed the next.
 
+mod far_ends;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::policy::CallRecording;
 use url::Url;
 
+pub use self::far_ends::{Connect, FarEndNews, FarScript, Waiting};
 pub use crate::vxml::VoiceGrammar;
 
 /// Names one playing, so that its end can be told from the end of an earlier one.
@@ -273,27 +277,6 @@ pub struct Transfer {
     pub aai: String,
 }
 
-/// Whom to call for the callee, where there are several, or more is to be said of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Connect {
-    /// Names this transfer.
-    pub transfer: TransferId,
-    /// `tel:…` or `sip:…`, as written; all are called at once, the first to answer wins and the
-    /// others are hung up.
-    pub destinations: Vec<String>,
-    /// The caller ID to show; `None` for that of the call.
-    pub caller_id: Option<String>,
-    /// How long to let them ring; the script ends it then.
-    pub connect_timeout: Duration,
-    /// Whether the callee hears what the far end plays before it answers.
-    pub early_media: bool,
-    /// The first page of a script that runs on the far end once it has answered; the two talk when
-    /// it has ended without hanging up.
-    pub first_page: Option<Url>,
-    /// Whether to record the two while they talk.
-    pub is_recorded: bool,
-}
-
 /// Which conference to put the callee into, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Join {
@@ -307,6 +290,8 @@ pub struct Join {
     pub begins: bool,
     /// Whether the conference ends when the callee leaves.
     pub ends: bool,
+    /// Whether, and how, to record the call meanwhile.
+    pub recording: CallRecording,
 }
 
 /// How a stay in a conference ended.
@@ -500,6 +485,15 @@ pub enum Input {
     TransferConnected {
         /// Which.
         transfer: TransferId,
+    },
+    /// What came of one far end of a [`Connect`]; the end of each is told before that of the whole.
+    FarEnd {
+        /// Of which.
+        transfer: TransferId,
+        /// Its place in the list of destinations.
+        nth: usize,
+        /// What.
+        news: FarEndNews,
     },
     /// A transfer is over, or has failed.
     TransferEnded {

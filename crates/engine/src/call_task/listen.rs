@@ -19,12 +19,12 @@ use crate::rtp_io::Frames;
 use crate::switch::native::Leg;
 
 /// Silence after speech that ends it where the script says nothing.
-const SILENCE_DEFAULT: Duration = Duration::from_millis(800);
+pub(super) const SILENCE_DEFAULT: Duration = Duration::from_millis(800);
 /// Longest speech where the script says nothing, and at all.
 const SPEECH_TIME_MAX_DEFAULT: Duration = Duration::from_secs(10);
 const SPEECH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Frames that are kept from before speech is noticed: 0.3 s, for soft first sounds.
-const BEFORE_FRAMES: usize = 15;
+pub(super) const BEFORE_FRAMES: usize = 15;
 /// What utterances are kept as.
 const MEDIA_TYPE: &str = "audio/x-wav";
 
@@ -182,6 +182,6 @@ enum Noticed {
     TooLong,
 }
 
-fn duration(samples: usize) -> Duration {
+pub(super) fn duration(samples: usize) -> Duration {
     Duration::from_micros(samples as u64 * 1_000_000 / u64::from(RATE_HZ))
 }

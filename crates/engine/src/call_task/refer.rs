@@ -12,7 +12,7 @@ use proto::sip::ua::Referral;
 use script::step::{Input as ScriptInput, Transfer, TransferEnd, TransferId};
 
 use super::CallTask;
-use super::transfer::{parse, permit, refused, told_beside};
+use super::far_leg::{parse, permit, refused, told_beside};
 
 /// A callee who is to be taken over by somebody else.
 pub(super) struct Referring {
@@ -40,7 +40,7 @@ impl CallTask {
     /// Keys behind the number can be pressed only by who calls it.
     pub(super) fn begin_referral(&mut self, wanted: &Transfer) -> bool {
         let refers = self.parts.switch.refers(self.begun.attempt.trunk) && self.leg.is_some();
-        let parsed = parse(&wanted.destination);
+        let parsed = parse(&self.parts, &wanted.destination);
         let has_keys = parsed.as_ref().is_ok_and(|number| number.post_dial().is_some());
         if !refers || has_keys {
             return false;

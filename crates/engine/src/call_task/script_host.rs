@@ -16,8 +16,8 @@ use proto::rtp::Codec;
 use script::actions::{Instance, PageMethod, Runner, WebPage};
 use script::machine::Script;
 use script::step::{
-    Connect, Input, Join, Listen, Method, PlayError, PlayId, Prompt, Record, Session, StartPage,
-    Step, Timer, Transfer,
+    Connect, FarScript, Input, Join, Listen, Method, PlayError, PlayId, Prompt, Record, Session,
+    StartPage, Step, Timer, Transcribe, Transfer,
 };
 use script::vxml::Vxml;
 use store::Begun;
@@ -47,6 +47,8 @@ pub(super) enum Wish {
     StopListen,
     StopPlay,
     StopRecord,
+    StopTranscribe,
+    Transcribe(Transcribe),
     Transfer(Transfer),
 }
 
@@ -109,7 +111,30 @@ impl ScriptHost {
                 method: Method::Post(facade.start_form(&begun.contact, &spec.parameters)),
             },
         };
-        let host = Self {
+        let host = Self::of(parts, machine, Takes::default());
+        let session = session(&begun.contact, facade, callee_type);
+        Ok((host, Input::Start { session, page }))
+    }
+
+    /// A script for somebody who was called for the callee, and the input that starts it.
+    pub(super) fn for_far_end(
+        parts: &Arc<CallParts>,
+        limits: script::actions::Limits,
+        script: FarScript,
+        (nth, session): (u32, Session),
+        takes: Takes,
+    ) -> (Self, Input) {
+        let method = match script.method {
+            PageMethod::Get => Method::Get,
+            PageMethod::Post => Method::Post(Vec::new()),
+        };
+        let page = StartPage::Url { url: script.url.clone(), method };
+        let machine = Script::Actions(Box::new(Runner::of_far_end(limits, script, nth)));
+        (Self::of(parts, machine, takes), Input::Start { session, page })
+    }
+
+    fn of(parts: &Arc<CallParts>, machine: Script, takes: Takes) -> Self {
+        Self {
             parts: Arc::clone(parts),
             account: begun.contact.account,
             machine: Some(machine),
@@ -119,10 +144,8 @@ impl ScriptHost {
             fetches: FuturesUnordered::new(),
             preparing: None,
             prompts: VecDeque::new(),
-            takes: Takes::default(),
-        };
-        let session = session(&begun.contact, facade, callee_type);
-        Ok((host, Input::Start { session, page }))
+            takes,
+        }
     }
 
     /// When to wake it, and for what.
@@ -189,14 +212,7 @@ impl ScriptHost {
             }
             Step::Join(wanted) => Some(Wish::Join(wanted)),
             Step::Leave => Some(Wish::Leave),
-            // Nothing of the kind is ever under way.
-            Step::StopTranscribe => None,
             Step::SendKeys { keys } => Some(Wish::SendKeys(keys)),
-            Step::Transcribe(wanted) => {
-                let piece = Err("there is no recognizer of free speech here".to_owned());
-                self.later(Input::Transcribed { transcript: wanted.transcript, piece });
-                None
-            }
             Step::EndTransfer => Some(Wish::EndTransfer),
             Step::Fetch(fetch) => {
                 let (parts, cookies) = (Arc::clone(&self.parts), self.cookies.clone());
@@ -231,6 +247,8 @@ impl ScriptHost {
                 Some(Wish::StopPlay)
             }
             Step::StopRecord => Some(Wish::StopRecord),
+            Step::StopTranscribe => Some(Wish::StopTranscribe),
+            Step::Transcribe(wanted) => Some(Wish::Transcribe(wanted)),
         }
     }
 
@@ -309,6 +327,8 @@ fn instance(begun: &Begun, pages: &ActionPages) -> Instance {
         is_classified: spec.detection.as_ref().is_some_and(|it| it.rules().is_some()),
         voice: pages.voice.clone(),
         connects_max: usize::try_from(pages.extra_legs).unwrap_or(usize::MAX),
+        recording: crate::files::recording_address(begun.contact.id, begun.attempt.id),
+        is_far_end: false,
     }
 }
 

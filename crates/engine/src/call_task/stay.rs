@@ -1,5 +1,6 @@
 //! The callee's stay in a conference: his sound into the room, the others' back to him.
 
+use domain::policy::CallRecording;
 use media::mixer::Role;
 use script::step::{Input as ScriptInput, Join, StayEnd, StayId};
 
@@ -11,6 +12,7 @@ use crate::switch::native::Leg;
 pub(super) struct Stay {
     stay: StayId,
     seat: Seat,
+    recording: CallRecording,
 }
 
 impl Stay {
@@ -39,7 +41,8 @@ impl CallTask {
         let told = match joined {
             Ok((seat, frames)) => {
                 leg.relay(Some(frames));
-                self.stay = Some(Stay { stay, seat });
+                self.stay = Some(Stay { stay, seat, recording: wanted.recording });
+                self.begin_part(wanted.recording);
                 ScriptInput::StayBegan { stay }
             }
             Err(error) => {
@@ -70,9 +73,10 @@ impl CallTask {
     }
 
     fn end_stay(&mut self, end: StayEnd) {
-        let Some(Stay { stay, .. }) = self.stay.take() else {
+        let Some(Stay { stay, recording, .. }) = self.stay.take() else {
             return;
         };
+        self.end_part(recording);
         if let Some(leg) = &self.leg {
             leg.relay(None);
         }

@@ -5,14 +5,16 @@
 
 use std::io;
 
+use domain::event::{EventKind, recorded_detail};
 use domain::ids::AttemptId;
 use domain::policy::CallRecording;
 use media::RATE_HZ;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::CallTask;
 use crate::config::TapeState;
-use crate::files::{TapeDir, TapeFile, blocking, tape_sample};
+use crate::files::{TapeDir, TapeFile, blocking, recording_address, tape_sample};
 use crate::rtp_io::{Directions, Frames, LegFrame};
 use crate::switch::native::Leg;
 
@@ -53,6 +55,61 @@ impl Tape {
     }
 }
 
+impl CallTask {
+    /// Records the call from now on, if it is not recorded already.
+    pub(super) fn begin_tape(&mut self, recording: CallRecording) {
+        let attempt = self.begun.attempt.id;
+        if self.tape.is_some() || recording == CallRecording::None {
+            return;
+        }
+        if let Some(leg) = &self.leg {
+            let state = self.parts.calls.tape(attempt);
+            self.tape = Some(Tape::begin(&self.parts.tapes, attempt, recording, state, leg));
+        }
+    }
+
+    /// Records a part of the call, of one that is not recorded as a whole.
+    pub(super) fn begin_part(&mut self, recording: CallRecording) {
+        if recording == CallRecording::None {
+            return;
+        }
+        if self.tape.is_none() {
+            self.tapes_parts = true;
+            self.begin_tape(recording);
+        } else if self.tapes_parts {
+            self.parts.calls.set_tape(self.begun.attempt.id, TapeState::Running);
+        }
+    }
+
+    /// That part is over.
+    pub(super) fn end_part(&mut self, recording: CallRecording) {
+        if recording != CallRecording::None && self.tapes_parts {
+            self.parts.calls.set_tape(self.begun.attempt.id, TapeState::Off);
+        }
+    }
+
+    /// Waits for the recording, and says where it is.
+    pub(super) async fn finish_tape(&mut self) {
+        // Its frames end with the leg.
+        self.leg = None;
+        let Some(tape) = self.tape.take() else {
+            return;
+        };
+        let (call, attempt) = (self.begun.contact.id, self.begun.attempt.id);
+        let told = match tape.finished().await {
+            Ok(seconds) => {
+                let address = recording_address(call, attempt);
+                recorded_detail(&address, seconds, self.parts.switch.host())
+            }
+            Err(error) => {
+                tracing::error!(call.id = %attempt, error, "a call is not recorded");
+                format!("not recorded: {error}")
+            }
+        };
+        self.note(EventKind::Recorded, &told).await;
+    }
+}
+
 /// Writes until no frames come any more.
 async fn write(
     mut file: TapeFile,
@@ -64,6 +121,7 @@ async fn write(
     let mut samples = Vec::with_capacity(second + 1_000);
     while let Some(frame) = frames.next().await {
         let frame = match *state.borrow() {
+            TapeState::Off => continue,
             TapeState::Paused => LegFrame::SILENCE,
             TapeState::Running => frame,
         };
@@ -103,7 +161,8 @@ mod tests {
 
     const ATTEMPT: AttemptId = AttemptId(5);
 
-    /// Three frames, the middle one while it is paused; the samples of the file.
+    /// Four frames, the second while it is paused, the third while it is off; the samples of the
+    /// file.
     async fn recorded(channels: u16) -> Vec<i16> {
         let dir = tempfile::tempdir().unwrap();
         let tapes = TapeDir::open(dir.path()).unwrap();
@@ -111,7 +170,7 @@ mod tests {
         let (mut sink, frames) = channel();
         let file = tapes.begin(ATTEMPT, channels).unwrap();
         let writing = tokio::spawn(write(file, channels, frames, state));
-        for state in [TapeState::Running, TapeState::Paused, TapeState::Running] {
+        for state in [TapeState::Running, TapeState::Paused, TapeState::Off, TapeState::Running] {
             pause.send_replace(state);
             let said = [100; FRAME_SAMPLES];
             sink.push(LegFrame { said, ..LegFrame::heard([1_000; FRAME_SAMPLES]) });

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Dialer;
 use crate::call_task::never_dialed;
 use crate::gates::{Next, Slot};
+use crate::slots::{LegSlot, Moved};
 
 /// Longest wait for a trunk that has a slot, and whose rate allows no call just now.
 const WAIT_MAX: Duration = Duration::from_secs(3);
@@ -136,6 +137,25 @@ impl Dialer {
             }
         }
         again
+    }
+
+    /// The slot of a second leg on another trunk than those tried, the last of which said this.
+    pub(super) fn move_leg(&mut self, mut leg: LegSlot, tried: &[TrunkId], cause: &Cause) -> Moved {
+        let now = self.parts.clock.now();
+        self.gates.note(leg.trunk(), &refusal(now, cause));
+        if self.membership.epoch(self.parts.clock.instant()).is_none() {
+            return Moved::Nowhere;
+        }
+        let (bench, slot) = (self.policies.bench(), leg.slot_mut());
+        let policy = bench.policy(slot.campaign);
+        match self.gates.next_trunk(now, policy, slot.campaign, tried) {
+            Next::Nobody => Moved::Nowhere,
+            Next::NotBefore(_) => Moved::NotYet(leg),
+            Next::Trunk(trunk) => {
+                self.gates.reroute(now, slot, trunk);
+                Moved::There(leg)
+            }
+        }
     }
 
     /// Where a call may go, which takes its place there; `None` where it asks no more.

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use domain::ids::AttemptId;
+use domain::ids::{AttemptId, ContactId};
 use media::g711::Law;
 use media::wav::{self, Packing};
 
@@ -144,6 +144,11 @@ impl TapeFile {
         self.file.seek(SeekFrom::End(0))?;
         self.finish().map(drop)
     }
+}
+
+/// Where clients have the recording of an attempt.
+pub(crate) fn recording_address(call: ContactId, attempt: AttemptId) -> String {
+    format!("/v1/calls/{call}/recordings/{attempt}")
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub enum RecognizerError {
 }
 
 /// What the acoustic model hears.
-const RATE_HZ: u32 = 16_000;
+pub(super) const RATE_HZ: u32 = 16_000;
 /// Largest answer of the process; its words are those of the grammar.
 const OUTPUT_BYTES_MAX: usize = 64 * 1_024;
 /// Largest dictionary that is read; Debian's has 3 MB.
@@ -91,6 +91,18 @@ impl PocketSphinx {
             words: Arc::default(),
             written: Arc::default(),
         }
+    }
+
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(super) fn model(&self) -> &Path {
+        &self.model
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Recognizes half a second of silence.
@@ -225,7 +237,7 @@ fn tidy(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn files(path: &Path, source: io::Error) -> RecognizerError {
+pub(super) fn files(path: &Path, source: io::Error) -> RecognizerError {
     RecognizerError::Files { path: path.display().to_string(), source }
 }
 

@@ -9,6 +9,7 @@ use domain::cause::Cause;
 use domain::failover::{Reach, rang_nobody};
 use domain::ids::{AttemptId, TrunkId};
 use domain::number::Destination;
+use domain::number::sip_address::SipNumber;
 use domain::time::Timestamp;
 use proto::rtp::source::Learning;
 use proto::rtp::{Codec, Terms};
@@ -128,6 +129,17 @@ impl NativeSwitch {
     ) -> Self {
         let host = host.to_string();
         Self(Arc::new(Inner { answered, host, identity_key, journal, legs, media, sip, trunks }))
+    }
+
+    /// The trunks that are at this host, as it is configured: with its port, if it has one there.
+    pub(crate) fn trunks_at(&self, address: &SipNumber) -> Vec<TrunkId> {
+        let trunks = self.0.trunks.iter().filter(|trunk| trunk.is_at(address));
+        trunks.map(|trunk| trunk.id).collect()
+    }
+
+    /// Who we are, to others.
+    pub(crate) fn host(&self) -> &str {
+        &self.0.host
     }
 
     /// Sends the INVITE of an attempt that is on disk. An error means that nothing was sent.

@@ -58,12 +58,15 @@ struct CallInfo<'i> {
     far_end_type: Option<&'static str>,
     call_cause: &'static str,
     call_raw_cause: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_recording_filename: Option<&'i str>,
 }
 
 /// The body that the final page is told; `events` and `attempts` are the contact's own, oldest
 /// first.
 pub fn result(contact: &Contact, events: &[Event], attempts: &[Attempt]) -> String {
     let given = events.iter().rev().find(|event| event.kind == EventKind::TokenGiven);
+    let recording = events.iter().rev().find_map(Event::recording);
     let last = attempts.last();
     let destination = &contact.destination;
     // Of a call that was canceled before it was dialed there is no attempt.
@@ -90,6 +93,7 @@ pub fn result(contact: &Contact, events: &[Event], attempts: &[Attempt]) -> Stri
             far_end_type: far_end_type(outcome, last),
             call_cause: words::call_cause(outcome, by_far_end),
             call_raw_cause: words::call_raw_cause(last),
+            call_recording_filename: recording.map(|recording| recording.address),
         },
         is_notification: false,
     };

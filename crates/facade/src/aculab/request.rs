@@ -2,6 +2,7 @@
 
 use domain::contact::{NewContact, TEXT_MAX};
 use domain::number::Destination;
+use domain::number::sip_address::SipNumber;
 use domain::terms::Variables;
 use serde_json::Value;
 
@@ -39,6 +40,7 @@ pub fn calls(
     form: &Form,
     call_type: CallType,
     application_parameters: &str,
+    is_at_trunk: impl Fn(&SipNumber) -> bool,
 ) -> Result<Vec<NewContact>, Vec<String>> {
     let text = one(form, "rest_calls").or_else(|| one(form, "outbound_parameters"));
     let Some(text) = text else {
@@ -61,7 +63,7 @@ pub fn calls(
     let mut details = Vec::new();
     let mut calls = Vec::new();
     for (nth, item) in items.iter().enumerate() {
-        match call(item, application_parameters) {
+        match call(item, application_parameters, &is_at_trunk) {
             Ok(call) => calls.push(call),
             Err(why) => details.extend(why.iter().map(|why| format!("rest_calls[{nth}].{why}"))),
         }
@@ -69,7 +71,11 @@ pub fn calls(
     if details.is_empty() { Ok(calls) } else { Err(details) }
 }
 
-fn call(item: &Value, application_parameters: &str) -> Result<NewContact, Vec<String>> {
+fn call(
+    item: &Value,
+    application_parameters: &str,
+    is_at_trunk: &impl Fn(&SipNumber) -> bool,
+) -> Result<NewContact, Vec<String>> {
     let mut details = Vec::new();
     let mut text = |name: &str, needed: bool| match item.get(name) {
         Some(Value::String(text)) => Some(text.trim().to_owned()),
@@ -96,8 +102,8 @@ fn call(item: &Value, application_parameters: &str) -> Result<NewContact, Vec<St
             details.push(format!("{name} is longer than {TEXT_MAX} characters"));
         }
     }
-    let destination = to.as_deref().map(|to| number("to", to));
-    let caller = from.as_deref().map(|from| number("from", from));
+    let destination = to.as_deref().map(|to| number("to", to, is_at_trunk));
+    let caller = from.as_deref().map(|from| number("from", from, is_at_trunk));
     let mut variables = Variables::default();
     if variables.add(APPLICATION_PARAMETERS, application_parameters).is_err() {
         details.push("application_parameters of the service are too long".to_owned());
@@ -118,8 +124,21 @@ fn call(item: &Value, application_parameters: &str) -> Result<NewContact, Vec<St
     }
 }
 
-/// A telephone number; whatever else has a prefix cannot be called from here.
-fn number(name: &str, text: &str) -> Result<Destination, String> {
+/// A telephone number, or one at a host of a trunk; whatever else has a prefix cannot be called from
+/// here.
+fn number(
+    name: &str,
+    text: &str,
+    is_at_trunk: &impl Fn(&SipNumber) -> bool,
+) -> Result<Destination, String> {
+    if let Some(address) = SipNumber::parse(text) {
+        return if is_at_trunk(&address) {
+            Ok(address.number)
+        } else {
+            let host = address.host;
+            Err(format!("{name}: calls leave by trunks, and none of them is at '{host}'"))
+        };
+    }
     let (scheme, rest) = text.split_once(':').unwrap_or(("tel", text));
     if !scheme.eq_ignore_ascii_case("tel") {
         return Err(format!(
@@ -127,7 +146,7 @@ fn number(name: &str, text: &str) -> Result<Destination, String> {
         ));
     }
     if rest.contains('@') {
-        return Err(format!("{name} is a SIP address; telephone numbers can be called from here"));
+        return Err(format!("{name} is a SIP address whose user is no telephone number"));
     }
     let digits = rest.strip_prefix('+').unwrap_or(rest);
     if digits.matches('-').count() > 1 || digits.starts_with('0') {
@@ -180,7 +199,8 @@ mod tests {
     fn read(calls_text: &str) -> Result<Vec<String>, Vec<String>> {
         let mut form = Form::new();
         form.push("rest_calls".into(), calls_text.into()).unwrap();
-        let calls = calls(&form, CallType::TelephoneNumber, "p")?;
+        let calls =
+            calls(&form, CallType::TelephoneNumber, "p", |address| address.host == "pbx.example")?;
         Ok(calls.iter().map(|call| format!("{} {}", call.destination, call.reference)).collect())
     }
 
@@ -191,6 +211,8 @@ mod tests {
         let two = r#"[{"to": "tel:+16175551234", "from": "+18009957586"},
             {"to": "TEL:441908273800", "from": "18009957586"}]"#;
         assert_eq!(read(two).unwrap().len(), 2);
+        let address = r#"{"to": "sip:+16175551234@PBX.example;user=phone", "from": "18009957586"}"#;
+        assert_eq!(read(address), Ok(vec!["+16175551234;ani=+18009957586 ".to_owned()]));
     }
 
     #[test]
@@ -208,6 +230,11 @@ mod tests {
                  most one '-'",
             ]
         );
+        // Nobody has us send anything to hosts that are no trunk's.
+        let other = r#"{"to": "sip:+16175551234@192.0.2.1:5060", "from": "1"}"#;
+        let why = "rest_calls[0].to: calls leave by trunks, and none of them is at \
+                   '192.0.2.1:5060'";
+        assert_eq!(read(other).unwrap_err(), [why]);
         for text in ["", "x", "[]", "5"] {
             assert!(read(text).is_err(), "{text}");
         }

@@ -1,6 +1,7 @@
 //! What we send to a start page and to a result URL of our own API.
 
 use domain::contact::{Contact, ContactState};
+use domain::event::Event;
 use domain::ids::AttemptId;
 use domain::time::Timestamp;
 use domain::webhook::Topic;
@@ -23,6 +24,10 @@ pub struct ResultEvent {
     pub timestamp: String,
     /// The call as it ended.
     pub data: Call,
+    /// Where the recordings of its attempts can be had, oldest first: paths of this server's
+    /// address. Left out where there are none, and in what endpoints of webhooks are told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<String>,
 }
 
 /// What a webhook endpoint is told of an attempt.
@@ -112,7 +117,7 @@ pub fn start_form(contact: &Contact) -> Vec<(String, String)> {
 }
 
 /// The body that `result_url` is posted when a call has ended, as JSON.
-pub fn result(contact: &Contact) -> String {
+pub fn result(contact: &Contact, events: &[Event]) -> String {
     let ContactState::Done(disposition) = contact.state else {
         // Only an ended call owes a result.
         return String::new();
@@ -121,6 +126,11 @@ pub fn result(contact: &Contact) -> String {
         kind: Topic::of_end(disposition).name(),
         timestamp: rfc_3339(contact.ended_at.unwrap_or(contact.created_at)),
         data: Call::new(contact),
+        recordings: events
+            .iter()
+            .filter_map(Event::recording)
+            .map(|recording| recording.address.to_owned())
+            .collect(),
     })
 }
 
@@ -135,7 +145,7 @@ pub fn message(fact: Fact<'_>) -> String {
         Topic::ContactCanceled
         | Topic::ContactCompleted
         | Topic::ContactExpired
-        | Topic::ContactFailed => result(contact),
+        | Topic::ContactFailed => result(contact, &[]),
         Topic::CallAnswered
         | Topic::CallCalleeDetected
         | Topic::CallDialing

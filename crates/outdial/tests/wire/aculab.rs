@@ -17,21 +17,26 @@ use crate::sound::spoken;
 /// The password of the service.
 const PASSWORD: &str = "correct horse";
 
-struct Scene {
-    server: Server,
-    phone: Phone,
-    customer: Customer,
-    _stage: Stage,
+pub(crate) struct Scene {
+    pub(crate) server: Server,
+    pub(crate) phone: Phone,
+    pub(crate) customer: Customer,
+    pub(crate) stage: Stage,
 }
 
 impl Scene {
     /// A client with a service whose pages are the customer's.
     async fn open() -> Self {
+        Self::open_with(&Settings::default()).await
+    }
+
+    /// The same, of a server with these settings.
+    pub(crate) async fn open_with(settings: &Settings) -> Self {
         let stage = Stage::new();
         let phone = Phone::open().await;
         let customer = Customer::open(SAYS_NOTHING).await;
-        let server = Server::start(&stage, phone.address, &Settings::default()).await;
-        let scene = Self { server, phone, customer, _stage: stage };
+        let server = Server::start(&stage, phone.address, settings).await;
+        let scene = Self { server, phone, customer, stage };
         let pages = |page: &str| json!({"address": scene.customer.url(page)});
         scene
             .put(json!({"rest": {
@@ -45,7 +50,7 @@ impl Scene {
     }
 
     /// Makes the service with these options.
-    async fn put(&self, mut config: Value) {
+    pub(crate) async fn put(&self, mut config: Value) {
         config["service_password"] = json!(PASSWORD);
         let answer = self.service("PUT", Some(config)).await;
         assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
@@ -66,7 +71,7 @@ impl Scene {
     }
 
     /// Starts a call; its invocation id.
-    async fn start(&self, token: &str) -> String {
+    pub(crate) async fn start(&self, token: &str) -> String {
         let calls = json!({"to": "tel:16175551234", "from": "18009957586", "token": token});
         let basic = self.server.service_basic("reminders", PASSWORD);
         let answer =
@@ -89,13 +94,13 @@ impl Scene {
         self.phone.answer(&bye, 200, "OK", "ear").await;
     }
 
-    fn page(&self, path: &str, page: Value) {
+    pub(crate) fn page(&self, path: &str, page: Value) {
         let text = page.to_string().into_bytes();
         self.customer.reply("POST", path, [Reply::Send(200, "application/json", text.into())]);
     }
 }
 
-fn told(asked: &Asked) -> Value {
+pub(crate) fn told(asked: &Asked) -> Value {
     serde_json::from_str(&asked.body).unwrap()
 }
 
@@ -233,6 +238,74 @@ async fn service_is_written_read_changed_and_deleted_and_mistakes_are_named() {
     scene.server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_callee_says_is_written_down_and_told_until_it_is_stopped() {
+    let scene = Scene::open().await;
+    let start = json!({"results_page": {"url": "said"}, "id": "a",
+        "transcription_mode": "inbound"});
+    let wait = json!({"get_number": {"digit_count": 1, "next_page": {"url": "got"}}});
+    scene.page("/first", json!({"actions": [{"start_transcription": start}, wait]}));
+    scene.page("/got", json!({"actions": [{"stop_transcription": {}}]}));
+    scene.page("/said", json!({"actions": []}));
+    let ear = Ear::open().await;
+    scene.start("t").await;
+    let (_, voice) = scene.answered(&ear).await;
+    scene.customer.posted("/first").await;
+    let mut words = spoken("Good morning. This is a test of one two three four five.").await;
+    words.extend([0; 16_000]);
+    // The page may be on its way yet when the first words are said.
+    until("something is written down", async || {
+        if voice.is_silent() {
+            voice.say(&words);
+        }
+        scene.customer.asked().iter().any(|asked| asked.path == "/said").then_some(())
+    })
+    .await;
+    let said = told(&scene.customer.posted("/said").await);
+    assert_eq!(said["token"], "");
+    assert_eq!(said["is_notification"], true);
+    let result = &said["action_result"]["result"];
+    assert_eq!((&result["id"], &result["completed"]), (&json!("a"), &json!(false)), "{said}");
+    let piece = &result["transcription"][0];
+    assert_eq!((&piece["direction"], &piece["final"]), (&json!("inbound"), &json!(true)));
+    assert!(!piece["alternatives"][0]["text"].as_str().unwrap().is_empty(), "{said}");
+    voice.press("1");
+    scene.customer.posted("/got").await;
+    let is_completed = |asked: &Asked| {
+        asked.path == "/said" && told(asked)["action_result"]["result"]["completed"] == true
+    };
+    until("its end is told", async || {
+        scene.customer.asked().iter().any(is_completed).then_some(())
+    })
+    .await;
+    scene.hung_up().await;
+    scene.customer.posted("/final").await;
+    scene.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transcription_without_a_recognizer_is_over_at_once_and_the_call_goes_on() {
+    let settings = Settings { sip: "[recognition]\nprogram = \"\"", ..Settings::default() };
+    let scene = Scene::open_with(&settings).await;
+    let start = json!({"results_page": {"url": "said"}});
+    let wait = json!({"get_number": {"digit_count": 1, "next_page": {"url": "got"}}});
+    scene.page("/first", json!({"actions": [{"start_transcription": start}, wait]}));
+    scene.page("/got", json!({"actions": []}));
+    scene.page("/said", json!({"actions": []}));
+    let ear = Ear::open().await;
+    let id = scene.start("t").await;
+    let (_, voice) = scene.answered(&ear).await;
+    let said = told(&scene.customer.posted("/said").await);
+    assert_eq!(said["action_result"]["result"]["completed"], true, "{said}");
+    voice.press("1");
+    scene.customer.posted("/got").await;
+    scene.hung_up().await;
+    scene.customer.posted("/final").await;
+    let call = scene.server.call(&id).await;
+    assert!(call["events"].to_string().contains("no speech recognizer"), "{call:#}");
+    scene.server.stop().await;
+}
+
 /// The example application, as a program of its own.
 struct Example {
     lines: Lines<BufReader<ChildStdout>>,
@@ -271,12 +344,27 @@ impl Example {
         .await
     }
 
+    /// Waits for a page that a key leads to: it counts as soon as the callee is in the room.
+    async fn pressed(&mut self, voice: &Voice, key: &str, begin: &str) -> String {
+        let presses = async {
+            loop {
+                voice.press(key);
+                voice.say(&[0; 8_000]);
+                until("a second is over", async || voice.is_silent().then_some(())).await;
+            }
+        };
+        tokio::select! {
+            told = self.line(begin) => told,
+            () = presses => unreachable!("keys are pressed for ever"),
+        }
+    }
+
     fn url(&self, path: &str) -> Value {
         json!({"address": format!("http://127.0.0.1:{}{path}", self.port)})
     }
 }
 
-/// Checklist 2-011, 2-012: every action that works, in one application.
+/// Checklist 2-011, 2-012: every action there is, in one application.
 #[tokio::test(flavor = "multi_thread")]
 async fn example_application_of_actions_is_led_through_all_its_pages() {
     let Some(mut example) = Example::run().await else {
@@ -285,7 +373,7 @@ async fn example_application_of_actions_is_led_through_all_its_pages() {
     };
     let scene = Scene::open().await;
     scene
-        .put(json!({"rest": {
+        .put(json!({"extra_channels": 1, "rest": {
             "first_page": example.url("/first"),
             "final_page": example.url("/final"),
             "error_page": example.url("/error")
@@ -324,7 +412,22 @@ async fn example_application_of_actions_is_led_through_all_its_pages() {
     voice.press("#");
     let recorded = example.line("/recorded ").await;
     assert!(recorded.contains(".wav"), "{recorded}");
-    example.line("/goodbye ").await;
+    example.line("/agent ").await;
+    let is_agent = |message: &crate::sip::Message| {
+        message.is_request("INVITE") && message.number() == "+15550100777"
+    };
+    let agent = scene.phone.take("the agent is called", is_agent).await;
+    let agent_ear = Ear::open().await;
+    let agent_voice = agent_ear.speak(&agent.message);
+    scene.phone.accept(&agent, "agent", &agent_ear.sdp()).await;
+    let whisper = example.line("/whisper ").await;
+    assert!(whisper.contains("+15550100777"), "{whisper}");
+    agent_voice.press("1");
+    example.line("/accepted ").await;
+    let left = scene.phone.ask(&agent, "agent", "BYE", 7, scene.server.sip).await;
+    assert_eq!(left.status(), Some(200));
+    example.pressed(&voice, "*", "/audience ").await;
+    example.pressed(&voice, "#", "/goodbye ").await;
     scene.hung_up().await;
     let last = example.line("/final ").await;
     assert!(last.contains("at /goodbye"), "{last}");

@@ -19,7 +19,7 @@ use crate::sipp::Sipp;
 use crate::sound::{check, spoken};
 
 /// A greeting that nobody takes for a person's.
-const GREETING: &str = "Hello, you have reached the voicemail of Ann Lee. I cannot take your call \
+pub(crate) const GREETING: &str = "Hello, you have reached the voicemail of Ann Lee. I cannot take your call \
     right now, since I am away from my desk. Please leave your name and your number after the \
     tone, and I will call you back as soon as I can.";
 /// What is left there.

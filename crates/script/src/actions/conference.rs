@@ -47,6 +47,11 @@ pub(super) fn read(members: &mut Members<'_>, name: &'static str) -> Conference 
         let expected = format!("at most {ROOM_CHARS_MAX} letters, digits, _ and -");
         members.refuse_as("conference_name", &format!("{room:?}"), &expected);
     }
+    let secondary = Secondary::read(members);
+    if secondary.first_page.is_some() {
+        let why = "nothing: a room hears no page of its own before the callee comes in";
+        members.refuse_as("secondary_call", "a first_page", why);
+    }
     Conference {
         name,
         room,
@@ -54,7 +59,7 @@ pub(super) fn read(members: &mut Members<'_>, name: &'static str) -> Conference 
         begins: members.flag("start_on_entry", true),
         ends: members.flag("destroy_on_exit", false),
         exit_digits: members.keys("exit_digits", ""),
-        secondary: Secondary::read(members),
+        secondary,
         next_page: members.page("next_page"),
     }
 }
@@ -70,6 +75,7 @@ impl Runner {
             speaks: conference.speaks,
             begins: conference.begins,
             ends: conference.ends,
+            recording: conference.secondary.recording,
         }));
         let deadline = None;
         let staying = Staying { conference, stay, began_at: None, is_leaving: false, deadline };

@@ -27,6 +27,10 @@ pub struct Instance {
     pub voice: Option<String>,
     /// Others that one `connect` may call at once.
     pub connects_max: usize,
+    /// Where the recording of the call can be had, if there will be one.
+    pub recording: String,
+    /// Whether it is run for somebody whom a `connect` calls, and not for the callee.
+    pub is_far_end: bool,
 }
 
 /// What is told beside the call.
@@ -36,10 +40,26 @@ pub(super) struct News {
     pub(super) result: Option<(&'static str, Option<Object>)>,
     /// What was wrong with an earlier page.
     pub(super) error: Option<Object>,
+    /// Another call than the application's own, and those that were made beside it in vain.
+    pub(super) other: Option<(Json, Vec<Json>)>,
     /// Nothing but news; the answer changes nothing.
     pub(super) is_notification: bool,
     /// Whether it tells of a transcription: of that no call is told.
     pub(super) is_transcript: bool,
+}
+
+/// A call that was made for the callee, and is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OtherCall<'s> {
+    pub(super) call: &'s str,
+    pub(super) from: &'s str,
+    pub(super) to: &'s str,
+    pub(super) lasted: Duration,
+    pub(super) far_end_type: Option<&'s str>,
+    /// `call_cause` and `call_raw_cause`.
+    pub(super) causes: (&'s str, &'s str),
+    /// Where its recording can be had, once the callee's own call is over.
+    pub(super) recording: Option<&'s str>,
 }
 
 /// How the call stands.
@@ -60,8 +80,13 @@ impl Instance {
             ("token", Json::text(token)),
             ("log_filename", Json::text("")),
         ];
-        if !news.is_transcript && !news.is_notification {
-            info.push(("this_call", self.call(standing)));
+        match news.other {
+            Some((call, dropped)) => {
+                info.push(("this_call", call));
+                info.push(("dropped_calls", Json::List(dropped)));
+            }
+            None if news.is_transcript || news.is_notification => {}
+            None => info.push(("this_call", self.call(standing))),
         }
         if let Some((action, result)) = news.result {
             let mut told = vec![("action", Json::text(action))];
@@ -73,6 +98,36 @@ impl Instance {
         }
         info.push(("is_notification", Json::Flag(news.is_notification)));
         Json::Object(info).write()
+    }
+
+    /// The name of the nth call that is made for the callee.
+    pub fn far_call(&self, nth: u32) -> String {
+        format!("{}-{nth}", self.call)
+    }
+
+    /// The same of a call that was made for the callee.
+    pub(super) fn other_call(&self, other: &OtherCall<'_>) -> Json {
+        let mut call = vec![
+            ("call_id", Json::text(other.call)),
+            ("call_direction", Json::text("out")),
+            ("call_from", Json::text(other.from)),
+            ("call_to", Json::text(other.to)),
+            ("call_target", Json::text(other.to)),
+            ("call_divert", Json::text("")),
+            ("seconds_call_duration", tenths(other.lasted)),
+            ("call_state", Json::text("idle")),
+            ("application_parameters", Json::text(&self.application_parameters)),
+            ("outbound_parameters", Json::text(&self.outbound_parameters)),
+        ];
+        if let Some(far_end_type) = other.far_end_type {
+            call.push(("far_end_type", Json::text(far_end_type)));
+        }
+        call.push(("call_cause", Json::text(other.causes.0)));
+        call.push(("call_raw_cause", Json::text(other.causes.1)));
+        if let Some(recording) = other.recording {
+            call.push(("call_recording_filename", Json::text(recording)));
+        }
+        Json::Object(call)
     }
 
     fn call(&self, standing: Standing<'_>) -> Json {

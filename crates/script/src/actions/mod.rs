@@ -6,6 +6,8 @@
 mod collect;
 mod conference;
 mod connect;
+mod connecting;
+mod fetching;
 mod get_input;
 mod get_number;
 mod instance;

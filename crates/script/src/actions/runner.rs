@@ -13,62 +13,60 @@ use zeroize::Zeroizing;
 
 use super::collect::Asking;
 use super::conference::Staying;
-use super::connect::Connecting;
-use super::instance::{Instance, News, Standing};
-use super::json::{Json, Object};
+use super::connecting::Connecting;
+use super::fetching::{Fetching, Kind};
+use super::instance::{Instance, News};
 use super::limits::{Limits, Usage};
-use super::page::{self, Action};
+use super::page::Action;
 use super::play::{PageMethod, Player, WebPage};
 use super::record::Recording;
 use super::transcription::Transcript;
 use crate::step::{
-    Fetch, FetchError, FetchId, Fetched, Input, ListenId, Method, PlayError, PlayId, RecordingId,
-    Session, StartPage, Step, Timer,
+    FarScript, FetchId, Input, ListenId, Method, PlayError, PlayId, RecordingId, Session,
+    StartPage, Step, Timer,
 };
 
-/// How often the error page is asked for, where it does not answer.
-const ERROR_PAGE_TRIES: u32 = 3;
-/// The wait before the second try; before later ones it doubles.
-const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// How long pages may still be told something once the call is over.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(10);
-/// Most pages that are being told something at once.
-const NOTICES_MAX: usize = 32;
-
+/// Numbers of recordings of one far end: no script has so many.
+const FAR_RECORDINGS_MAX: u32 = 10_000;
 /// One running application.
 pub struct Runner {
     pub(super) limits: Limits,
     pub(super) instance: Instance,
     pub(super) usage: Usage,
     pub(super) now: Timestamp,
-    began_at: Timestamp,
+    pub(super) began_at: Timestamp,
     pub(super) phase: Phase,
     pub(super) steps: VecDeque<Step>,
     /// What is left of the page.
-    actions: VecDeque<Action>,
+    pub(super) actions: VecDeque<Action>,
     /// The action under way.
-    current: &'static str,
+    pub(super) current: &'static str,
     /// Where the page came from.
-    base: Option<Url>,
-    token: String,
-    session: Session,
+    pub(super) base: Option<Url>,
+    pub(super) token: String,
+    pub(super) session: Session,
     /// Keys that wait for somebody to ask for them.
     pub(super) ahead: Zeroizing<String>,
     /// What was recorded, by name.
     pub(super) kept: Vec<(String, RecordingId)>,
     pub(super) ids: Ids,
     /// Pages that are being told something.
-    notices: Vec<FetchId>,
+    pub(super) notices: Vec<FetchId>,
     pub(super) transcript: Option<Transcript>,
     /// Words are being listened to.
     pub(super) ear: Option<ListenId>,
     pub(super) is_gone: bool,
+    /// A far end is not to talk with the callee: its page said so, or cannot be had.
+    pub(super) refuses: bool,
 }
 
 /// The last number of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    fetch: u32,
+    pub(super) fetch: u32,
+    pub(super) far_end: u32,
     pub(super) listen: u32,
     pub(super) play: u32,
     pub(super) recording: u32,
@@ -98,25 +96,6 @@ pub(super) enum Phase {
     Staying(Box<Staying>),
 }
 
-/// A page that is asked for.
-#[derive(Debug)]
-pub(super) struct Fetching {
-    fetch: FetchId,
-    url: Url,
-    method: Method,
-    kind: Kind,
-    tries: u32,
-    /// It did not answer, and is asked again then.
-    retry_at: Option<Timestamp>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// It is told what was wrong with another one.
-    Error,
-    Page,
-}
-
 impl Runner {
     /// An application that has not begun.
     pub fn new(limits: Limits, instance: Instance) -> Self {
@@ -140,6 +119,7 @@ impl Runner {
             transcript: None,
             ear: None,
             is_gone: false,
+            refuses: false,
         }
     }
 
@@ -155,16 +135,17 @@ impl Runner {
                 self.notices.retain(|notice| *notice != fetch);
                 self.close_when_told();
             }
-            (Phase::Fetching(own), Input::Fetched { fetch, result }) if own.fetch == fetch => {
+            (Phase::Fetching(own), Input::Fetched { fetch, result }) if own.is(fetch) => {
                 self.page_came(result);
             }
             (Phase::Closing(_), Input::Expired(Timer::Reply)) => self.end(),
-            (Phase::Closing(_), _) => {}
             (_, Input::Transcribed { transcript, piece })
                 if self.transcript.as_ref().is_some_and(|it| it.transcript == transcript) =>
             {
                 self.transcribed(piece);
+                self.close_when_told();
             }
+            (Phase::Closing(_), _) => {}
             (_, Input::Interrupted { page }) => self.interrupted(page),
             (Phase::Recording(_), Input::HungUp) => {
                 self.is_gone = true;
@@ -193,12 +174,27 @@ impl Runner {
             Phase::Asking(asking) => asking.deadline,
             Phase::Closing(at) => Some((*at, Timer::Reply)),
             Phase::Connecting(connecting) => connecting.deadline,
-            Phase::Fetching(fetching) => fetching.retry_at.map(|at| (at, Timer::Retry)),
+            Phase::Fetching(fetching) => fetching.deadline(),
             Phase::Recording(recording) => recording.deadline,
             Phase::Sleeping(at) => Some((*at, Timer::Sleep)),
             Phase::Staying(staying) => staying.deadline,
             Phase::Busy | Phase::Ended | Phase::Idle | Phase::Playing(_) | Phase::Sending => None,
         }
+    }
+
+    /// An application for somebody whom a `connect` calls; `nth` tells him from others of the call.
+    pub fn of_far_end(limits: Limits, script: FarScript, nth: u32) -> Self {
+        let call = script.instance.far_call(nth);
+        let mut runner = Self::new(limits, Instance { call, ..script.instance });
+        runner.kept = script.kept;
+        // What is recorded of him stands beside what was recorded of the callee.
+        runner.ids.recording = nth.saturating_mul(FAR_RECORDINGS_MAX);
+        runner
+    }
+
+    /// Our own address, as the callee is shown it.
+    pub(super) fn caller(&self) -> &str {
+        &self.session.local_uri
     }
 
     /// The token as the application gave it last.
@@ -233,6 +229,11 @@ impl Runner {
                 if own.recording == recording =>
             {
                 self.record_failed(&reason);
+            }
+            (Phase::Connecting(own), Input::FarEnd { transfer, nth, news })
+                if own.transfer == transfer =>
+            {
+                self.far_end(nth, news);
             }
             (Phase::Connecting(own), Input::TransferConnected { transfer })
                 if own.transfer == transfer =>
@@ -291,6 +292,7 @@ impl Runner {
             };
             if let Err(why) = self.usage.action(&self.limits) {
                 self.tell("limit", &why);
+                self.refuses = true;
                 self.close();
                 return;
             }
@@ -307,9 +309,15 @@ impl Runner {
         match action {
             Action::Answer => {}
             Action::Ask(question) => self.begin_asking(*question),
+            Action::Conference(_) | Action::StartTranscription(_) if self.instance.is_far_end => {
+                self.fail("not before the two talk: it is for the callee's own call");
+            }
             Action::Conference(conference) => self.begin_conference(*conference),
             Action::Connect(connect) => self.begin_connect(*connect),
-            Action::HangUp => self.close(),
+            Action::HangUp => {
+                self.refuses = true;
+                self.close();
+            }
             Action::Play(list) => self.begin_play(&list),
             Action::Record(record) => self.begin_record(*record),
             Action::Redirect(page) => self.redirect(&page),
@@ -325,216 +333,6 @@ impl Runner {
         match self.address(&page.url) {
             Ok(url) => self.ask_page(url, page.method, Kind::Page, News::default()),
             Err(why) => self.fail(&why),
-        }
-    }
-
-    // Pages.
-
-    /// The rest of the page is dropped: another one goes on, and is told what came of an action.
-    pub(super) fn follow(&mut self, page: &WebPage, action: &'static str, result: Object) {
-        let news = News { result: Some((action, Some(result))), ..News::default() };
-        match self.address(&page.url) {
-            Ok(url) => self.ask_page(url, page.method, Kind::Page, news),
-            Err(why) => self.fail(&why),
-        }
-    }
-
-    /// An action cannot be done: the error page goes on, or the call ends.
-    pub(super) fn fail(&mut self, why: &str) {
-        let action = self.current;
-        self.tell(action, why);
-        self.fail_with(vec![("action", Json::text(action)), ("result", Json::text(why))]);
-    }
-
-    fn fail_with(&mut self, error: Object) {
-        self.actions.clear();
-        self.phase = Phase::Busy;
-        let Some(page) = self.instance.error_page.clone().filter(|_| !self.is_gone) else {
-            return;
-        };
-        let news = News { error: Some(error), ..News::default() };
-        match self.address(&page.url) {
-            Ok(url) => self.ask_page(url, page.method, Kind::Error, news),
-            Err(why) => self.tell("error_page", &why),
-        }
-    }
-
-    /// Where a page is that this page names.
-    pub(super) fn address(&self, address: &str) -> Result<Url, String> {
-        let parsed = match &self.base {
-            Some(base) => base.join(address.trim()),
-            None => Url::parse(address.trim()),
-        };
-        parsed.map_err(|error| format!("{address:?} is no address: {error}"))
-    }
-
-    fn ask_page(&mut self, url: Url, method: PageMethod, kind: Kind, news: News) {
-        self.actions.clear();
-        self.phase = Phase::Busy;
-        if let Err(why) = self.usage.page(&self.limits) {
-            self.tell("limit", &why);
-            return;
-        }
-        let (fetch, url, method) = self.request(url, method, news);
-        self.fetch(fetch, url.clone(), method.clone());
-        self.phase =
-            Phase::Fetching(Fetching { fetch, url, method, kind, tries: 1, retry_at: None });
-    }
-
-    /// A request that tells a page how things stand.
-    fn request(&mut self, mut url: Url, method: PageMethod, news: News) -> (FetchId, Url, Method) {
-        let standing = Standing {
-            session: &self.session,
-            token: &self.token,
-            lasted: self.now.since(self.began_at),
-            is_gone: self.is_gone,
-        };
-        let info = self.instance.info(standing, news);
-        url.set_fragment(None);
-        let method = match method {
-            PageMethod::Get => {
-                url.query_pairs_mut().append_pair("instance_info", &info);
-                Method::Get
-            }
-            PageMethod::Post => Method::PostJson(info),
-        };
-        self.ids.fetch += 1;
-        (FetchId(self.ids.fetch), url, method)
-    }
-
-    fn fetch(&mut self, fetch: FetchId, url: Url, method: Method) {
-        // What is told differs from page to page: an older answer is never the right one.
-        let maxage_s = Some(0);
-        self.steps.push_back(Step::Fetch(Fetch {
-            fetch,
-            url,
-            method,
-            timeout: None,
-            maxage_s,
-            maxstale_s: None,
-        }));
-    }
-
-    fn page_came(&mut self, result: Result<Fetched, FetchError>) {
-        let Phase::Fetching(fetching) = std::mem::take(&mut self.phase) else {
-            return;
-        };
-        match result {
-            Ok(page) => {
-                let text = page.text;
-                match fetching.kind {
-                    Kind::Error => self.read_last(page.url, &text),
-                    Kind::Page => self.read(Some(page.url), &text),
-                }
-            }
-            Err(error) if fetching.kind == Kind::Error => self.retry(fetching, &error),
-            Err(error) => {
-                let why = format!("page cannot be had: {error}");
-                self.tell("page", &format!("{}: {why}", shown(&fetching.url)));
-                self.fail_with(vec![
-                    ("action", Json::text("")),
-                    ("result", Json::text(&why)),
-                    ("url", Json::text(shown(&fetching.url).as_str())),
-                ]);
-            }
-        }
-    }
-
-    fn retry(&mut self, mut fetching: Fetching, error: &FetchError) {
-        let why = format!("{}: page cannot be had: {error}", shown(&fetching.url));
-        self.tell("error_page", &why);
-        if fetching.tries < ERROR_PAGE_TRIES {
-            let wait = RETRY_WAIT * 2_u32.saturating_pow(fetching.tries - 1);
-            fetching.retry_at = Some(self.now + wait);
-            self.phase = Phase::Fetching(fetching);
-        }
-    }
-
-    fn ask_again(&mut self) {
-        let Phase::Fetching(mut fetching) = std::mem::take(&mut self.phase) else {
-            return;
-        };
-        self.ids.fetch += 1;
-        fetching.fetch = FetchId(self.ids.fetch);
-        fetching.tries += 1;
-        fetching.retry_at = None;
-        self.fetch(fetching.fetch, fetching.url.clone(), fetching.method.clone());
-        self.phase = Phase::Fetching(fetching);
-    }
-
-    /// Takes a page over, or says what is wrong with it.
-    fn read(&mut self, url: Option<Url>, text: &str) {
-        let at = url.as_ref().map(shown).unwrap_or_default();
-        if url.is_some() {
-            self.base = url;
-        }
-        if let Err(mistakes) = self.take_over(text) {
-            let named = mistakes.iter().map(|mistake| Json::text(mistake)).collect();
-            let first = mistakes.first().map_or("", String::as_str);
-            let error = vec![
-                ("action", Json::text("")),
-                ("result", Json::text(first)),
-                ("url", Json::text(&at)),
-                ("mistakes", Json::List(named)),
-            ];
-            self.fail_with(error);
-        }
-    }
-
-    /// The same of an error page: what is wrong with it is told to nobody but the log.
-    fn read_last(&mut self, url: Url, text: &str) {
-        self.base = Some(url);
-        if self.take_over(text).is_err() {
-            self.actions.clear();
-        }
-    }
-
-    fn take_over(&mut self, text: &str) -> Result<(), Vec<String>> {
-        self.phase = Phase::Busy;
-        match page::parse(text, &self.limits) {
-            Ok(page) => {
-                self.token = page.token.unwrap_or_else(|| std::mem::take(&mut self.token));
-                self.actions = page.actions.into();
-                Ok(())
-            }
-            Err(mistakes) => {
-                let named: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-                let at = self.base.as_ref().map(shown).unwrap_or_default();
-                for mistake in &named {
-                    self.tell("page", &format!("{at}:{mistake}"));
-                }
-                Err(named)
-            }
-        }
-    }
-
-    /// Tells a page something that changes nothing here.
-    pub(super) fn notify(&mut self, page: &WebPage, action: &'static str, result: Object) {
-        let result = Some((action, Some(result)));
-        self.send_notice(page, News { result, is_notification: true, ..News::default() });
-    }
-
-    pub(super) fn tell_transcript(&mut self, page: &WebPage, result: Object) {
-        let result = Some(("start_transcription", Some(result)));
-        let news = News { result, is_notification: true, is_transcript: true, ..News::default() };
-        self.send_notice(page, news);
-    }
-
-    fn send_notice(&mut self, page: &WebPage, news: News) {
-        let asked = match self.address(&page.url) {
-            Ok(_) if self.notices.len() >= NOTICES_MAX => {
-                Err("too many pages are being told".into())
-            }
-            Ok(url) => self.usage.page(&self.limits).map(|()| url),
-            Err(why) => Err(why),
-        };
-        match asked {
-            Ok(url) => {
-                let (fetch, url, method) = self.request(url, page.method, news);
-                self.fetch(fetch, url, method);
-                self.notices.push(fetch);
-            }
-            Err(why) => self.tell("notification", &why),
         }
     }
 
@@ -665,24 +463,31 @@ impl Runner {
 
     /// The call is over; the application ends when all pages have been told.
     fn close(&mut self) {
-        if self.transcript.take().is_some() {
+        if self.transcript.is_some() {
             self.steps.push_back(Step::StopTranscribe);
         }
         self.ahead = Zeroizing::new(String::new());
-        if self.notices.is_empty() {
+        // A far end goes on to the callee, unless it was refused.
+        let hangs_up = !self.is_gone && (!self.instance.is_far_end || self.refuses);
+        if hangs_up && (self.instance.is_far_end || !self.is_all_told()) {
+            self.steps.push_back(Step::HangUp);
+        }
+        if self.is_all_told() {
             self.end();
             return;
-        }
-        if !self.is_gone {
-            self.steps.push_back(Step::HangUp);
         }
         self.phase = Phase::Closing(self.now + CLOSING_TIME_MAX);
     }
 
     fn close_when_told(&mut self) {
-        if self.notices.is_empty() && matches!(self.phase, Phase::Closing(_)) {
+        if self.is_all_told() && matches!(self.phase, Phase::Closing(_)) {
             self.end();
         }
+    }
+
+    /// Whether nobody waits for what was said, or takes what was told.
+    fn is_all_told(&self) -> bool {
+        self.notices.is_empty() && self.transcript.is_none()
     }
 
     fn end(&mut self) {
@@ -690,11 +495,4 @@ impl Runner {
         let values = [("token".to_owned(), self.token.clone())].into();
         self.steps.push_back(Step::End { values });
     }
-}
-
-/// An address without what may be somebody's own: its query.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
 }

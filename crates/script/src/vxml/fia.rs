@@ -458,6 +458,7 @@ fn kind(input: &Input) -> &'static str {
         Input::SpeechStarted { .. } => "SpeechStarted",
         Input::SpeechTooLong { .. } => "SpeechTooLong",
         Input::TransferConnected { .. } => "TransferConnected",
+        Input::FarEnd { .. } => "FarEnd",
         Input::TransferEnded { .. } => "TransferEnded",
         Input::PlayEnded { .. } => "PlayEnded",
         Input::PlayFailed { .. } => "PlayFailed",

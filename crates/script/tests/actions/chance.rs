@@ -4,14 +4,15 @@ use domain::time::Timestamp;
 use proptest::prelude::*;
 use script::actions::{Instance, Limits, Runner, check};
 use script::step::{
-    FetchError, FetchId, Fetched, Input, ListenId, PlayError, PlayId, RecordEnd, Recorded,
-    RecordingId, Session, StartPage, StayEnd, StayId, Step, Timer, TransferEnd, TransferId,
+    FarEndNews, FetchError, FetchId, Fetched, Input, ListenId, PlayError, PlayId, RecordEnd,
+    Recorded, RecordingId, Session, StartPage, StayEnd, StayId, Step, Timer, TransferEnd,
+    TransferId,
 };
 use url::Url;
 
 use super::world::World;
 
-const ACTIONS: [&str; 18] = [
+const ACTIONS: [&str; 19] = [
     r#"{"play": {"play_list": [{"text_to_say": "Hello."}, {"digits_to_play": "1"}]}}"#,
     r#"{"play": {"play_list": []}}"#,
     r#"{"play": {"play_list": [{"file_to_play": "missing.wav"}], "barge_in_on_digit": false}}"#,
@@ -23,6 +24,8 @@ const ACTIONS: [&str; 18] = [
     r#"{"run_speech_menu": {"menu_options": [{"word": "yes", "next_page": {"url": "a"}}]}}"#,
     r#"{"connect": {"destinations": ["1"], "hold_media": {"play_list": [{"text_to_say": "x"}]}}}"#,
     r#"{"connect": {"destinations": ["1", "2"], "hold_media": {"play_list": []}}}"#,
+    r#"{"connect": {"destinations": ["1"], "classify_callee": {}, "secondary_call": {
+        "first_page": {"url": "a"}, "final_page": {"url": "b"}}, "next_page": {"url": "c"}}}"#,
     r#"{"conference": {"conference_name": "x", "exit_digits": "1"}}"#,
     r#"{"redirect": {"next_page": {"url": "a"}}}"#,
     r#"{"sleep": {"seconds": 0}}"#,
@@ -71,6 +74,11 @@ fn any_input() -> impl Strategy<Value = Input> {
             }
         }),
         id.clone().prop_map(|id| Input::TransferConnected { transfer: TransferId(id) }),
+        (id.clone(), 0_usize..3).prop_map(|(id, nth)| Input::FarEnd {
+            transfer: TransferId(id),
+            nth,
+            news: FarEndNews::Answered
+        }),
         id.clone().prop_map(|id| Input::TransferEnded {
             transfer: TransferId(id),
             end: TransferEnd::Busy

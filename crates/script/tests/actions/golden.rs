@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use super::world::World;
 
 #[track_caller]
-fn story(pages: &[(&str, &str)], dialogue: &str, expected: Expect) {
+pub(crate) fn story(pages: &[(&str, &str)], dialogue: &str, expected: Expect) {
     expected.assert_eq(&World::new(pages, dialogue).run());
 }
 
@@ -383,90 +383,6 @@ fn recording_is_told_of_when_the_callee_hangs_up() {
 }
 
 #[test]
-fn connect_lets_two_talk_and_tells_how_long() {
-    let page = r##"{"actions": [{"connect": {"destinations": ["+15550111"], "next_page": {"url": "got"},
-        "hold_media": {"play_list": [{"file_to_play": "hold.wav"}]},
-        "secondary_call": {"final_page": {"url": "final2"}}}}]}"##;
-    story(
-        &[("first", page), ("got", ""), ("final2", "")],
-        "@7",
-        expect![[r#"
-            0.0 POST /first token="start"
-            0.1 calls tel:+15550111, for 30s
-            0.1 plays /hold.wav
-            1.1 plays /hold.wav
-            2.1 plays /hold.wav
-            3.1 stops playing
-            10.1 POST /final2 token="start" action_result {action: "connect", result: {call_cause: "hung_up", call_raw_cause: "200", seconds_connected_duration: 7.0}} (notification)
-            10.1 POST /got token="start" action_result {action: "connect", result: {call_cause: "hung_up", call_raw_cause: "200", seconds_connected_duration: 7.0}}
-            10.2 ends with token "start"
-        "#]],
-    );
-}
-
-#[test]
-fn connect_ends_when_nobody_answers_or_they_have_talked_long_enough() {
-    let page = r##"{"actions": [{"connect": {"destinations": ["+15550111"], "next_page": {"url": "got"},
-        "seconds_answer_timeout": 5, "secondary_call": {"minutes_max_call_duration": 1}}}]}"##;
-    story(
-        &[("first", page), ("got", "")],
-        "@rings",
-        expect![[r#"
-              0.0 POST /first token="start"
-              0.1 calls tel:+15550111, for 5s
-              5.1 nobody answers
-              5.1 ends the other call
-              5.1 POST /got token="start" action_result {action: "connect", result: {call_cause: "no_answer", call_raw_cause: "480", seconds_connected_duration: 0.0}}
-              5.2 ends with token "start"
-        "#]],
-    );
-    story(
-        &[("first", page), ("got", "")],
-        "@600",
-        expect![[r#"
-            0.0 POST /first token="start"
-            0.1 calls tel:+15550111, for 5s
-            63.1 talked long enough
-            63.1 ends the other call
-            63.1 POST /got token="start" action_result {action: "connect", result: {call_cause: "completed", call_raw_cause: "200", seconds_connected_duration: 60.0}}
-            63.2 ends with token "start"
-        "#]],
-    );
-}
-
-#[test]
-fn connect_calls_several_at_once_with_a_page_for_who_answers() {
-    let page = r##"{"actions": [{"connect": {"destinations": ["tel:+15550111", "ann@example.com"],
-        "call_from": "+15550100", "secondary_call": {"first_page": {"url": "whisper"},
-        "call_recording": true}}}, {"play": {"play_list": [{"text_to_say": "Bye."}]}}]}"##;
-    story(
-        &[("first", page)],
-        "@busy",
-        expect![[r#"
-              0.0 POST /first token="start"
-              0.1 connects Connect { transfer: TransferId(1), destinations: ["tel:+15550111", "sip:ann@example.com"], caller_id: Some("+15550100"), connect_timeout: 30s, early_media: false, first_page: Some(Url { scheme: "http", cannot_be_a_base: false, username: "", password: None, host: Some(Domain("app.example")), port: None, path: "/whisper", query: None, fragment: None }), is_recorded: true }
-              3.1 plays "Bye."
-              4.1 ends with token "start"
-        "#]],
-    );
-}
-
-#[test]
-fn connect_to_more_than_the_service_has_channels_for_is_an_error() {
-    let page = r##"{"actions": [{"connect": {"destinations": ["1", "2", "3"]}}]}"##;
-    story(
-        &[("first", page), ("error", "")],
-        "",
-        expect![[r#"
-              0.0 POST /first token="start"
-              0.1 problem connect: 3 destinations are to be called at once; the service has 2 extra channels
-              0.1 POST /error token="start" error_result {action: "connect", result: "3 destinations are to be called at once; the service has 2 extra channels"}
-              0.2 ends with token "start"
-        "#]],
-    );
-}
-
-#[test]
 fn conference_is_left_by_a_key_or_ends_by_itself() {
     let page = r##"{"actions": [{"connect_to_conference": {"conference_name": "sales", "talker": false,
         "exit_digits": "*", "next_page": {"url": "got"}}}]}"##;
@@ -474,13 +390,13 @@ fn conference_is_left_by_a_key_or_ends_by_itself() {
         &[("first", page), ("got", "")],
         "@60 5*",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false }
-              0.1 key 5
-              0.3 key *
-              0.3 leaves
-              0.3 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "hung_up", seconds_connected_duration: 0.2}}
-              0.4 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, recording: None }
+            0.1 key 5
+            0.3 key *
+            0.3 leaves
+            0.3 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "hung_up", seconds_connected_duration: 0.2}}
+            0.4 ends with token "start"
         "#]],
     );
     story(
@@ -488,7 +404,7 @@ fn conference_is_left_by_a_key_or_ends_by_itself() {
         "@60",
         expect![[r#"
             0.0 POST /first token="start"
-            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false }
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, recording: None }
             60.1 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "completed", seconds_connected_duration: 60.0}}
             60.2 ends with token "start"
         "#]],
@@ -497,10 +413,10 @@ fn conference_is_left_by_a_key_or_ends_by_itself() {
         &[("first", page), ("got", "")],
         "@full",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false }
-              0.1 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "busy", seconds_connected_duration: 0.0}}
-              0.2 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, recording: None }
+            0.1 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "busy", seconds_connected_duration: 0.0}}
+            0.2 ends with token "start"
         "#]],
     );
 }
@@ -513,12 +429,12 @@ fn what_cannot_be_done_here_is_told_to_the_error_page() {
         &[("first", page), ("error", error)],
         "",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 joins Join { stay: StayId(1), room: "sales", speaks: true, begins: true, ends: false }
-              0.1 problem conference: there are no conferences here
-              0.1 POST /error token="start" error_result {action: "conference", result: "there are no conferences here"}
-              0.2 plays "Sorry."
-              1.2 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: true, begins: true, ends: false, recording: None }
+            0.1 problem conference: there are no conferences here
+            0.1 POST /error token="start" error_result {action: "conference", result: "there are no conferences here"}
+            0.2 plays "Sorry."
+            1.2 ends with token "start"
         "#]],
     );
 }

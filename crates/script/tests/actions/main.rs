@@ -2,5 +2,6 @@
 
 mod bombs;
 mod chance;
+mod connect;
 mod golden;
 mod world;

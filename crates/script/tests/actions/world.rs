@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use domain::policy::CallRecording;
 use domain::time::Timestamp;
 use script::actions::{Instance, Limits, PageMethod, Runner, WebPage};
 use script::step::{
-    Fetch, FetchError, FetchId, Fetched, Heard, Hypothesis, Input, ListenError, ListenId, Method,
-    PlayError, PlayId, Prompt, RecordEnd, Recorded, RecordingId, Session, StartPage, StayEnd,
-    StayId, Step, Timer, Transcribed, TranscriptId, TransferEnd, TransferId,
+    Connect, FarEndNews, Fetch, FetchError, FetchId, Fetched, Heard, Hypothesis, Input,
+    ListenError, ListenId, Method, PlayError, PlayId, Prompt, RecordEnd, Recorded, RecordingId,
+    Session, StartPage, StayEnd, StayId, Step, Timer, Transcribed, TranscriptId, TransferEnd,
+    TransferId,
 };
 use serde_json::Value;
 use url::Url;
@@ -56,7 +58,8 @@ pub(crate) struct World {
 impl World {
     /// `dialogue`: `12#` keys once prompts are over, `!1` keys into a prompt, `<1` keys while a page
     /// is fetched, `-` silence, `x` and `!x` hanging up, `"yes` words, `r5` five seconds of speech
-    /// into a recording, `@busy` and `@5` what the next far end does, `^url` an interrupt.
+    /// into a recording, `@busy` and `@5` what the next far end does (`@!5`: it hears its page for
+    /// five seconds and is hung up by it), `^url` an interrupt.
     pub(crate) fn new(pages: &[(&str, &str)], dialogue: &str) -> Self {
         let mut answers: BTreeMap<String, VecDeque<_>> = BTreeMap::new();
         for (path, page) in pages {
@@ -76,6 +79,7 @@ impl World {
                 method: PageMethod::Post,
             }),
             connects_max: 2,
+            recording: "/recordings/1".into(),
             ..Instance::default()
         };
         Self {
@@ -303,15 +307,7 @@ impl World {
                 self.tell("stops recording");
                 self.recorded(RecordEnd::Stopped, Duration::from_secs(2), Duration::ZERO);
             }
-            Step::Transfer(transfer) => {
-                let to = &transfer.destination;
-                self.tell(&format!("calls {to}, for {:?}", transfer.connect_timeout));
-                self.call(transfer.transfer);
-            }
-            Step::Connect(connect) => {
-                self.tell(&format!("connects {connect:?}"));
-                self.call(connect.transfer);
-            }
+            Step::Connect(connect) => self.connect(&connect),
             Step::EndTransfer => {
                 self.tell("ends the other call");
                 if let Some(transfer) = self.transfer.take() {
@@ -392,18 +388,64 @@ impl World {
         Some(does)
     }
 
-    fn call(&mut self, transfer: TransferId) {
-        self.transfer = Some(transfer);
+    fn connect(&mut self, connect: &Connect) {
+        let mut line = format!(
+            "calls {} for {:?}, meanwhile {:?}",
+            connect.destinations.join(" and "),
+            connect.connect_timeout,
+            connect.waiting
+        );
+        if let Some(caller_id) = &connect.caller_id {
+            write!(line, ", as {caller_id}").unwrap();
+        }
+        if let Some(rules) = &connect.classify {
+            write!(line, ", machine {:?}, fax {:?}", rules.on_machine, rules.on_fax).unwrap();
+        }
+        if let Some(script) = &connect.far_script {
+            write!(line, ", who hears {} first", script.url.path()).unwrap();
+        }
+        if connect.recording != CallRecording::None {
+            write!(line, ", recorded {:?}", connect.recording).unwrap();
+        }
+        self.tell(&line);
+        self.transfer = Some(connect.transfer);
+        self.call(connect.transfer, connect.destinations.len());
+    }
+
+    /// All ends of a connect: one far end does what is said, the others end with the whole.
+    fn call(&mut self, transfer: TransferId, lines: usize) {
+        let news = |nth, news| Due::Input(Input::FarEnd { transfer, nth, news });
         let ends = |end| Due::Input(Input::TransferEnded { transfer, end });
-        match self.far_end().as_deref() {
-            None => self.later(Duration::ZERO, ends(TransferEnd::Unsupported)),
-            Some("busy") => self.later(RING, ends(TransferEnd::Busy)),
+        let fails = |world: &mut Self, after, end| {
+            for nth in 0..lines {
+                world.later(after, news(nth, FarEndNews::Ended(end)));
+            }
+            world.later(after, ends(end));
+        };
+        let does = self.far_end();
+        match does.as_deref() {
+            None => fails(self, Duration::ZERO, TransferEnd::Unsupported),
+            Some("busy") => fails(self, RING, TransferEnd::Busy),
             Some("rings") => {}
-            Some("603") => self.later(RING, ends(TransferEnd::Protocol(603))),
-            Some(seconds) => {
-                self.later(RING, Due::Input(Input::TransferConnected { transfer }));
-                let talk = Duration::from_secs(seconds.parse().unwrap_or(1));
-                self.later(RING + talk, ends(TransferEnd::FarEnd));
+            Some("603") => fails(self, RING, TransferEnd::Protocol(603)),
+            Some(does) => {
+                let refuses = does.strip_prefix('!');
+                let seconds = refuses.unwrap_or(does).parse().unwrap_or(1);
+                let until = RING + Duration::from_secs(seconds);
+                self.later(RING, news(0, FarEndNews::CalleeType("human")));
+                self.later(RING, news(0, FarEndNews::Answered));
+                for nth in 1..lines {
+                    self.later(RING, news(nth, FarEndNews::Ended(TransferEnd::Ended)));
+                }
+                let end = match refuses {
+                    Some(_) => TransferEnd::Ended,
+                    None => {
+                        self.later(RING, Due::Input(Input::TransferConnected { transfer }));
+                        TransferEnd::FarEnd
+                    }
+                };
+                self.later(until, news(0, FarEndNews::Ended(end)));
+                self.later(until, ends(end));
             }
         }
     }
@@ -433,6 +475,12 @@ impl World {
         let path = fetch.url.path().to_owned();
         let info: Value = serde_json::from_str(&told).unwrap();
         let mut line = format!("{method} {path} token={}", info["token"]);
+        if path.starts_with("/final") {
+            for part in ["this_call", "dropped_calls"] {
+                write!(line, " {part} ").unwrap();
+                told_briefly(&info[part], &mut line);
+            }
+        }
         for part in ["action_result", "error_result"] {
             if let Some(value) = info.get(part) {
                 write!(line, " {part} ").unwrap();
