@@ -85,10 +85,12 @@ impl Recognizer {
 
     /// Whether free speech in this language can be written down.
     pub async fn admit_dictation(&self, language: Option<&str>) -> Result<(), ListenError> {
-        self.admit(1, language)?;
         let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
-            return Ok(());
+            return Err(ListenError::NoResource("none is connected".to_owned()));
         };
+        if let Some(other) = language.filter(|language| !is_english(language)) {
+            return Err(ListenError::Language(other.chars().take(40).collect()));
+        }
         let checked = sphinx.check_dictation().await;
         checked.map_err(|error| ListenError::NoResource(error.to_string()))
     }

@@ -281,7 +281,7 @@ impl FarLeg {
         let hangs_up = |who: CalleeType| match who {
             CalleeType::Machine => rules.on_machine == OnMachine::HangUp,
             CalleeType::Fax => rules.on_fax == OnFax::HangUp,
-            CalleeType::Human | CalleeType::Unknown => false,
+            CalleeType::CallScreener | CalleeType::Human | CalleeType::Unknown => false,
         };
         match found {
             Some(Found::Detected(detected)) => {

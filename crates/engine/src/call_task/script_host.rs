@@ -111,14 +111,14 @@ impl ScriptHost {
                 method: Method::Post(facade.start_form(&begun.contact, &spec.parameters)),
             },
         };
-        let host = Self::of(parts, machine, Takes::default());
+        let host = Self::of(parts, begun.contact.account, machine, Takes::default());
         let session = session(&begun.contact, facade, callee_type);
         Ok((host, Input::Start { session, page }))
     }
 
     /// A script for somebody who was called for the callee, and the input that starts it.
     pub(super) fn for_far_end(
-        parts: &Arc<CallParts>,
+        (parts, account): (&Arc<CallParts>, AccountId),
         limits: script::actions::Limits,
         script: FarScript,
         (nth, session): (u32, Session),
@@ -130,13 +130,13 @@ impl ScriptHost {
         };
         let page = StartPage::Url { url: script.url.clone(), method };
         let machine = Script::Actions(Box::new(Runner::of_far_end(limits, script, nth)));
-        (Self::of(parts, machine, takes), Input::Start { session, page })
+        (Self::of(parts, account, machine, takes), Input::Start { session, page })
     }
 
-    fn of(parts: &Arc<CallParts>, machine: Script, takes: Takes) -> Self {
+    fn of(parts: &Arc<CallParts>, account: AccountId, machine: Script, takes: Takes) -> Self {
         Self {
             parts: Arc::clone(parts),
-            account: begun.contact.account,
+            account,
             machine: Some(machine),
             cookies: CookieJar::default(),
             codec: Codec::Pcmu,

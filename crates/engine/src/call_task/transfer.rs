@@ -168,6 +168,7 @@ impl CallTask {
             let shown = wanted.caller_id.as_deref().or(self.begun.caller_id.as_deref());
             let whispering = wanted.far_script.as_deref().map(|script| Whispering {
                 parts: Arc::clone(&self.parts),
+                account: self.begun.contact.account,
                 attempt: (self.begun.attempt.id, self.begun.contact.id),
                 script: script.clone(),
                 takes: takes.unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::cause::Cause;
 use domain::event::EventKind;
-use domain::ids::{AttemptId, ContactId};
+use domain::ids::{AccountId, AttemptId, ContactId};
 use script::actions::Limits;
 use script::step::{FarScript, Input, Session};
 use tokio::task::JoinHandle;
@@ -41,6 +41,8 @@ pub(super) struct Whisper(JoinHandle<Whispered>);
 #[derive(Clone)]
 pub(super) struct Whispering {
     pub(super) parts: Arc<CallParts>,
+    /// Whose script it is.
+    pub(super) account: AccountId,
     /// The attempt and its contact.
     pub(super) attempt: (AttemptId, ContactId),
     pub(super) script: FarScript,
@@ -79,9 +81,10 @@ impl Drop for Whisper {
 }
 
 async fn lead(whispering: Whispering, up: Up) -> Whispered {
-    let Whispering { parts, script, takes, session, nth, .. } = whispering.clone();
+    let Whispering { parts, account, script, takes, session, nth, .. } = whispering.clone();
     let limits = Limits::default();
-    let (host, start) = ScriptHost::for_far_end(&parts, limits, script, (nth, session), takes);
+    let (host, start) =
+        ScriptHost::for_far_end((&parts, account), limits, script, (nth, session), takes);
     let mut guide = Guide {
         whispering,
         up,
