@@ -33,6 +33,8 @@ pub struct Config {
     pub drain_time_max: Duration,
     /// Outgoing HTTP.
     pub fetch: FetchConfig,
+    /// What is heard in conferences while nobody is to be heard, over and over.
+    pub hold_music: Option<PathBuf>,
     /// How long what is kept.
     pub keep: KeepConfig,
     /// Recognition of speech.

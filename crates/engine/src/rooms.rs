@@ -3,6 +3,8 @@
 //! A room exists from its first member to its last. Members come with what their legs hear and get
 //! what their legs are to send; who takes part is a matter of names within an account.
 
+mod chime;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use media::sound::Encoded;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::chime::{Change, Chimes};
 use crate::rtp_io::frames::channel;
 use crate::rtp_io::{FrameSink, Frames, LegFrame};
 
@@ -30,7 +33,11 @@ const FRAME: Duration = Duration::from_millis(media::FRAME_MS as u64);
 
 /// All rooms of a node; clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rooms(Arc<Mutex<HashMap<RoomName, Arc<Room>>>>);
+pub(crate) struct Rooms {
+    rooms: Arc<Mutex<HashMap<RoomName, Arc<Room>>>>,
+    /// What is heard where nobody is to be heard.
+    music: Option<Encoded>,
+}
 
 type RoomName = (AccountId, String);
 
@@ -43,12 +50,15 @@ pub(crate) struct Part {
     pub(crate) begins: bool,
     /// Whether the room ends with him: all others are told.
     pub(crate) ends: bool,
+    /// Whether the room hears when he comes and leaves.
+    pub(crate) sounds: bool,
 }
 
 impl Part {
     /// Talks and hears from the first moment on.
     #[cfg(test)]
-    pub(crate) const TALKER: Self = Self { role: Role::Talker, begins: true, ends: false };
+    pub(crate) const TALKER: Self =
+        Self { role: Role::Talker, begins: true, ends: false, sounds: false };
 }
 
 /// Why somebody cannot come in.
@@ -94,6 +104,7 @@ struct Members {
     is_over: bool,
     music: Option<Encoded>,
     music_at: usize,
+    chimes: Chimes,
 }
 
 #[derive(Debug)]
@@ -105,17 +116,18 @@ struct Member {
 }
 
 impl Rooms {
+    /// None yet; `music` is what is heard, over and over, while there is nobody to be heard.
+    pub(crate) fn with_music(music: Option<Encoded>) -> Self {
+        Self { rooms: Arc::default(), music }
+    }
+
     /// Comes in: `said` is what the member's leg hears; the answer has what it is to send.
-    ///
-    /// `music` is what is heard while there is nobody to be heard; that of the last one who brings
-    /// any counts.
     pub(crate) fn join(
         &self,
         account: AccountId,
         name: &str,
         part: Part,
         said: Frames,
-        music: Option<Encoded>,
     ) -> Result<(Seat, Frames), RoomError> {
         if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
             return Err(RoomError::Name);
@@ -127,7 +139,7 @@ impl Rooms {
             return Err(RoomError::Full);
         }
         let room = known.unwrap_or_else(|| {
-            let room = Arc::new(Room::default());
+            let room = Arc::new(Room::with_music(self.music.clone()));
             rooms.insert(name.clone(), Arc::clone(&room));
             tokio::runtime::Handle::current().spawn(run(Arc::clone(&room)));
             room
@@ -143,7 +155,9 @@ impl Rooms {
             let number = members.next;
             let member = Member { part, said, heard, events: sender };
             members.members.insert(number, member);
-            members.music = music.or_else(|| members.music.take());
+            if part.sounds {
+                members.chimes.ring(Change::Came);
+            }
             if members.has_begun {
                 members.tell_one(number, RoomEvent::Begun);
             } else if part.begins {
@@ -163,7 +177,7 @@ impl Rooms {
     }
 
     fn rooms(&self) -> MutexGuard<'_, HashMap<RoomName, Arc<Room>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,7 +202,11 @@ impl Drop for Seat {
         let is_over = {
             let mut members = self.room.members();
             let left = members.members.remove(&self.number);
-            let ends = left.is_some_and(|left| left.part.ends);
+            let part = left.map(|left| left.part);
+            if part.is_some_and(|part| part.sounds) {
+                members.chimes.ring(Change::Left);
+            }
+            let ends = part.is_some_and(|part| part.ends);
             if ends && !members.is_over {
                 members.is_over = true;
                 members.tell(None, RoomEvent::Ended);
@@ -204,6 +222,10 @@ impl Drop for Seat {
 }
 
 impl Room {
+    fn with_music(music: Option<Encoded>) -> Self {
+        Self(Mutex::new(Members { music, ..Members::default() }))
+    }
+
     fn members(&self) -> MutexGuard<'_, Members> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -243,8 +265,9 @@ impl Members {
                 mixer.put(*number, frame);
             }
         }
-        let music = self.music_frame();
+        let (music, chime) = (self.music_frame(), self.chimes.next());
         for (number, frame) in mixer.mix(&music) {
+            let frame = chime.as_ref().map_or(frame, |chime| chime::over(&frame, chime));
             if let Some(member) = self.members.get_mut(&number) {
                 member.heard.push(LegFrame::heard(frame));
             }
@@ -296,10 +319,14 @@ mod tests {
         seat: Seat,
     }
 
+    fn with_music() -> Rooms {
+        let music = Encoded::new(Law::Mu, vec![Law::Mu.encode(1_000); 100].into());
+        Rooms::with_music(Some(music))
+    }
+
     fn join(rooms: &Rooms, name: &str, part: Part) -> Leg {
         let (says, said) = channel();
-        let music = Encoded::new(Law::Mu, vec![Law::Mu.encode(1_000); 100].into());
-        let (seat, sends) = rooms.join(ACCOUNT, name, part, said, Some(music)).unwrap();
+        let (seat, sends) = rooms.join(ACCOUNT, name, part, said).unwrap();
         Leg { says, sends, seat }
     }
 
@@ -323,7 +350,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn members_hear_each_other_and_who_is_held_or_alone_has_music() {
-        let rooms = Rooms::default();
+        let rooms = with_music();
         let mut legs = vec![join(&rooms, "a", Part::TALKER)];
         let music = talk(&mut legs).await[0];
         assert!((900..1_100).contains(&music), "{music}");
@@ -337,7 +364,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn room_begins_and_ends_with_its_moderator_and_is_gone_with_its_last_member() {
-        let rooms = Rooms::default();
+        let rooms = with_music();
         let guest = Part { begins: false, ..Part::TALKER };
         let mut legs = vec![join(&rooms, "a", guest), join(&rooms, "a", guest)];
         let waiting = talk(&mut legs).await;
@@ -359,11 +386,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn room_hears_who_comes_and_leaves_where_that_is_wanted() {
+        let rooms = Rooms::default();
+        let mut legs = vec![join(&rooms, "a", Part::TALKER), join(&rooms, "a", Part::TALKER)];
+        let loud = |leg: &mut Leg| {
+            let frames = std::iter::from_fn(|| leg.sends.try_next());
+            frames.filter(|frame| frame.heard.iter().any(|sample| *sample > 1_000)).count()
+        };
+        let quiet = async |legs: &mut Vec<Leg>| {
+            for _ in 0..20 {
+                tokio::time::advance(FRAME).await;
+                tokio::task::yield_now().await;
+            }
+            legs.iter_mut().map(loud).collect::<Vec<usize>>()
+        };
+        assert_eq!(quiet(&mut legs).await, [0, 0]);
+        legs.push(join(&rooms, "a", Part { sounds: true, ..Part::TALKER }));
+        assert_eq!(quiet(&mut legs).await, [10, 10, 10]);
+        drop(legs.pop());
+        assert_eq!(quiet(&mut legs).await, [10, 10]);
+        drop(legs.pop());
+        assert_eq!(quiet(&mut legs).await, [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn full_rooms_and_wrong_names_are_refused() {
         let rooms = Rooms::default();
         let legs: Vec<Leg> = (0..MEMBERS_MAX).map(|_| join(&rooms, "full", Part::TALKER)).collect();
         let refused = |name: &str| {
-            rooms.join(ACCOUNT, name, Part::TALKER, channel().1, None).map(|_| ()).unwrap_err()
+            rooms.join(ACCOUNT, name, Part::TALKER, channel().1).map(|_| ()).unwrap_err()
         };
         assert_eq!(refused("full"), RoomError::Full);
         assert_eq!(refused(""), RoomError::Name);

@@ -13,6 +13,8 @@ use domain::ids::TrunkId;
 use domain::time::Timestamp;
 use domain::trunk::TrunkGate;
 use facade::zone::Zone;
+use media::sound::{Encoded, Hint};
+use proto::rtp::Codec;
 use proto::sip::flow::Target;
 use proto::sip::ua::{ProbeResult, TrunkKey};
 use rustls_pki_types::CertificateDer;
@@ -40,6 +42,7 @@ use crate::reaper::Reaper;
 use crate::recognizer::{self, PocketSphinx, Recognizer, RecognizerError};
 use crate::recovery::{RecoveryError, recover};
 use crate::rooms::Rooms;
+use crate::rtp_io::law::law;
 use crate::rtp_io::{MediaConfig, MediaEngine, MediaError};
 use crate::signing::KeyMaker;
 use crate::sip_io::{self, Sip, Sockets};
@@ -146,7 +149,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         policies: policies.clone(),
         reader: reader.clone(),
         recognizer,
-        rooms: Rooms::default(),
+        rooms: Rooms::with_music(hold_music(&config)?),
         speech,
         script_limits: script_limits(),
         seed: config.seed("scripts"),
@@ -215,6 +218,19 @@ impl Engine {
             }
         }
     }
+}
+
+/// What is heard in conferences where nobody is to be heard.
+fn hold_music(config: &Config) -> Result<Option<Encoded>, StartError> {
+    let Some(file) = &config.hold_music else {
+        return Ok(None);
+    };
+    let failed =
+        |source| StartError::Files { what: format!("hold music {}", file.display()), source };
+    let bytes = std::fs::read(file).map_err(failed)?;
+    let sound = crate::files::encode(&bytes, Hint::default(), Codec::Pcmu);
+    let sound = sound.map_err(|error| failed(io::Error::other(error)))?;
+    Ok(Some(Encoded::new(law(Codec::Pcmu), sound.into())))
 }
 
 /// Asks every trunk whether it answers, without dialing; for `doctor`.

@@ -19,6 +19,8 @@ pub(crate) use trunks::{Credentials, Transport, TrunkSettings};
 /// Everything that can be set, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
+    /// What is heard in conferences while nobody is to be heard.
+    pub(crate) hold_music: Option<PathBuf>,
     /// Where the API listens.
     pub(crate) api_listen: SocketAddr,
     /// Longest time from INVITE to answer.

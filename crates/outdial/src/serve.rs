@@ -118,6 +118,7 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
             ca_file: config.fetch_ca.clone(),
             own_addresses: vec![api],
         },
+        hold_music: config.hold_music.clone(),
         keep: KeepConfig {
             answers: config.keep_answers,
             called: config.keep_called,

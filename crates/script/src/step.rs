@@ -290,6 +290,8 @@ pub struct Join {
     pub begins: bool,
     /// Whether the conference ends when the callee leaves.
     pub ends: bool,
+    /// Whether the others hear a sound when the callee comes and when he leaves.
+    pub sounds: bool,
     /// Whether, and how, to record the call meanwhile.
     pub recording: CallRecording,
 }

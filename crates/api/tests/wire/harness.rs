@@ -234,6 +234,7 @@ fn config(dir: &TempDir, allow_private: &[&str], api: SocketAddr) -> Config {
             ca_file: None,
             own_addresses: vec![api],
         },
+        hold_music: None,
         keep: KeepConfig::default(),
         recognition: engine::config::RecognitionConfig {
             model: String::new(),

@@ -35,9 +35,10 @@ impl CallTask {
             return self.answer(ScriptInput::StayEnded { stay, end: StayEnd::Left });
         };
         let role = if wanted.speaks { Role::Talker } else { Role::Listener };
-        let part = Part { role, begins: wanted.begins, ends: wanted.ends };
+        let (begins, ends, sounds) = (wanted.begins, wanted.ends, wanted.sounds);
+        let part = Part { role, begins, ends, sounds };
         let account = self.begun.contact.account;
-        let joined = self.parts.rooms.join(account, &wanted.room, part, leg.listen(), None);
+        let joined = self.parts.rooms.join(account, &wanted.room, part, leg.listen());
         let told = match joined {
             Ok((seat, frames)) => {
                 leg.relay(Some(frames));

@@ -78,6 +78,7 @@ impl Reader {
             dialing: self.dialing(),
             fetch_allow: self.list("fetch.allow_private"),
             fetch_ca: self.path("fetch.ca_file"),
+            hold_music: self.path("conferences.music_file"),
             keep_answers: self.units("keep.answers_h", 3_600),
             keep_called: self.units("keep.called_d", 24 * 3_600),
             keep_events: self.units("keep.events_d", 24 * 3_600),

@@ -99,6 +99,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "\"UTC\"",
         "Zone of times that clients write in words, and of dates in results (IANA name).",
     ),
+    unset(
+        "conferences.music_file",
+        Form::Text,
+        "\"/etc/outdial/music.wav\"",
+        "Sound file (WAV or AU) that callees hear, over and over, in conferences while nobody else is there or the conference has not begun; unset: silence.",
+    ),
     with(
         "dialing.count_all_accounts",
         Form::Bool,

@@ -27,12 +27,13 @@ pub(crate) struct Scene {
 impl Scene {
     /// A client with a service whose pages are the customer's.
     async fn open() -> Self {
-        Self::open_with(&Settings::default()).await
+        Self::open_with(&Settings::default(), |_| {}).await
     }
 
-    /// The same, of a server with these settings.
-    pub(crate) async fn open_with(settings: &Settings) -> Self {
+    /// The same with other settings, and files that they name.
+    pub(crate) async fn open_with(settings: &Settings, files: impl FnOnce(&Stage)) -> Self {
         let stage = Stage::new();
+        files(&stage);
         let phone = Phone::open().await;
         let customer = Customer::open(SAYS_NOTHING).await;
         let server = Server::start(&stage, phone.address, settings).await;
@@ -72,7 +73,12 @@ impl Scene {
 
     /// Starts a call; its invocation id.
     pub(crate) async fn start(&self, token: &str) -> String {
-        let calls = json!({"to": "tel:16175551234", "from": "18009957586", "token": token});
+        self.start_to("tel:16175551234", token).await
+    }
+
+    /// Starts a call there; its invocation id.
+    pub(crate) async fn start_to(&self, to: &str, token: &str) -> String {
+        let calls = json!({"to": to, "from": "18009957586", "token": token});
         let basic = self.server.service_basic("reminders", PASSWORD);
         let answer =
             self.asks("/service_start", &basic, &[("rest_calls", &calls.to_string())]).await;
@@ -286,7 +292,7 @@ async fn what_a_callee_says_is_written_down_and_told_until_it_is_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transcription_without_a_recognizer_is_over_at_once_and_the_call_goes_on() {
     let settings = Settings { sip: "[recognition]\nprogram = \"\"", ..Settings::default() };
-    let scene = Scene::open_with(&settings).await;
+    let scene = Scene::open_with(&settings, |_| {}).await;
     let start = json!({"results_page": {"url": "said"}});
     let wait = json!({"get_number": {"digit_count": 1, "next_page": {"url": "got"}}});
     scene.page("/first", json!({"actions": [{"start_transcription": start}, wait]}));

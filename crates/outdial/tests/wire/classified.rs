@@ -39,7 +39,7 @@ struct Pages {
 
 impl Row {
     async fn begin(classification: Value) -> Self {
-        let scene = Scene::open_with(&Settings::default()).await;
+        let scene = Scene::open_with(&Settings::default(), |_| {}).await;
         let pages = |page: &str| json!({"address": scene.customer.url(page)});
         scene
             .put(json!({"far_end_classification": classification, "rest": {

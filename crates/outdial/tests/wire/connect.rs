@@ -39,7 +39,7 @@ impl Line {
 
     /// The same where the callee's call may come to either of two phones.
     async fn begin_over(connect: Value, settings: &Settings, spare: Option<&Phone>) -> Self {
-        let scene = Scene::open_with(settings).await;
+        let scene = Scene::open_with(settings, |_| {}).await;
         let pages = |page: &str| json!({"address": scene.customer.url(page)});
         scene
             .put(json!({"extra_channels": 4, "rest": {

@@ -14,6 +14,7 @@ mod callee_type;
 mod carrier;
 mod classified;
 mod codecs;
+mod conferences;
 mod connect;
 mod crash;
 mod crash_rounds;

@@ -23,6 +23,7 @@ pub(super) struct Conference {
     speaks: bool,
     begins: bool,
     ends: bool,
+    sounds: bool,
     /// These keys take the callee out.
     exit_digits: String,
     secondary: Secondary,
@@ -58,6 +59,7 @@ pub(super) fn read(members: &mut Members<'_>, name: &'static str) -> Conference 
         speaks: members.flag("talker", true),
         begins: members.flag("start_on_entry", true),
         ends: members.flag("destroy_on_exit", false),
+        sounds: members.flag("entry_exit_sounds", false),
         exit_digits: members.keys("exit_digits", ""),
         secondary,
         next_page: members.page("next_page"),
@@ -75,6 +77,7 @@ impl Runner {
             speaks: conference.speaks,
             begins: conference.begins,
             ends: conference.ends,
+            sounds: conference.sounds,
             recording: conference.secondary.recording,
         }));
         let deadline = None;

@@ -391,7 +391,7 @@ fn conference_is_left_by_a_key_or_ends_by_itself() {
         "@60 5*",
         expect![[r#"
             0.0 POST /first token="start"
-            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, recording: None }
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, sounds: false, recording: None }
             0.1 key 5
             0.3 key *
             0.3 leaves
@@ -404,7 +404,7 @@ fn conference_is_left_by_a_key_or_ends_by_itself() {
         "@60",
         expect![[r#"
             0.0 POST /first token="start"
-            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, recording: None }
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, sounds: false, recording: None }
             60.1 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "completed", seconds_connected_duration: 60.0}}
             60.2 ends with token "start"
         "#]],
@@ -414,7 +414,7 @@ fn conference_is_left_by_a_key_or_ends_by_itself() {
         "@full",
         expect![[r#"
             0.0 POST /first token="start"
-            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, recording: None }
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: false, begins: true, ends: false, sounds: false, recording: None }
             0.1 POST /got token="start" action_result {action: "connect_to_conference", result: {call_cause: "busy", seconds_connected_duration: 0.0}}
             0.2 ends with token "start"
         "#]],
@@ -430,7 +430,7 @@ fn what_cannot_be_done_here_is_told_to_the_error_page() {
         "",
         expect![[r#"
             0.0 POST /first token="start"
-            0.1 joins Join { stay: StayId(1), room: "sales", speaks: true, begins: true, ends: false, recording: None }
+            0.1 joins Join { stay: StayId(1), room: "sales", speaks: true, begins: true, ends: false, sounds: false, recording: None }
             0.1 problem conference: there are no conferences here
             0.1 POST /error token="start" error_result {action: "conference", result: "there are no conferences here"}
             0.2 plays "Sorry."
