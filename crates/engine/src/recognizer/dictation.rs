@@ -7,7 +7,7 @@ use script::step::Hypothesis;
 
 use super::sphinx::{PocketSphinx, RATE_HZ, RecognizerError, files};
 use crate::files::blocking;
-use crate::program::{Limits, run};
+use crate::program::{Limits, run_on_file};
 
 /// Largest answer of the process: some words for each second.
 const OUTPUT_BYTES_MAX: usize = 64 * 1_024;
@@ -52,7 +52,9 @@ impl PocketSphinx {
             ["-hmm", &voices],
         ];
         let options = options.as_flattened();
-        let output = run(self.program(), options, &raw, OUTPUT_BYTES_MAX, Some(LIMITS)).await?;
+        // From a pipe it would judge each frame by those before.
+        let output =
+            run_on_file(self.program(), options, &raw, OUTPUT_BYTES_MAX, Some(LIMITS)).await?;
         Ok(read(&String::from_utf8_lossy(&output)))
     }
 

@@ -11,6 +11,8 @@ use domain::ids::{AttemptId, TrunkId};
 use domain::number::Destination;
 use domain::number::sip_address::SipNumber;
 use domain::time::Timestamp;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use proto::rtp::source::Learning;
 use proto::rtp::{Codec, Terms};
 use proto::sdp::{AddressPolicy, Negotiation, NegotiationError, Privacy, Settings};
@@ -28,7 +30,7 @@ use crate::answered::{AnsweredCalls, Slot};
 use crate::config::{HandOver, TrunkConfig};
 use crate::journal::Journal;
 use crate::rtp_io::frames::channel;
-use crate::rtp_io::{Directions, Frames, MediaEngine, MediaEvent, PlayItem, Stream};
+use crate::rtp_io::{Directions, Frames, MediaEngine, MediaEvent, PlayItem, Stream, StreamStats};
 use crate::sip_io::{CallEvents, Sip, address_of};
 
 /// From of a caller who shows no number (RFC 3323 §4.1.1.3).
@@ -106,6 +108,8 @@ pub(crate) struct Leg {
     sent: Option<Slot>,
     /// `None` once the leg is over.
     stream: Option<Stream>,
+    /// It is over, and is said to be once its audio is, too.
+    ending: Option<Ending>,
     learning: Learning,
     trunk: TrunkId,
     is_ringing: bool,
@@ -115,6 +119,12 @@ pub(crate) struct Leg {
     failure: Option<String>,
     /// The telephone network's cause, as an announcement told it before the end.
     q850: Option<u8>,
+}
+
+/// How a leg ended, and the figures of its audio while they are on their way.
+struct Ending {
+    end: End,
+    stats: Option<BoxFuture<'static, StreamStats>>,
 }
 
 impl NativeSwitch {
@@ -202,6 +212,7 @@ impl NativeSwitch {
             q850: None,
             sip: inner.sip.clone(),
             slot: None,
+            ending: None,
             sent,
             stream: Some(stream),
             trunk: trunk_id,
@@ -280,9 +291,12 @@ impl Leg {
     /// The next thing that happens. May be dropped and asked again; nothing is lost by it.
     pub(crate) async fn next(&mut self) -> LegEvent {
         loop {
+            if let Some(event) = self.over().await {
+                return event;
+            }
             let event = tokio::select! {
                 effect = self.events.recv() => match effect {
-                    Some(effect) => self.signalled(effect).await,
+                    Some(effect) => self.signalled(effect),
                     None => Some(LegEvent::Ended(Cause::local("SIP has stopped"))),
                 },
                 event = heard(&mut self.stream) => self.heard(event),
@@ -350,7 +364,7 @@ impl Leg {
         self.sip.tell(Input::HangUp { call: self.call, reason: None });
     }
 
-    async fn signalled(&mut self, effect: Effect) -> Option<LegEvent> {
+    fn signalled(&mut self, effect: Effect) -> Option<LegEvent> {
         match effect {
             Effect::Progress { status, sdp, q850, .. } => {
                 self.q850 = q850.or(self.q850);
@@ -392,8 +406,9 @@ impl Leg {
             Effect::Referred { result, .. } => Some(LegEvent::Referred(result)),
             Effect::Ended { end, .. } => {
                 [self.slot.take(), self.sent.take()].into_iter().flatten().for_each(Slot::forget);
-                self.close().await;
-                Some(self.ended(end))
+                let stats = self.stream.take().map(|stream| stream.close().boxed());
+                self.ending = Some(Ending { end, stats });
+                None
             }
             _ => None,
         }
@@ -462,12 +477,14 @@ impl Leg {
         self.hang_up();
     }
 
-    async fn close(&mut self) {
-        let Some(stream) = self.stream.take() else {
-            return;
-        };
-        let stats = stream.close().await;
-        tracing::debug!(call.id = self.call.0, ?stats, "audio ended");
+    /// How it ended, once its audio has; kept until then, for nobody may wait so long.
+    async fn over(&mut self) -> Option<LegEvent> {
+        if let Some(Ending { stats: Some(closing), .. }) = &mut self.ending {
+            let stats = closing.await;
+            tracing::debug!(call.id = self.call.0, ?stats, "audio ended");
+        }
+        let Ending { end, .. } = self.ending.take()?;
+        Some(self.ended(end))
     }
 
     fn ended(&mut self, end: End) -> LegEvent {
