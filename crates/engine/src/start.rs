@@ -116,8 +116,7 @@ pub enum StartError {
 
 /// Starts the engine: settles the past, opens the sockets, starts the loops.
 pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engine, StartError> {
-    let clock = Clock::new();
-    let health = HealthBoard::default();
+    let (clock, health) = (Clock::new(), HealthBoard::default());
     let identity_key = store.identity_key(config.secret).await?;
     let sockets = Sockets::open(config.sip.bind)
         .map_err(|source| port(format!("sip.bind {}", config.sip.bind), source))?;

@@ -76,7 +76,7 @@ fn classify(members: &mut Members<'_>) -> Option<DetectionRules> {
     let machine_ends = given.flag("hang_up_on_answering_machine", true);
     let fax_ends = given.flag("hang_up_on_fax_machine", true);
     given.finish();
-    enabled.then(|| DetectionRules {
+    enabled.then_some(DetectionRules {
         start: ScriptStart::WhenKnown,
         on_machine: if machine_ends { OnMachine::HangUp } else { OnMachine::Wait },
         on_fax: if fax_ends { OnFax::HangUp } else { OnFax::Continue },
