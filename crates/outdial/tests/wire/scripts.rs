@@ -16,6 +16,8 @@ use crate::server::{Server, Settings};
 use crate::sip::Message;
 use crate::undisturbed::Undisturbed;
 
+/// What ends a script that works without end: the count of its work, or else its time.
+const BOUNDS: [&str; 3] = ["call_ticks_max", "ran too long", "wait_max"];
 /// Longest life of a call whose script does harm.
 const LIFE_MAX: Duration = Duration::from_secs(40);
 /// Memory that the server may gain by all of them, in kB.
@@ -190,6 +192,12 @@ fn story(name: &str, call: &Value) -> String {
     for event in call["events"].as_array().unwrap() {
         if event["kind"] == "script_error" {
             let detail: String = event["detail"].as_str().unwrap().chars().take(300).collect();
+            // Which of its bounds ends work without end depends on what else the machine does.
+            let is_bounded = BOUNDS.iter().any(|bound| detail.contains(bound));
+            let detail = match name {
+                "script-many" if is_bounded => "work without end".to_owned(),
+                _ => detail,
+            };
             text.push_str(&format!("{detail}\n"));
         }
     }
