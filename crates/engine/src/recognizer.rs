@@ -100,9 +100,12 @@ impl Recognizer {
         let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
             return Err(RecognizerError::Off);
         };
+        let Some(utterance) = Utterance::new(samples).await else {
+            return Ok(None);
+        };
         let work = async {
             let _slot = self.slots.acquire().await.map_err(|_| RecognizerError::Off)?;
-            sphinx.dictate(samples).await
+            sphinx.dictate(&utterance).await
         };
         let slow = || Err(RecognizerError::Slow(dictation::TIME_MAX));
         timeout(dictation::TIME_MAX, work).await.unwrap_or_else(|_| slow())

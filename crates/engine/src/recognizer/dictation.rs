@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use media::sound::Sound;
 use script::step::Hypothesis;
 
-use super::sphinx::{PocketSphinx, RATE_HZ, RecognizerError, files};
-use crate::files::blocking;
-use crate::program::{Limits, run_on_file};
+use super::sphinx::{PocketSphinx, RecognizerError, Utterance, files, text};
+use crate::program::Limits;
 
-/// Largest answer of the process: some words for each second.
-const OUTPUT_BYTES_MAX: usize = 64 * 1_024;
 /// What a process may use: it takes one and a half seconds of a core to begin with, and 200 MB.
 const LIMITS: Limits = Limits { cpu_s: 30, memory_bytes: 1 << 30 };
 /// Longest that an utterance may take; nobody waits for it but a page.
@@ -29,33 +25,12 @@ impl PocketSphinx {
     /// What was said, in any words; no reading where there were none.
     pub(super) async fn dictate(
         &self,
-        samples: &[i16],
+        utterance: &Utterance,
     ) -> Result<Option<Hypothesis>, RecognizerError> {
-        let sound = Sound::telephone(samples.to_vec());
-        let Ok(sound) = blocking(move || sound.at_rate(RATE_HZ)).await else {
-            return Ok(None);
-        };
-        let raw: Vec<u8> = sound.samples().iter().flat_map(|one| one.to_le_bytes()).collect();
-        let control = self.dir().join("control");
-        tokio::fs::write(&control, "stdin\n").await.map_err(|source| files(&control, source))?;
-        let text = |path: std::path::PathBuf| path.display().to_string();
-        let (control, words) = (text(control), text(self.model().join("cmudict-en-us.dict")));
-        let (language, voices) = (text(self.language_model()), text(self.model().join("en-us")));
-        let options = [
-            ["-adcin", "yes"],
-            ["-ctl", &control],
-            ["-cepdir", "/dev"],
-            ["-cepext", ""],
-            ["-hyp", "/dev/stdout"],
-            ["-lm", &language],
-            ["-dict", &words],
-            ["-hmm", &voices],
-        ];
-        let options = options.as_flattened();
-        // From a pipe it would judge each frame by those before.
-        let output =
-            run_on_file(self.program(), options, &raw, OUTPUT_BYTES_MAX, Some(LIMITS)).await?;
-        Ok(read(&String::from_utf8_lossy(&output)))
+        let words = text(&self.model().join("cmudict-en-us.dict"));
+        let language = text(&self.language_model());
+        let options = [("-hyp", "/dev/stdout"), ("-lm", &language), ("-dict", &words)];
+        Ok(read(&self.decode(&options, utterance, LIMITS).await?))
     }
 
     fn language_model(&self) -> std::path::PathBuf {

@@ -26,6 +26,8 @@ pub struct PocketSphinx {
     /// A directory of our own for what is written for the process.
     dir: PathBuf,
     words: Arc<OnceCell<HashMap<String, String>>>,
+    /// The list of what is decoded, which is always the standard input; written once, for others read it at any time.
+    control: Arc<OnceCell<String>>,
     /// Tells files apart that are written at the same moment.
     written: Arc<AtomicU64>,
 }
@@ -54,8 +56,8 @@ pub enum RecognizerError {
 }
 
 /// What the acoustic model hears.
-pub(super) const RATE_HZ: u32 = 16_000;
-/// Largest answer of the process; its words are those of the grammar.
+const RATE_HZ: u32 = 16_000;
+/// Largest answer of the process: some words for each second.
 const OUTPUT_BYTES_MAX: usize = 64 * 1_024;
 /// Largest dictionary that is read; Debian's has 3 MB.
 const DICTIONARY_BYTES_MAX: u64 = 64 << 20;
@@ -68,10 +70,7 @@ const SUFFIXES: [&str; 3] = ["fsg", "dict", "nbest"];
 /// Costs tell something only if all sounds of the model are looked at in every frame
 /// (`-compallsen`), and real silence is told from what the program takes for silence only if noise
 /// is left in (`-remove_noise`). Wide beams keep what else it might have been.
-const OPTIONS: [(&str, &str); 10] = [
-    ("-adcin", "yes"),
-    ("-cepdir", "/dev"),
-    ("-cepext", ""),
+const OPTIONS: [(&str, &str); 7] = [
     ("-hypseg", "/dev/stdout"),
     ("-compallsen", "yes"),
     ("-remove_noise", "no"),
@@ -89,20 +88,13 @@ impl PocketSphinx {
             model: model.into(),
             dir,
             words: Arc::default(),
+            control: Arc::default(),
             written: Arc::default(),
         }
     }
 
-    pub(super) fn program(&self) -> &Path {
-        &self.program
-    }
-
     pub(super) fn model(&self) -> &Path {
         &self.model
-    }
-
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// Recognizes half a second of silence.
@@ -161,32 +153,53 @@ impl PocketSphinx {
         for (path, text) in written.0.iter().zip([fsg, dictionary]) {
             tokio::fs::write(path, text).await.map_err(|source| files(path, source))?;
         }
-        let control = self.dir.join("control");
-        tokio::fs::write(&control, "stdin\n").await.map_err(|source| files(&control, source))?;
-        let text = |path: &Path| path.display().to_string();
         let [fsg, dictionary] = [text(&written.0[0]), text(&written.0[1])];
-        let (control, model, dir) =
-            (text(&control), text(&self.model.join("en-us")), text(&self.dir));
+        let dir = text(&self.dir);
         let named = [
-            ("-ctl", control.as_str()),
-            ("-fsg", &fsg),
+            ("-fsg", fsg.as_str()),
             ("-dict", &dictionary),
-            ("-hmm", &model),
             ("-nbestdir", &dir),
             ("-nbestext", &others),
         ];
-        let options: Vec<&str> =
-            OPTIONS.into_iter().chain(named).flat_map(|(name, value)| [name, value]).collect();
-        // From a pipe it would judge each frame by those before, and silence by speech.
-        let sound = &utterance.0;
-        let output =
-            run_on_file(&self.program, &options, sound, OUTPUT_BYTES_MAX, Some(LIMITS)).await?;
-        let Some(found) = read(&String::from_utf8_lossy(&output)) else {
+        let options: Vec<(&str, &str)> = OPTIONS.into_iter().chain(named).collect();
+        let output = self.decode(&options, utterance, LIMITS).await?;
+        let Some(found) = read(&output) else {
             return Ok(None);
         };
         // Where all was silence there are none.
         let others = tokio::fs::read_to_string(&written.0[2]).await.unwrap_or_default();
         Ok(Some((found, read_others(&others))))
+    }
+
+    /// What the program says of an utterance.
+    pub(super) async fn decode(
+        &self,
+        options: &[(&str, &str)],
+        utterance: &Utterance,
+        limits: Limits,
+    ) -> Result<String, RecognizerError> {
+        let control = self.control.get_or_try_init(|| self.write_control()).await?;
+        let model = text(&self.model.join("en-us"));
+        let common = [
+            ("-adcin", "yes"),
+            ("-ctl", control),
+            ("-cepdir", "/dev"),
+            ("-cepext", ""),
+            ("-hmm", &model),
+        ];
+        let options = common.iter().chain(options).flat_map(|(name, value)| [*name, *value]);
+        let options: Vec<&str> = options.collect();
+        // From a pipe it would judge each frame by those before, and silence by speech.
+        let sound = &utterance.0;
+        let output =
+            run_on_file(&self.program, &options, sound, OUTPUT_BYTES_MAX, Some(limits)).await?;
+        Ok(String::from_utf8_lossy(&output).into_owned())
+    }
+
+    async fn write_control(&self) -> Result<String, RecognizerError> {
+        let control = self.dir.join("control");
+        tokio::fs::write(&control, "stdin\n").await.map_err(|source| files(&control, source))?;
+        Ok(text(&control))
     }
 
     async fn read_dictionary(&self) -> Result<HashMap<String, String>, RecognizerError> {
@@ -214,6 +227,10 @@ impl Utterance {
         let bytes = sound.samples().iter().flat_map(|one| one.to_le_bytes());
         Some(Self(Zeroizing::new(bytes.collect())))
     }
+}
+
+pub(super) fn text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// Files that go when they are of no use any more.
