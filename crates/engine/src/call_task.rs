@@ -10,6 +10,7 @@ mod stay;
 mod tape;
 mod transcript;
 mod transfer;
+mod utterance;
 mod whisper;
 
 use std::collections::VecDeque;
@@ -242,14 +243,17 @@ impl CallTask {
                     None => self.inputs.push_back(Input::KeysSent),
                 },
                 Effect::TellCallee(callee_type) => {
-                    let facade = Facade::of(self.begun.application.spec.dialect);
-                    let facade = facade.unwrap_or(Facade::Native);
-                    let word = facade.session_callee_type(Some(callee_type));
+                    let word = self.facade().session_callee_type(Some(callee_type));
                     self.feed(ScriptInput::CalleeType(word)).await;
                 }
             }
         }
         None
+    }
+
+    /// In whose words the script is told things.
+    fn facade(&self) -> Facade {
+        Facade::of(self.begun.application.spec.dialect).unwrap_or(Facade::Native)
     }
 
     fn dial(&mut self) {

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::application::Dialect;
 use domain::call::Input as Found;
 use domain::cause::Cause;
 use domain::contact::Contact;
@@ -41,7 +40,8 @@ const AAI_BYTES_MAX: usize = 128;
 pub(super) struct Order {
     pub(super) parts: Arc<CallParts>,
     pub(super) contact: Contact,
-    pub(super) dialect: Dialect,
+    /// In whose words its script is told things.
+    pub(super) facade: Facade,
     /// The caller ID that was weighed for the call itself.
     pub(super) shown: Option<String>,
     /// The leg's name; `None` where the call has had all its legs.
@@ -306,9 +306,9 @@ impl FarLeg {
             return;
         };
         self.ear = None;
-        let facade = Facade::of(self.order.dialect).unwrap_or(Facade::Native);
         let who = self.heard.unwrap_or(CalleeType::Unknown);
-        self.owed.push_back(LegNews::CalleeType(facade.session_callee_type(Some(who))));
+        let word = self.order.facade.session_callee_type(Some(who));
+        self.owed.push_back(LegNews::CalleeType(word));
         if hangs_up {
             drop(up);
             self.over(TransferEnd::Ended);
@@ -324,8 +324,9 @@ impl FarLeg {
         match self.order.whispering.as_deref() {
             Some(whispering) => {
                 let mut whispering = whispering.clone();
-                if let (Some(who), Some(facade)) = (self.heard, Facade::of(self.order.dialect)) {
-                    whispering.session.callee_type = facade.session_callee_type(Some(who)).into();
+                if let Some(who) = self.heard {
+                    let word = self.order.facade.session_callee_type(Some(who));
+                    whispering.session.callee_type = word.into();
                 }
                 self.stage = Stage::Whispering(Whisper::begin(whispering, up));
             }

@@ -1,30 +1,25 @@
 //! Listens to what the callee says for a script: an utterance cut out of his sound, and recognized.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use media::LinearFrame;
 use media::g711::Law;
-use media::recorder::Voice;
-use media::{FRAME_MS, FRAME_SAMPLES, RATE_HZ};
 use script::srgs::Grammar;
 use script::step::{Heard, Hypothesis, Input, Listen, ListenError, RecordEnd, Recorded};
 use zeroize::Zeroize as _;
 
+use super::utterance::{SILENCE_DEFAULT, Utterance};
 use crate::files::Takes;
 use crate::recognizer::Recognizer;
 use crate::rtp_io::Frames;
 use crate::switch::native::Leg;
 
-/// Silence after speech that ends it where the script says nothing.
-pub(super) const SILENCE_DEFAULT: Duration = Duration::from_millis(800);
 /// Longest speech where the script says nothing, and at all.
 const SPEECH_TIME_MAX_DEFAULT: Duration = Duration::from_secs(10);
 const SPEECH_TIME_MAX: Duration = Duration::from_secs(60);
-/// Frames that are kept from before speech is noticed: 0.3 s, for soft first sounds.
-pub(super) const BEFORE_FRAMES: usize = 15;
 /// What utterances are kept as.
 const MEDIA_TYPE: &str = "audio/x-wav";
 
@@ -34,11 +29,7 @@ pub(super) struct Listening {
     recognizer: Recognizer,
     takes: Takes,
     stage: Stage,
-    voice: Voice,
-    /// What was heard last before speech; then the utterance.
-    samples: VecDeque<i16>,
-    speaks: bool,
-    quiet: Duration,
+    utterance: Utterance,
 }
 
 enum Stage {
@@ -69,10 +60,7 @@ impl Listening {
             recognizer: recognizer.clone(),
             takes,
             stage: Stage::Hearing(leg.listen()),
-            voice: Voice::default(),
-            samples: VecDeque::new(),
-            speaks: false,
-            quiet: Duration::ZERO,
+            utterance: Utterance::default(),
         })
     }
 
@@ -108,23 +96,18 @@ impl Listening {
         }
     }
 
-    fn hear(&mut self, frame: &[i16; FRAME_SAMPLES]) -> Noticed {
-        self.samples.extend(frame);
-        let is_voice = self.voice.next(frame);
-        if !self.speaks {
-            let before = self.samples.len().saturating_sub(BEFORE_FRAMES * FRAME_SAMPLES);
-            self.samples.drain(..before);
-            self.speaks = is_voice;
-            return if is_voice { Noticed::Speech } else { Noticed::Nothing };
+    fn hear(&mut self, frame: &LinearFrame) -> Noticed {
+        if self.utterance.hear(frame) {
+            return Noticed::Speech;
         }
-        let frame_time = Duration::from_millis(u64::from(FRAME_MS));
-        self.quiet = if is_voice { Duration::ZERO } else { self.quiet + frame_time };
+        if !self.utterance.speaks() {
+            return Noticed::Nothing;
+        }
         let silence = self.wanted.complete.max(self.wanted.incomplete).unwrap_or(SILENCE_DEFAULT);
         let speech_max = self.wanted.speech_max.unwrap_or(SPEECH_TIME_MAX_DEFAULT);
-        let length = duration(self.samples.len());
-        if self.quiet >= silence {
+        if self.utterance.quiet() >= silence {
             Noticed::End
-        } else if length >= speech_max.min(SPEECH_TIME_MAX) {
+        } else if self.utterance.duration() >= speech_max.min(SPEECH_TIME_MAX) {
             Noticed::TooLong
         } else {
             Noticed::Nothing
@@ -132,8 +115,8 @@ impl Listening {
     }
 
     fn recognize(&mut self) {
-        let (recognizer, samples) = (self.recognizer.clone(), self.samples.make_contiguous());
-        let mut samples = samples.to_vec();
+        let recognizer = self.recognizer.clone();
+        let mut samples: Vec<i16> = self.utterance.samples().collect();
         let grammars = self.wanted.grammars.iter();
         let grammars: Vec<Arc<Grammar>> = grammars.map(|one| Arc::clone(one.grammar())).collect();
         let most = usize::try_from(self.wanted.hypotheses_max).unwrap_or(usize::MAX).max(1);
@@ -154,17 +137,10 @@ impl Listening {
     /// Keeps the utterance where the script wants it.
     fn keep(&self) -> Option<Recorded> {
         let recording = self.wanted.recording?;
-        let (first, second) = self.samples.as_slices();
-        let sound = first.iter().chain(second).map(|sample| Law::Mu.encode(*sample)).collect();
+        let sound = self.utterance.samples().map(|sample| Law::Mu.encode(sample)).collect();
         let bytes = self.takes.keep(recording, MEDIA_TYPE, Law::Mu, sound)?;
-        let duration = duration(self.samples.len());
+        let duration = self.utterance.duration();
         Some(Recorded { end: RecordEnd::Silence, duration, bytes })
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.samples.make_contiguous().zeroize();
     }
 }
 
@@ -180,8 +156,4 @@ enum Noticed {
     Nothing,
     Speech,
     TooLong,
-}
-
-pub(super) fn duration(samples: usize) -> Duration {
-    Duration::from_micros(samples as u64 * 1_000_000 / u64::from(RATE_HZ))
 }

@@ -2,17 +2,14 @@
 //!
 //! Two tasks: one cuts, and never waits; the other recognizes, one utterance after the other.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use media::recorder::Voice;
-use media::{FRAME_MS, FRAME_SAMPLES};
 use script::step::{Input, Transcribe, Transcribed, TranscriptId};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroize as _;
 
 use super::CallTask;
-use super::listen::{BEFORE_FRAMES, SILENCE_DEFAULT, duration};
+use super::utterance::{SILENCE_DEFAULT, Utterance};
 use crate::recognizer::Recognizer;
 use crate::rtp_io::{Directions, Frames, LegFrame};
 
@@ -33,7 +30,7 @@ pub(super) struct Transcript {
 }
 
 /// What somebody said in one go.
-struct Utterance {
+struct Said {
     samples: Vec<i16>,
     by_callee: bool,
 }
@@ -41,10 +38,7 @@ struct Utterance {
 /// Cuts utterances out of one direction.
 struct Cutter {
     by_callee: bool,
-    voice: Voice,
-    samples: VecDeque<i16>,
-    speaks: bool,
-    quiet: Duration,
+    utterance: Utterance,
 }
 
 impl Transcript {
@@ -100,7 +94,7 @@ impl CallTask {
 async fn cut(
     mut cutters: Vec<Cutter>,
     mut frames: Frames,
-    utterances: mpsc::Sender<Utterance>,
+    utterances: mpsc::Sender<Said>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     loop {
@@ -120,11 +114,11 @@ async fn cut(
     }
 }
 
-fn pass(utterances: &mpsc::Sender<Utterance>, utterance: Option<Utterance>) {
-    let Some(utterance) = utterance else {
+fn pass(utterances: &mpsc::Sender<Said>, said: Option<Said>) {
+    let Some(said) = said else {
         return;
     };
-    if let Err(error) = utterances.try_send(utterance) {
+    if let Err(error) = utterances.try_send(said) {
         tracing::warn!(%error, "an utterance is not written down: the recognizer cannot follow");
     }
 }
@@ -132,15 +126,15 @@ fn pass(utterances: &mpsc::Sender<Utterance>, utterance: Option<Utterance>) {
 /// Recognizes until there is nothing more to come.
 async fn write_down(
     recognizer: Recognizer,
-    mut waiting: mpsc::Receiver<Utterance>,
+    mut waiting: mpsc::Receiver<Said>,
     pieces: mpsc::Sender<Piece>,
 ) {
-    while let Some(mut utterance) = waiting.recv().await {
-        let found = recognizer.dictate(&utterance.samples).await;
-        utterance.samples.zeroize();
+    while let Some(mut said) = waiting.recv().await {
+        let found = recognizer.dictate(&said.samples).await;
+        said.samples.zeroize();
         match found {
             Ok(Some(heard)) => {
-                let by_callee = utterance.by_callee;
+                let by_callee = said.by_callee;
                 let piece = Transcribed { hypotheses: vec![heard], is_final: true, by_callee };
                 if pieces.send(Ok(Some(piece))).await.is_err() {
                     return;
@@ -155,45 +149,29 @@ async fn write_down(
 
 impl Cutter {
     fn new(by_callee: bool) -> Self {
-        let (voice, samples) = (Voice::default(), VecDeque::new());
-        Self { by_callee, voice, samples, speaks: false, quiet: Duration::ZERO }
+        Self { by_callee, utterance: Utterance::default() }
     }
 
-    /// 20 ms more; an utterance that has ended with them.
-    fn hear(&mut self, frame: &LegFrame) -> Option<Utterance> {
-        let frame = if self.by_callee { &frame.heard } else { &frame.said };
-        self.samples.extend(frame);
-        let is_voice = self.voice.next(frame);
-        if !self.speaks {
-            let before = self.samples.len().saturating_sub(BEFORE_FRAMES * FRAME_SAMPLES);
-            self.samples.drain(..before);
-            self.speaks = is_voice;
-            return None;
-        }
-        let frame_time = Duration::from_millis(u64::from(FRAME_MS));
-        self.quiet = if is_voice { Duration::ZERO } else { self.quiet + frame_time };
+    /// 20 ms more; what has ended with them.
+    fn hear(&mut self, frame: &LegFrame) -> Option<Said> {
+        let utterance = &mut self.utterance;
+        utterance.hear(if self.by_callee { &frame.heard } else { &frame.said });
         let is_over =
-            self.quiet >= SILENCE_DEFAULT || duration(self.samples.len()) >= UTTERANCE_TIME_MAX;
+            utterance.quiet() >= SILENCE_DEFAULT || utterance.duration() >= UTTERANCE_TIME_MAX;
         if is_over { self.end() } else { None }
     }
 
     /// What was said until now.
-    fn end(&mut self) -> Option<Utterance> {
-        let samples: Vec<i16> = self.samples.drain(..).collect();
-        self.quiet = Duration::ZERO;
+    fn end(&mut self) -> Option<Said> {
         let by_callee = self.by_callee;
-        std::mem::take(&mut self.speaks).then_some(Utterance { samples, by_callee })
-    }
-}
-
-impl Drop for Cutter {
-    fn drop(&mut self) {
-        self.samples.make_contiguous().zeroize();
+        self.utterance.take().map(|samples| Said { samples, by_callee })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use media::FRAME_SAMPLES;
+
     use super::*;
 
     /// Frames of speech-like noise, or silence; what is cut out of them, in frames.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use domain::call::Input;
 use domain::ids::AttemptId;
 use domain::policy::CallRecording;
-use facade::Facade;
 use futures_util::FutureExt;
 use futures_util::future::select_all;
 use media::playlist::{Bargein, Playable};
@@ -159,7 +158,6 @@ impl CallTask {
 
     /// Calls several for the callee; the first to answer talks with him.
     pub(super) fn connect(&mut self, wanted: Connect) {
-        let facade = Facade::of(self.begun.application.spec.dialect).unwrap_or(Facade::Native);
         let mut orders = Vec::new();
         for (place, destination) in wanted.destinations.iter().take(RINGING_MAX).enumerate() {
             let order = self.order(destination.clone());
@@ -177,7 +175,7 @@ impl CallTask {
                     remote_uri: destination.clone(),
                     protocol_name: "sip".into(),
                     protocol_version: "2.0".into(),
-                    callee_type: facade.session_callee_type(None).into(),
+                    callee_type: order.facade.session_callee_type(None).into(),
                     ..Session::default()
                 },
                 nth,
@@ -212,7 +210,7 @@ impl CallTask {
         Order {
             parts: Arc::clone(&self.parts),
             contact: self.begun.contact.clone(),
-            dialect: self.begun.application.spec.dialect,
+            facade: self.facade(),
             shown: self.begun.caller_id.clone(),
             key: (self.legs <= LEGS_MAX).then_some(key),
             place: 0,
