@@ -103,6 +103,17 @@ mod tests {
     use super::*;
     use crate::call_task::never_dialed;
 
+    fn kept_for(time: Duration) -> KeepConfig {
+        KeepConfig {
+            answers: time,
+            called: time,
+            events: time,
+            recordings: time,
+            references: time,
+            webhooks: time,
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_kept_for_a_time_is_forgotten_after_it() {
         let directory = tempfile::tempdir().unwrap();
@@ -128,14 +139,7 @@ mod tests {
         let later = begin + Duration::from_secs(3_601);
         assert_eq!(rotate("new", later).await, Met::Done(true));
         let hour = Duration::from_secs(3_600);
-        let keep = KeepConfig {
-            answers: hour,
-            called: hour,
-            events: hour,
-            recordings: hour,
-            references: hour,
-            webhooks: hour,
-        };
+        let keep = kept_for(hour);
         let tapes = TapeDir::open(&directory.path().join("recordings")).unwrap();
         let looks_back = || Duration::ZERO;
         let reaper = Reaper { keep, looks_back, now: move || later, store: store.clone(), tapes };
@@ -184,14 +188,7 @@ mod tests {
             reader.past(now, account, question).await.unwrap().calls.len()
         };
         let (hour, week) = (Duration::from_secs(3_600), Duration::from_secs(7 * 86_400));
-        let keep = KeepConfig {
-            answers: hour,
-            called: hour,
-            events: hour,
-            recordings: hour,
-            references: hour,
-            webhooks: hour,
-        };
+        let keep = kept_for(hour);
         let looks_back = move || week;
         let tapes = TapeDir::open(&directory.path().join("recordings")).unwrap();
         let reaper_at = |now| {

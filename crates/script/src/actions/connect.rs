@@ -1,5 +1,4 @@
 //! `connect`: somebody else is called, and the two talk.
-
 //!
 //! Here is what the page says of it; what comes of it is in `connecting`.
 
