@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
@@ -45,11 +45,7 @@ pub(crate) struct Options {
 
 /// Places the call.
 pub(crate) async fn run(config: &Config, options: &Options) -> Result<ExitCode> {
-    let key = options.server.api_key.clone().filter(|key| !key.is_empty());
-    if key.is_none() {
-        bail!("an API key is needed: --api-key or OUTDIAL_API_KEY, from `outdial account create`");
-    }
-    let client = ApiClient::new(&options.server.base(config), key);
+    let client = options.server.client(config)?;
     let call = client.post_json("/v1/calls", &request(options)?).await?.json()?;
     let id = call.get("id").and_then(Value::as_str).context("the server named no call")?.to_owned();
     if !options.watch {

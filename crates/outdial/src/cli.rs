@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::client::ApiClient;
 use crate::config::{Config, Mistakes};
 use crate::{
     account, bench, call, demo, deployment, dialing, doctor, events, import, lab, list, script,
@@ -82,6 +83,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// A client of the server with a key.
+    pub(crate) fn client(&self, config: &Config) -> Result<ApiClient> {
+        let key = self.api_key.clone().filter(|key| !key.is_empty());
+        if key.is_none() {
+            bail!(
+                "an API key is needed: --api-key or OUTDIAL_API_KEY, from `outdial account create`"
+            );
+        }
+        Ok(ApiClient::new(&self.base(config), key))
+    }
+
     /// The server's base address.
     pub(crate) fn base(&self, config: &Config) -> String {
         let own = |listen: SocketAddr| {

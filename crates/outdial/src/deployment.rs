@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -89,19 +89,24 @@ pub(crate) async fn run(config: &Config, command: &Command) -> Result<ExitCode> 
             if let Some(id) = id {
                 body["id"] = json!(id);
             }
-            let client = client(config, options)?;
+            let client = options.server.client(config)?;
             show(&client.post_json("/v1/deployments", &body).await?.json()?, options.json);
         }
         Command::Delete { id, options } => {
-            client(config, options)?.delete(&format!("/v1/deployments/{id}")).await?.json()?;
+            options
+                .server
+                .client(config)?
+                .delete(&format!("/v1/deployments/{id}"))
+                .await?
+                .json()?;
             if !options.json {
                 println!("deployment {id} is deleted");
             }
         }
-        Command::List { options } => list(&client(config, options)?, options.json).await?,
+        Command::List { options } => list(&options.server.client(config)?, options.json).await?,
         Command::Update { id, script, options } => {
             let path = format!("/v1/deployments/{id}");
-            let client = client(config, options)?;
+            let client = options.server.client(config)?;
             show(&client.put_json(&path, &script.json()?).await?.json()?, options.json);
         }
     }
@@ -124,14 +129,6 @@ impl Script {
         }
         Ok(body)
     }
-}
-
-fn client(config: &Config, options: &Options) -> Result<ApiClient> {
-    let key = options.server.api_key.clone().filter(|key| !key.is_empty());
-    if key.is_none() {
-        bail!("an API key is needed: --api-key or OUTDIAL_API_KEY, from `outdial account create`");
-    }
-    Ok(ApiClient::new(&options.server.base(config), key))
 }
 
 async fn list(client: &ApiClient, as_json: bool) -> Result<()> {

@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::cli::Server;
-use crate::client::ApiClient;
 use crate::config::Config;
 
 /// Whether anything is dialed; calls under way go on whatever is said.
@@ -37,11 +36,7 @@ pub(crate) async fn run(config: &Config, command: &Command) -> Result<ExitCode> 
         Command::Show(options) => (options, None),
         Command::Suspend(options) => (options, Some("suspend")),
     };
-    let key = options.server.api_key.clone().filter(|key| !key.is_empty());
-    if key.is_none() {
-        bail!("an API key is needed: --api-key or OUTDIAL_API_KEY");
-    }
-    let client = ApiClient::new(&options.server.base(config), key);
+    let client = options.server.client(config)?;
     let of = match options.account.as_deref() {
         None => "/v1/dialing".to_owned(),
         Some("own") => "/v1/account".to_owned(),

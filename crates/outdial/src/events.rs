@@ -3,12 +3,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
 use crate::cli::Server;
-use crate::client::ApiClient;
 use crate::config::Config;
 
 /// Seconds that a request waits for events: as long as the server lets it.
@@ -38,11 +37,7 @@ pub(crate) struct Options {
 
 /// Prints events.
 pub(crate) async fn run(config: &Config, options: &Options) -> Result<ExitCode> {
-    let key = options.server.api_key.clone().filter(|key| !key.is_empty());
-    if key.is_none() {
-        bail!("an API key is needed: --api-key or OUTDIAL_API_KEY");
-    }
-    let client = ApiClient::new(&options.server.base(config), key);
+    let client = options.server.client(config)?;
     let mut address = first_address(options);
     let mut out = std::io::stdout().lock();
     loop {

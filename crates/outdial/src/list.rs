@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use futures_util::TryStreamExt;
 use http_body_util::StreamBody;
@@ -11,7 +11,6 @@ use hyper::body::Frame;
 use tokio_util::io::ReaderStream;
 
 use crate::cli::{EXIT_FAILED, Server};
-use crate::client::ApiClient;
 use crate::config::Config;
 
 /// Lists of numbers that are not called.
@@ -40,14 +39,10 @@ pub(crate) struct Options {
 
 /// Adds a file; exit code 1 if some rows have no number.
 pub(crate) async fn run(config: &Config, Command::Add(options): &Command) -> Result<ExitCode> {
-    let key = options.server.api_key.clone().filter(|key| !key.is_empty());
-    if key.is_none() {
-        bail!("an API key is needed: --api-key or OUTDIAL_API_KEY");
-    }
+    let client = options.server.client(config)?;
     let path = &options.file;
     let file = tokio::fs::File::open(path).await;
     let file = file.with_context(|| format!("cannot read {}", path.display()))?;
-    let client = ApiClient::new(&options.server.base(config), key);
     let mut address = url::Url::parse("http://list/v1/lists").context("this is no address")?;
     if let Ok(mut parts) = address.path_segments_mut() {
         parts.extend([options.list.as_str(), "file"]);
