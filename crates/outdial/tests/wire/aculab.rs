@@ -245,6 +245,53 @@ async fn service_is_written_read_changed_and_deleted_and_mistakes_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_callee_says_is_written_down_and_told_until_it_is_stopped() {
+    let scene = Scene::open().await;
+    let start = json!({"results_page": {"url": "said"}, "id": "a",
+        "transcription_mode": "inbound"});
+    // Longer than anybody needs to write down what was said.
+    let wait = json!({"get_number": {"digit_count": 1, "seconds_timeout": 300,
+        "milliseconds_initial_timeout": 300_000, "next_page": {"url": "got"}}});
+    scene.page("/first", json!({"actions": [{"start_transcription": start}, wait]}));
+    scene.page("/got", json!({"actions": [{"stop_transcription": {}}]}));
+    scene.page("/said", json!({"actions": []}));
+    let ear = Ear::open().await;
+    scene.start("t").await;
+    let (_, voice) = scene.answered(&ear).await;
+    scene.customer.posted("/first").await;
+    let mut words = spoken("Good morning. This is a test of one two three four five.").await;
+    words.extend([0; 16_000]);
+    // The page may be on its way yet when the first words are said.
+    until("something is written down", async || {
+        if voice.is_silent() {
+            voice.say(&words);
+        }
+        scene.customer.asked().iter().any(|asked| asked.path == "/said").then_some(())
+    })
+    .await;
+    let said = told(&scene.customer.posted("/said").await);
+    assert_eq!(said["token"], "");
+    assert_eq!(said["is_notification"], true);
+    let result = &said["action_result"]["result"];
+    assert_eq!((&result["id"], &result["completed"]), (&json!("a"), &json!(false)), "{said}");
+    let piece = &result["transcription"][0];
+    assert_eq!((&piece["direction"], &piece["final"]), (&json!("inbound"), &json!(true)));
+    assert!(!piece["alternatives"][0]["text"].as_str().unwrap().is_empty(), "{said}");
+    voice.press("1");
+    scene.customer.posted("/got").await;
+    let is_completed = |asked: &Asked| {
+        asked.path == "/said" && told(asked)["action_result"]["result"]["completed"] == true
+    };
+    until("its end is told", async || {
+        scene.customer.asked().iter().any(is_completed).then_some(())
+    })
+    .await;
+    scene.hung_up().await;
+    scene.customer.posted("/final").await;
+    scene.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn transcription_without_a_recognizer_is_over_at_once_and_the_call_goes_on() {
     let settings = Settings { sip: "[recognition]\nprogram = \"\"", ..Settings::default() };
     let scene = Scene::open_with(&settings, |_| {}).await;
