@@ -128,7 +128,7 @@ pub(crate) struct PlumList<'o> {
 impl<'o> PlumList<'o> {
     /// A list whose calls share what `calls` says.
     pub(crate) fn new(calls: &'o QueueCalls) -> Self {
-        Self { reader: ListReader::new(), calls }
+        Self { reader: ListReader::default(), calls }
     }
 }
 
@@ -170,7 +170,7 @@ pub(crate) struct FuseList {
 impl FuseList {
     /// A list whose calls all have `metadata`.
     pub(crate) fn new(metadata: Variables, format: Format) -> Self {
-        let reader = fuse::list::ListReader::new(metadata);
+        let reader = fuse::list::ListReader::new(fuse::list::List::new(metadata));
         Self { reader, answer: ListAnswer::new(format) }
     }
 }

@@ -2,7 +2,9 @@
 
 use domain::contact::NewContact;
 
+use crate::form;
 use crate::refusal::shortened;
+use crate::rows::{ROW_BYTES_MAX, Rows};
 
 /// Most columns of a CSV file; more is a file of another kind.
 pub(crate) const COLUMNS_MAX: usize = 64;
@@ -60,13 +62,69 @@ impl Rejection {
     }
 }
 
+/// How a facade understands the rows of its lists.
+pub trait ReadRow {
+    /// Reads a row that says something: its number in the file, and its text without a line break.
+    /// `None` for a header. After an error the file is to be given up.
+    fn read_row(&mut self, number: u64, text: &str) -> Result<Option<ListRow>, ListError>;
+}
+
+/// Reads a list; give it the file's bytes by [`ListReader::push`], then call [`ListReader::finish`].
+#[derive(Debug, Default)]
+pub struct ListReader<L> {
+    rows: Rows,
+    list: L,
+}
+
+impl<L: ReadRow> ListReader<L> {
+    /// A reader at the beginning of this list.
+    pub fn new(list: L) -> Self {
+        Self { rows: Rows::default(), list }
+    }
+
+    /// Takes the next bytes and appends the rows that they complete to `out`.
+    ///
+    /// After an error the file is to be given up.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ListRow>) -> Result<(), ListError> {
+        self.rows.push(bytes);
+        self.read_rows(out)
+    }
+
+    /// Takes the end of the file: its last row may have no line break.
+    pub fn finish(mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
+        self.rows.end();
+        self.read_rows(out)
+    }
+
+    fn read_rows(&mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
+        while let Some(row) = self.rows.next() {
+            if row.number == 1 {
+                refuse_other_files(&row.bytes)?;
+            }
+            let bytes = row.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&row.bytes);
+            let text = form::decode(bytes);
+            // A comment cannot be a number, so old lists lose nothing by it.
+            if text.trim().is_empty() || text.trim_start().starts_with('#') {
+                continue;
+            }
+            if row.cut {
+                let reason = format!("row is longer than {ROW_BYTES_MAX} bytes");
+                out.push(rejected(row.number, &text, "", reason));
+                continue;
+            }
+            out.extend(self.list.read_row(row.number, &text)?);
+        }
+        Ok(())
+    }
+}
+
 /// A row that is not taken in.
 pub(crate) fn rejected(row: u64, phone_number: &str, reference: &str, reason: String) -> ListRow {
     ListRow::Rejected(Rejection::new(row, phone_number, reference, reason))
 }
 
 /// Refuses what is no text, by its first row.
-pub(crate) fn refuse_other_files(first_row: &[u8]) -> Result<(), ListError> {
+fn refuse_other_files(first_row: &[u8]) -> Result<(), ListError> {
     if first_row.starts_with(b"PK\x03\x04") || first_row.starts_with(b"\xd0\xcf\x11\xe0") {
         return Err(ListError::Workbook);
     }

@@ -21,7 +21,7 @@ use facade::Facade;
 use facade::form::Form;
 use facade::fuse::answer::{self, Failure, Format, ListAnswer};
 use facade::fuse::callback::CallDetails;
-use facade::fuse::list::ListReader;
+use facade::fuse::list::{List, ListReader};
 use facade::fuse::request::{Order, Queue, RING_TIME_MAX};
 use facade::list::ListRow;
 use facade::zone::Zone;
@@ -188,7 +188,7 @@ fn fuse_lists_become_contacts_and_answers() {
         (Format::Xml, "destination\nno\n"),
     ] {
         let order = Order::parse(&form("metadata={\"shop\":\"Elm\"}"), NOW).unwrap();
-        let mut reader = ListReader::new(order.metadata.clone());
+        let mut reader = ListReader::new(List::new(order.metadata.clone()));
         let mut rows = Vec::new();
         reader.push(list.as_bytes(), &mut rows).unwrap();
         reader.finish(&mut rows).unwrap();

@@ -128,7 +128,7 @@ fn queuecalls_requests_become_commands_and_answers() {
 }
 
 fn list_answer(calls: &QueueCalls, list: &str) -> String {
-    let (mut reader, mut rows) = (ListReader::new(), Vec::new());
+    let (mut reader, mut rows) = (ListReader::default(), Vec::new());
     let read = reader.push(list.as_bytes(), &mut rows).and_then(|()| reader.finish(&mut rows));
     if let Err(error) = read {
         return plum::failed(Script::QueueCalls, &Failure::List(error));

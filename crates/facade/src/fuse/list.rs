@@ -7,17 +7,18 @@ use domain::contact::NewContact;
 use domain::terms::{VARIABLE_NAME_MAX, VariableError, Variables};
 
 use super::request::{PHONE_NUMBER, read_destination};
-use crate::form;
 use crate::list::{
-    ListError, ListRow, check_columns, is_destination, refuse_other_files, rejected, too_many_cells,
+    ListError, ListRow, ReadRow, check_columns, is_destination, rejected, too_many_cells,
 };
 use crate::refusal::{Mistake, shortened};
-use crate::rows::{ROW_BYTES_MAX, Rows, Separator, cells};
+use crate::rows::{Separator, cells};
 
-/// Reads a list; give it the file's bytes by [`ListReader::push`], then call [`ListReader::finish`].
+/// Reads a list; every call of it has the same metadata.
+pub type ListReader = crate::list::ListReader<List>;
+
+/// A table with metadata.
 #[derive(Debug, Default)]
-pub struct ListReader {
-    rows: Rows,
+pub struct List {
     /// Values for all calls; those of a row go before them.
     metadata: Variables,
     /// `None` until the header has come.
@@ -32,51 +33,23 @@ struct Table {
     destination: usize,
 }
 
-impl ListReader {
-    /// A reader at the beginning of a file whose calls all have `metadata`.
+impl List {
+    /// A list whose calls all have `metadata`.
     pub fn new(metadata: Variables) -> Self {
-        Self { rows: Rows::default(), metadata, table: None }
+        Self { metadata, table: None }
     }
+}
 
-    /// Takes the next bytes and appends the rows that they complete to `out`.
-    ///
-    /// After an error the file is to be given up.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ListRow>) -> Result<(), ListError> {
-        self.rows.push(bytes);
-        self.read_rows(out)
-    }
-
-    /// Takes the end of the file: its last row may have no line break.
-    pub fn finish(mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
-        self.rows.end();
-        self.read_rows(out)
-    }
-
-    fn read_rows(&mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
-        while let Some(row) = self.rows.next() {
-            if row.number == 1 {
-                refuse_other_files(&row.bytes)?;
-            }
-            let bytes = row.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&row.bytes);
-            let text = form::decode(bytes);
-            // A comment cannot be a number.
-            if text.trim().is_empty() || text.trim_start().starts_with('#') {
-                continue;
-            }
-            let Some(table) = &self.table else {
-                self.table = Some(Table::of_header(&text)?);
-                continue;
-            };
-            let read = match row.cut {
-                true => Err(rejection(&text, format!("row is longer than {ROW_BYTES_MAX} bytes"))),
-                false => table.contact(&text, &self.metadata),
-            };
-            out.push(match read {
-                Ok(contact) => ListRow::Contact { row: row.number, contact },
-                Err((number, reason)) => rejected(row.number, &number, "", reason),
-            });
-        }
-        Ok(())
+impl ReadRow for List {
+    fn read_row(&mut self, number: u64, text: &str) -> Result<Option<ListRow>, ListError> {
+        let Some(table) = &self.table else {
+            self.table = Some(Table::of_header(text)?);
+            return Ok(None);
+        };
+        Ok(Some(match table.contact(text, &self.metadata) {
+            Ok(contact) => ListRow::Contact { row: number, contact },
+            Err((found, reason)) => rejected(number, &found, "", reason),
+        }))
     }
 }
 
@@ -166,7 +139,7 @@ mod tests {
     fn rows(file: &[u8], chunk: usize) -> Result<Vec<String>, ListError> {
         let mut metadata = Variables::default();
         metadata.add("shop", "Main St").unwrap();
-        let mut reader = ListReader::new(metadata);
+        let mut reader = ListReader::new(List::new(metadata));
         let mut out = Vec::new();
         for bytes in file.chunks(chunk) {
             reader.push(bytes, &mut out)?;

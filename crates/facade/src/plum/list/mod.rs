@@ -12,19 +12,19 @@ use domain::number::Destination;
 use super::request::PHONE_NUMBER_MAX;
 use crate::form;
 use crate::list::{
-    ListError, ListRow, check_columns, is_destination, refuse_other_files, rejected, too_many_cells,
+    ListError, ListRow, ReadRow, check_columns, is_destination, rejected, too_many_cells,
 };
-use crate::rows::{self, Rows, Separator, cells};
+use crate::rows::{self, Separator, cells};
 
-/// Reads a list; give it the file's bytes by [`ListReader::push`], then call [`ListReader::finish`].
+/// Reads a list.
+pub type ListReader = crate::list::ListReader<List>;
+
+/// Plain, or a table: the first row tells.
 #[derive(Debug, Default)]
-pub struct ListReader {
-    rows: Rows,
-    form: ListForm,
-}
+pub struct List(Kind);
 
 #[derive(Debug, Default)]
-enum ListForm {
+enum Kind {
     /// Nothing but blank rows and comments so far.
     #[default]
     Open,
@@ -43,62 +43,22 @@ enum Column {
     Variable(String),
 }
 
-impl ListReader {
-    /// A reader at the beginning of a file.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes the next bytes and appends the rows that they complete to `out`.
-    ///
-    /// After an error the file is to be given up.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ListRow>) -> Result<(), ListError> {
-        self.rows.push(bytes);
-        self.read_rows(out)
-    }
-
-    /// Takes the end of the file: its last row may have no line break.
-    pub fn finish(mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
-        self.rows.end();
-        self.read_rows(out)
-    }
-
-    fn read_rows(&mut self, out: &mut Vec<ListRow>) -> Result<(), ListError> {
-        while let Some(row) = self.rows.next() {
-            if row.number == 1 {
-                refuse_other_files(&row.bytes)?;
-            }
-            let bytes = row.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&row.bytes);
-            let text = form::decode(bytes);
-            // A comment cannot be a number, so old lists lose nothing by it.
-            if text.trim().is_empty() || text.trim_start().starts_with('#') {
-                continue;
-            }
-            if row.cut {
-                let reason = format!("row is longer than {} bytes", rows::ROW_BYTES_MAX);
-                out.push(rejected(row.number, &text, "", reason));
-                continue;
-            }
-            out.extend(self.read_row(row.number, &text)?);
-        }
-        Ok(())
-    }
-
+impl ReadRow for List {
     fn read_row(&mut self, number: u64, text: &str) -> Result<Option<ListRow>, ListError> {
-        if matches!(self.form, ListForm::Open) {
+        if matches!(self.0, Kind::Open) {
             if let Some(separator) = header_separator(text) {
-                self.form = ListForm::Table { separator, columns: columns(text, separator)? };
+                self.0 = Kind::Table { separator, columns: columns(text, separator)? };
                 return Ok(None);
             }
-            self.form = ListForm::Plain { separator: None };
+            self.0 = Kind::Plain { separator: None };
         }
-        Ok(match &mut self.form {
-            ListForm::Open => None,
-            ListForm::Plain { separator } => {
+        Ok(match &mut self.0 {
+            Kind::Open => None,
+            Kind::Plain { separator } => {
                 *separator = separator.or_else(|| Separator::find(text));
                 Some(plain_row(number, text, *separator))
             }
-            ListForm::Table { separator, columns } => {
+            Kind::Table { separator, columns } => {
                 Some(table_row(number, text, *separator, columns))
             }
         })

@@ -7,7 +7,7 @@ use crate::list::Rejection;
 
 /// Reads a whole file in chunks of `chunk` bytes; one sentence for each row.
 fn rows(file: &[u8], chunk: usize) -> Result<Vec<String>, ListError> {
-    let mut reader = ListReader::new();
+    let mut reader = ListReader::default();
     let mut out = Vec::new();
     for bytes in file.chunks(chunk) {
         reader.push(bytes, &mut out)?;
@@ -181,7 +181,7 @@ fn row_without_end_is_cut_and_rejected() {
 #[test]
 fn long_list_is_read_in_bounded_memory() {
     const CHUNK: usize = 64 * 1024;
-    let mut reader = ListReader::new();
+    let mut reader = ListReader::default();
     let mut out = Vec::new();
     let (mut taken, mut rejected, mut held_max) = (0_u32, 0_u32, 0_usize);
     let mut pending = String::new();
