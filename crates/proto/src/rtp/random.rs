@@ -1,34 +1,33 @@
 //! Numbers that follow from a seed: SSRC, first sequence number, spread of the reports.
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, even, and the same on every machine.
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{RngCore as _, SeedableRng as _};
+
+/// Small, even, and the same on every machine.
 ///
 /// Not for secrets. The seed comes from the caller, who draws it from the system's generator so
 /// that nobody outside can guess an SSRC or a sequence number (RFC 3550 §8.1, §9.1).
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct Random(SplitMix64);
 
 impl Random {
     /// A generator whose whole output follows from `seed`.
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(SplitMix64::seed_from_u64(seed))
     }
 
     /// The next 64 bits.
-    pub(crate) const fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0.next_u64()
     }
 
     /// The next 32 bits.
-    pub(crate) const fn next_u32(&mut self) -> u32 {
+    pub(crate) fn next_u32(&mut self) -> u32 {
         (self.next_u64() >> 32) as u32
     }
 
     /// The next 16 bits.
-    pub(crate) const fn next_u16(&mut self) -> u16 {
+    pub(crate) fn next_u16(&mut self) -> u16 {
         (self.next_u64() >> 48) as u16
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{RngCore as _, SeedableRng as _};
+
 use super::road::Passing;
 
 /// A fault.
@@ -235,7 +238,7 @@ const fn trouble(place: &'static str, word: &'static str) -> Strike {
 
 /// Chances that a seed always gives alike.
 #[derive(Clone, Debug)]
-pub(super) struct Chance(u64);
+pub(super) struct Chance(SplitMix64);
 
 impl Chance {
     /// The chances of this seed and this fault.
@@ -243,16 +246,11 @@ impl Chance {
         let mixed = fault.bytes().fold(seed ^ 0x9e37_79b9_7f4a_7c15, |mixed, byte| {
             (mixed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self(mixed)
+        Self(SplitMix64::seed_from_u64(mixed))
     }
 
     /// A number below `below`.
-    pub(super) const fn below(&mut self, below: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % if below == 0 { 1 } else { below }
+    pub(super) fn below(&mut self, below: u64) -> u64 {
+        self.0.next_u64().checked_rem(below).unwrap_or(0)
     }
 }
