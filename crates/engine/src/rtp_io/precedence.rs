@@ -24,8 +24,11 @@ pub fn go_first() {
 ///
 /// Needs no permission, and so helps where raising the media threads is not permitted.
 pub fn stand_back() {
-    // Being nicer is always permitted; where it is not, all go on as equals.
-    let _ = rustix::process::setpriority_process(None, NICENESS_OTHERS);
+    // A program that was started with less precedence keeps it. Being nicer is always permitted;
+    // where it is not, all go on as equals.
+    if rustix::process::getpriority_process(None).is_ok_and(|niceness| niceness < NICENESS_OTHERS) {
+        let _ = rustix::process::setpriority_process(None, NICENESS_OTHERS);
+    }
 }
 
 #[cfg(test)]
