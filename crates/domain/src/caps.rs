@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::ToSpan;
 
-use crate::calling_hours::Applies;
+use crate::applies::Applies;
 use crate::dated::Provenance;
 use crate::time::Timestamp;
 use crate::zones::Zone;

@@ -52,6 +52,11 @@ impl<'a> Row<'a> {
         let (word, rest) = self.text.split_once(char::is_whitespace).unwrap_or((self.text, ""));
         (word, rest.trim())
     }
+
+    /// What is wrong with it.
+    pub(crate) fn wrong(&self, file: &str, problem: impl ToString) -> DataError {
+        DataError { file: file.into(), line: self.line, problem: problem.to_string() }
+    }
 }
 
 /// Splits a file into its head (`version:`, `source:`, `licence:`, `valid_from:`) and its rows.

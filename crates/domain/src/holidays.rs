@@ -159,11 +159,7 @@ impl Calendar {
         row: Row<'_>,
         text: &str,
     ) -> Result<(), DataError> {
-        let wrong = |problem: &str| DataError {
-            file: file.into(),
-            line: row.line,
-            problem: format!("{problem} in {text:?}"),
-        };
+        let wrong = |problem: &str| row.wrong(file, format!("{problem} in {text:?}"));
         let lower = text.to_ascii_lowercase();
         let mut words: Vec<&str> = lower.split_whitespace().collect();
         let name = words.first().copied().ok_or_else(|| wrong("no name"))?.replace('-', " ");

@@ -10,6 +10,7 @@ pub mod region;
 pub mod dated;
 pub mod zones;
 
+pub mod applies;
 pub mod calling_hours;
 pub mod caps;
 pub mod holidays;

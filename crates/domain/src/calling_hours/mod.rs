@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
+use crate::applies::Applies;
 use crate::caps::Cap;
 use crate::dated::{DataError, Provenance};
 use crate::holidays::Holidays;
-use crate::region::{Country, Region};
 use crate::time::Timestamp;
 use crate::zones::{Place, Zone};
 
@@ -46,15 +46,6 @@ pub struct HoursRule {
     pub valid_until: Option<Date>,
     /// The table it stands in; its source is the rule's own where it has one.
     pub provenance: Provenance,
-}
-
-/// Countries and regions in which a rule holds.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Applies {
-    /// Whole countries.
-    pub countries: Vec<Country>,
-    /// Single regions.
-    pub regions: Vec<Region>,
 }
 
 /// How binding a rule is.
@@ -270,16 +261,6 @@ impl fmt::Display for Refusal {
             Some(until) => write!(f, "; permitted from {}", zone.told(until)),
             None => write!(f, "; no hour within a year is permitted everywhere it may be"),
         }
-    }
-}
-
-impl Applies {
-    /// Whether a rule holds in `place`.
-    pub fn to(&self, place: &Place) -> bool {
-        place.country.is_some_and(|country| self.countries.contains(&country))
-            || place.regions.iter().any(|region| {
-                self.regions.contains(region) || self.countries.contains(&region.country())
-            })
     }
 }
 

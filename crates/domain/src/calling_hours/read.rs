@@ -2,11 +2,12 @@
 
 use jiff::civil::Date;
 
+use crate::applies::Applies;
 use crate::caps::{Cap, CapReader};
 use crate::dated::{self, DataError, Provenance, Row};
 use crate::holidays::Calendar;
 
-use super::{Applies, HoursReader, HoursRule, RuleBook, Standing};
+use super::{HoursReader, HoursRule, RuleBook, Standing};
 
 /// Reads a file into a book.
 ///
@@ -65,7 +66,7 @@ struct Facts {
 
 impl<'a> Block<'a> {
     fn wrong(&self, row: Row<'_>, problem: impl ToString) -> DataError {
-        DataError { file: self.file.into(), line: row.line, problem: problem.to_string() }
+        row.wrong(self.file, problem)
     }
 
     /// Name of the block, and the places that follow it.

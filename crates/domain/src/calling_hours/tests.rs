@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::number::canonical::Canonical;
+use crate::region::{Country, Region};
 use crate::zones::{Atlas, Hint, Home, Placing};
 
 pub(super) fn zone(name: &str) -> Zone {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::dated::{self, DataError, Provenance, Row};
+use crate::dated::{self, DataError, Provenance};
 use crate::region::{Country, Region};
 
 use super::postal::PostalCodes;
@@ -85,9 +85,9 @@ impl Atlas {
             let (prefix, zones) = row
                 .text
                 .split_once('|')
-                .ok_or_else(|| wrong(file, row, "expected prefix|Zone/Name&Zone/Name"))?;
-            let prefix = prefix_of(prefix).map_err(|problem| wrong(file, row, problem))?;
-            self.prefixes.set(prefix, zones_in(file, row, zones.split('&'))?);
+                .ok_or_else(|| row.wrong(file, "expected prefix|Zone/Name&Zone/Name"))?;
+            let prefix = prefix_of(prefix).map_err(|problem| row.wrong(file, problem))?;
+            self.prefixes.set(prefix, Zone::all_named(file, row, zones.split('&'))?);
         }
         self.provenance.push(provenance);
         Ok(self)
@@ -98,8 +98,8 @@ impl Atlas {
         let (provenance, rows) = dated::read(file, text)?;
         for row in rows {
             let (country, zones) = row.split();
-            let country = country.parse().map_err(|error| wrong(file, row, error))?;
-            self.countries.insert(country, zones_in(file, row, zones.split_whitespace())?);
+            let country = country.parse().map_err(|error| row.wrong(file, error))?;
+            self.countries.insert(country, Zone::all_named(file, row, zones.split_whitespace())?);
         }
         self.provenance.push(provenance);
         Ok(())
@@ -112,15 +112,15 @@ impl Atlas {
         for row in rows {
             let fields: Vec<&str> = row.text.split('|').map(str::trim).collect();
             let &[region, name, zones, prefixes] = fields.as_slice() else {
-                return Err(wrong(file, row, "expected region | name | zones | prefixes"));
+                return Err(row.wrong(file, "expected region | name | zones | prefixes"));
             };
-            let region: Region = region.parse().map_err(|error| wrong(file, row, error))?;
-            let zones = zones_in(file, row, zones.split_whitespace())?;
+            let region: Region = region.parse().map_err(|error| row.wrong(file, error))?;
+            let zones = Zone::all_named(file, row, zones.split_whitespace())?;
             let prefixes = prefixes
                 .split_whitespace()
                 .map(prefix_of)
                 .collect::<Result<Vec<u32>, _>>()
-                .map_err(|problem| wrong(file, row, problem))?;
+                .map_err(|problem| row.wrong(file, problem))?;
             for prefix in &prefixes {
                 self.regions_by_prefix.entry(*prefix).push(region);
                 // A prefix of two regions has the zones of both.
@@ -262,23 +262,4 @@ fn prefix_of(text: &str) -> Result<u32, &'static str> {
         && text.bytes().all(|b| b.is_ascii_digit());
     let problem = "a prefix is 1 to 9 digits of E.164 without +";
     if well_formed { text.parse().map_err(|_| problem) } else { Err(problem) }
-}
-
-pub(super) fn zones_in<'a>(
-    file: &str,
-    row: Row<'_>,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<Vec<Zone>, DataError> {
-    let zones = names
-        .map(|name| {
-            let name = name.trim();
-            let unknown = || wrong(file, row, format!("zone {name:?} is not in the database"));
-            Zone::named(name).ok_or_else(unknown)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    if zones.is_empty() { Err(wrong(file, row, "no zone is named")) } else { Ok(zones) }
-}
-
-pub(super) fn wrong(file: &str, row: Row<'_>, problem: impl ToString) -> DataError {
-    DataError { file: file.into(), line: row.line, problem: problem.to_string() }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
+use crate::dated::{DataError, Row};
 use crate::time::Timestamp;
 
 /// A time zone of the IANA database, from the copy that is inside the program.
@@ -33,6 +34,22 @@ impl Zone {
     pub fn named(name: &str) -> Option<Self> {
         // Never the machine's own database or TZ: every machine must agree.
         TimeZoneDatabase::bundled().get(name).ok().map(Self)
+    }
+
+    /// The zones of these names, of which there must be one at least, in a row of a table.
+    pub(super) fn all_named<'a>(
+        file: &str,
+        row: Row<'_>,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Self>, DataError> {
+        let zones = names
+            .map(|name| {
+                let name = name.trim();
+                let unknown = || row.wrong(file, format!("zone {name:?} is not in the database"));
+                Self::named(name).ok_or_else(unknown)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if zones.is_empty() { Err(row.wrong(file, "no zone is named")) } else { Ok(zones) }
     }
 
     /// Its name; `UTC` where it has none.

@@ -6,7 +6,6 @@ use crate::dated::{self, DataError, Provenance};
 use crate::region::{Country, Region};
 
 use super::Zone;
-use super::atlas::{wrong, zones_in};
 
 /// What a postal code tells.
 #[derive(Clone, Debug, Default)]
@@ -29,20 +28,20 @@ impl PostalCodes {
         for row in rows {
             let fields: Vec<&str> = row.text.split('|').map(str::trim).collect();
             let &[country, prefixes, regions, zones] = fields.as_slice() else {
-                return Err(wrong(file, row, "expected country | prefixes | regions | zones"));
+                return Err(row.wrong(file, "expected country | prefixes | regions | zones"));
             };
-            let country: Country = country.parse().map_err(|error| wrong(file, row, error))?;
+            let country: Country = country.parse().map_err(|error| row.wrong(file, error))?;
             let regions = regions
                 .split_whitespace()
                 .map(|code| Region::new(country, code))
                 .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| wrong(file, row, error))?;
+                .map_err(|error| row.wrong(file, error))?;
             let zones = match zones {
                 "" => Vec::new(),
-                zones => zones_in(file, row, zones.split_whitespace())?,
+                zones => Zone::all_named(file, row, zones.split_whitespace())?,
             };
             for prefix in prefixes.split_whitespace() {
-                for prefix in expand(prefix).ok_or_else(|| wrong(file, row, PREFIX_FORM))? {
+                for prefix in expand(prefix).ok_or_else(|| row.wrong(file, PREFIX_FORM))? {
                     let postal = Postal { regions: regions.clone(), zones: zones.clone() };
                     codes.insert((country, prefix), postal);
                 }
