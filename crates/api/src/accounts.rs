@@ -77,7 +77,7 @@ pub(crate) async fn list_own_caller_ids(
 }
 
 /// Lists all accounts; for operators.
-#[utoipa::path(get, path = "/v1/accounts", tag = "accounts",
+#[utoipa::path(get, path = "/v1/accounts", operation_id = "list_accounts", tag = "accounts",
     responses((status = 200, description = "All of them.", body = AccountList)))]
 pub(crate) async fn list(
     State(shared): State<Shared>,
@@ -93,7 +93,7 @@ pub(crate) async fn list(
 }
 
 /// Shows an account; for operators.
-#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts",
+#[utoipa::path(get, path = "/v1/accounts/{id}", operation_id = "read_account", tag = "accounts",
     params(("id" = String, Path, description = "Id of the account.")),
     responses((status = 200, description = "The account.", body = Account)))]
 pub(crate) async fn read(
@@ -105,7 +105,7 @@ pub(crate) async fn read(
 }
 
 /// Changes an account, by a merge patch (RFC 7396); for operators.
-#[utoipa::path(patch, path = "/v1/accounts/{id}", tag = "accounts",
+#[utoipa::path(patch, path = "/v1/accounts/{id}", operation_id = "change_account", tag = "accounts",
     params(("id" = String, Path, description = "Id of the account.")),
     request_body = facade::native::account::AccountUpdate,
     responses((status = 200, description = "The account as it is now.", body = Account)))]
@@ -134,7 +134,7 @@ pub(crate) async fn change(
 }
 
 /// Suspends an account: nothing of it is dialed until an operator resumes it; calls under way go on.
-#[utoipa::path(post, path = "/v1/accounts/{id}/suspend", tag = "accounts",
+#[utoipa::path(post, path = "/v1/accounts/{id}/suspend", operation_id = "suspend_account", tag = "accounts",
     params(("id" = String, Path, description = "Id of the account.")),
     responses((status = 200, description = "The account as it is now.", body = Account)))]
 pub(crate) async fn suspend(
@@ -146,7 +146,7 @@ pub(crate) async fn suspend(
 }
 
 /// Resumes an account that an operator suspended; for operators.
-#[utoipa::path(post, path = "/v1/accounts/{id}/resume", tag = "accounts",
+#[utoipa::path(post, path = "/v1/accounts/{id}/resume", operation_id = "resume_account", tag = "accounts",
     params(("id" = String, Path, description = "Id of the account.")),
     responses((status = 200, description = "The account as it is now.", body = Account)))]
 pub(crate) async fn resume(
@@ -175,7 +175,7 @@ pub(crate) async fn list_caller_ids(
 }
 
 /// Lets an account show caller IDs, once you have verified that they are its own; for operators.
-#[utoipa::path(post, path = "/v1/accounts/{id}/caller-ids", tag = "accounts",
+#[utoipa::path(post, path = "/v1/accounts/{id}/caller-ids", operation_id = "verify_caller_ids", tag = "accounts",
     params(
         ("id" = String, Path, description = "Id of the account."),
         ("Idempotency-Key" = Option<String>, Header,
@@ -205,7 +205,7 @@ pub(crate) async fn verify(
 }
 
 /// Lets an account show a caller ID no longer; for operators.
-#[utoipa::path(delete, path = "/v1/accounts/{id}/caller-ids/{number}", tag = "accounts",
+#[utoipa::path(delete, path = "/v1/accounts/{id}/caller-ids/{number}", operation_id = "forget_caller_id", tag = "accounts",
     params(
         ("id" = String, Path, description = "Id of the account."),
         ("number" = String, Path, description = "The number, in any spelling.")),

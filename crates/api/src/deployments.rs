@@ -18,7 +18,7 @@ use crate::native::{Caller, Id, JsonBody, list_query};
 use crate::{Parts, Shared};
 
 /// Creates a deployment: a script under numbers, with a campaign of its own.
-#[utoipa::path(post, path = "/v1/deployments", tag = "deployments",
+#[utoipa::path(post, path = "/v1/deployments", operation_id = "create_deployment", tag = "deployments",
     request_body = facade::native::deployment::DeploymentRequest,
     params(("Idempotency-Key" = Option<String>, Header,
         description = "Your name for the request, in quotes: it is done once.")),
@@ -49,7 +49,7 @@ fn created(deployment: &application::Deployment) -> Answer {
 }
 
 /// Lists deployments, newest first; deleted ones are not among them.
-#[utoipa::path(get, path = "/v1/deployments", tag = "deployments",
+#[utoipa::path(get, path = "/v1/deployments", operation_id = "list_deployments", tag = "deployments",
     params(
         ("after" = Option<String>, Query, description = "Where the page begins: taken from `next`."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 200,
@@ -68,7 +68,7 @@ pub(crate) async fn list(
 }
 
 /// Shows a deployment.
-#[utoipa::path(get, path = "/v1/deployments/{id}", tag = "deployments",
+#[utoipa::path(get, path = "/v1/deployments/{id}", operation_id = "read_deployment", tag = "deployments",
     params(("id" = String, Path, description = "Id of the deployment.")),
     responses((status = 200, description = "The deployment.", body = Deployment)))]
 pub(crate) async fn read(
@@ -80,7 +80,7 @@ pub(crate) async fn read(
 }
 
 /// Gives a deployment another name and script; calls queued before keep theirs.
-#[utoipa::path(put, path = "/v1/deployments/{id}", tag = "deployments",
+#[utoipa::path(put, path = "/v1/deployments/{id}", operation_id = "update_deployment", tag = "deployments",
     params(("id" = String, Path, description = "Id of the deployment.")),
     request_body = facade::native::deployment::DeploymentUpdate,
     responses((status = 200, description = "The deployment as it is now.", body = Deployment)))]
@@ -97,7 +97,7 @@ pub(crate) async fn update(
 }
 
 /// Deletes a deployment, and cancels all that waits for it; its numbers are not used again.
-#[utoipa::path(delete, path = "/v1/deployments/{id}", tag = "deployments",
+#[utoipa::path(delete, path = "/v1/deployments/{id}", operation_id = "delete_deployment", tag = "deployments",
     params(("id" = String, Path, description = "Id of the deployment.")),
     responses((status = 204, description = "The deployment is deleted.")))]
 pub(crate) async fn delete(

@@ -1,5 +1,8 @@
-//! The OpenAPI 3.1 document of our own API: docs/api/openapi.json.
+//! The OpenAPI 3.1 documents: one of each facade, and one of everything: docs/api/openapi.json.
 
+use std::sync::LazyLock;
+
+use facade::Facade;
 use facade::native::{answer, callback, deployment, import, problem, request, words};
 use facade::refusal::Mistake;
 use utoipa::openapi::path::{Operation, Parameter};
@@ -24,6 +27,7 @@ use crate::{
         native::read_call,
         native::cancel_call,
         recordings::read_recording,
+        recordings::delete_recording,
         recordings::pause_recording,
         recordings::resume_recording,
         native::create_campaign,
@@ -85,6 +89,7 @@ use crate::{
         status::health,
         status::figures,
         status::openapi,
+        status::openapi_of,
         status::problems,
         status::problem,
     ),
@@ -217,9 +222,83 @@ fn is_limit(parameter: &RefOr<Parameter>) -> bool {
     matches!(parameter, RefOr::T(parameter) if parameter.name == "limit")
 }
 
+/// The document of one facade; none of them names an address of another.
+fn of_facade(facade: Facade) -> Document {
+    let contract = match facade {
+        Facade::Native => return Native::openapi(),
+        Facade::Plum => facade::plum::contract::document(),
+        Facade::Fuse => facade::fuse::contract::document(),
+        Facade::Aculab => facade::aculab::contract::document(),
+    };
+    serde_json::from_value(contract).expect("contracts of facades are OpenAPI documents")
+}
+
 /// The whole document, as it is served.
-pub fn document() -> String {
-    let mut text = Native::openapi().to_pretty_json().expect("texts are always JSON");
+pub fn document() -> &'static str {
+    static WHOLE: LazyLock<String> = LazyLock::new(|| {
+        let mut whole = of_facade(Facade::Native);
+        Facade::ALL[1..].iter().for_each(|facade| whole.merge(of_facade(*facade)));
+        written(&whole)
+    });
+    &WHOLE
+}
+
+/// The document of a facade as it is served, by the name of its file.
+pub(crate) fn document_of(file: &str) -> Option<&'static str> {
+    static PARTS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+        let part = |facade: &Facade| {
+            let name = format!("{}.json", facade.name());
+            (name, written(&of_facade(*facade)))
+        };
+        Facade::ALL.iter().map(part).collect()
+    });
+    let part = PARTS.iter().find(|(name, _)| name == file);
+    part.map(|(_, document)| document.as_str())
+}
+
+fn written(document: &Document) -> String {
+    let mut text = document.to_pretty_json().expect("texts are always JSON");
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// What a reader of documents loses of a part that it does not know, it loses in silence.
+    #[test]
+    fn nothing_that_a_facade_says_of_itself_is_lost_in_its_document() {
+        let contracts = [
+            (Facade::Plum, facade::plum::contract::document()),
+            (Facade::Fuse, facade::fuse::contract::document()),
+            (Facade::Aculab, facade::aculab::contract::document()),
+        ];
+        for (facade, contract) in contracts {
+            let read: Value = serde_json::from_str(&written(&of_facade(facade))).unwrap();
+            assert_eq!(read, contract, "{facade:?}");
+        }
+    }
+
+    #[test]
+    fn whole_document_has_every_path_and_schema_of_its_parts() {
+        let whole: Value = serde_json::from_str(document()).unwrap();
+        let (mut paths, mut schemas) = (0, 0);
+        for facade in Facade::ALL {
+            let part = document_of(&format!("{}.json", facade.name())).unwrap();
+            let part: Value = serde_json::from_str(part).unwrap();
+            for (path, item) in part["paths"].as_object().unwrap() {
+                assert_eq!(whole["paths"][path], *item, "{path}");
+                paths += 1;
+            }
+            for (name, schema) in part["components"]["schemas"].as_object().unwrap() {
+                assert_eq!(whole["components"]["schemas"][name], *schema, "{name}");
+                schemas += 1;
+            }
+        }
+        assert_eq!(whole["paths"].as_object().unwrap().len(), paths);
+        assert_eq!(whole["components"]["schemas"].as_object().unwrap().len(), schemas);
+        assert_eq!(document_of("nobody.json"), None);
+    }
 }

@@ -8,6 +8,7 @@ use facade::native::answer::{Health, TrunkHealth};
 use facade::native::problem::{self, ProblemCode};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use utoipa::ToSchema;
 
 use crate::error::{Fault, log_store};
 use crate::{Shared, metrics};
@@ -41,11 +42,35 @@ pub(crate) async fn figures(State(shared): State<Shared>) -> Response {
     ([(CONTENT_TYPE, FIGURES_CONTENT_TYPE)], shared.figures.render()).into_response()
 }
 
-/// Shows this document.
+/// Shows this document: everything that the server is asked, each vendor's words under its tag.
 #[utoipa::path(get, path = "/openapi.json", tag = "operation", security(()),
     responses((status = 200, description = "This document.", body = serde_json::Value)))]
 pub(crate) async fn openapi() -> Response {
     ([(CONTENT_TYPE, "application/json")], crate::openapi::document()).into_response()
+}
+
+/// Shows the part of the document that one vendor's clients need, or the clients of our own API.
+#[utoipa::path(get, path = "/openapi/{file}", tag = "operation", security(()),
+    params(("file" = inline(DocumentFile), Path, description = "The facade, as a file of JSON.")),
+    responses((status = 200, description = "A document.", body = serde_json::Value)))]
+pub(crate) async fn openapi_of(Path(file): Path<String>) -> Result<Response, Fault> {
+    let document = crate::openapi::document_of(&file);
+    let document = document.ok_or_else(|| Fault::of_status(StatusCode::NOT_FOUND))?;
+    Ok(([(CONTENT_TYPE, "application/json")], document).into_response())
+}
+
+/// The documents there are.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its names are wanted, for the document")]
+enum DocumentFile {
+    #[schema(rename = "aculab.json")]
+    Aculab,
+    #[schema(rename = "fuse.json")]
+    Fuse,
+    #[schema(rename = "native.json")]
+    Native,
+    #[schema(rename = "plum.json")]
+    Plum,
 }
 
 /// Explains all problems.

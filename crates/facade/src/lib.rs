@@ -5,6 +5,7 @@
 //! word. Time and time zone are arguments; nothing here reads a clock, a file or a socket.
 
 pub mod aculab;
+mod contract;
 pub mod form;
 pub mod fuse;
 pub mod import;
@@ -63,6 +64,16 @@ impl Facade {
             Self::Plum => Dialect(1),
             Self::Fuse => Dialect(2),
             Self::Aculab => Dialect(3),
+        }
+    }
+
+    /// Its name in addresses of documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Plum => "plum",
+            Self::Fuse => "fuse",
+            Self::Aculab => "aculab",
         }
     }
 

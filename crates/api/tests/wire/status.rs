@@ -77,7 +77,7 @@ async fn document_of_the_api_is_served_and_true() {
     let mut operations = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let path = path.replace("{id}", "999").replace("{code}", "not_found");
+            let path = filled(path);
             let method = method.to_uppercase();
             let has_body = operation["requestBody"].is_object();
             let body = if has_body { "{}" } else { "" };
@@ -87,10 +87,49 @@ async fn document_of_the_api_is_served_and_true() {
                 let documented = operation["responses"].get(&status).is_some();
                 assert!(documented, "{method} {path} answers {status}");
                 assert_ne!(answer.status, 405, "{method} {path}");
+                let kind = answer.header("content-type").split(';').next().unwrap().to_owned();
+                let content = operation["responses"][&status]["content"].as_object();
+                let known = content.map_or(answer.body.is_empty(), |it| it.contains_key(&kind));
+                assert!(known, "{method} {path} answers {status} as {kind}");
             }
             operations += 1;
         }
     }
-    assert_eq!(operations, 69);
+    assert_eq!(operations, 99);
+    server.stop().await;
+}
+
+/// An address with something in each of its places.
+fn filled(path: &str) -> String {
+    let mut parts = path.split('{');
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap();
+        filled.push_str(match name {
+            "code" => "not_found",
+            "file" => "fuse.json",
+            _ => "999",
+        });
+        filled.push_str(rest);
+    }
+    filled
+}
+
+#[tokio::test]
+async fn every_vendors_part_of_the_document_is_served_by_itself() {
+    let server = Server::start().await;
+    for (file, path) in [
+        ("native", "/v1/calls"),
+        ("plum", "/webservice/queuecall.php"),
+        ("fuse", "/api/outbound/{call_id}"),
+        ("aculab", "/service_start"),
+    ] {
+        let answer = server.send("GET", &format!("/openapi/{file}.json"), "", b"").await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+        let paths = &answer.json()["paths"];
+        assert!(paths.get(path).is_some(), "{file}");
+        assert_eq!(paths.get("/v1/calls").is_some(), file == "native", "{file}");
+    }
+    assert_eq!(server.send("GET", "/openapi/other.json", "", b"").await.status, 404);
     server.stop().await;
 }

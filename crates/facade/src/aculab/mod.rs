@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod callback;
+pub mod contract;
 pub mod request;
 pub mod service;
 pub mod words;

@@ -24,11 +24,11 @@ pub(super) const PHONE_NUMBER_MAX: usize = 128;
 /// What a number looks like, in every refusal of one.
 pub(super) const PHONE_NUMBER: &str = "a number such as tel:+12125550101;ani=8005550199;postd=2";
 /// Longest result_url, in characters; proxies and logs begin to cut beyond it.
-const URL_MAX: usize = 2_048;
+pub(super) const URL_MAX: usize = 2_048;
 /// Attempts in all (Fuse: 1 to 10).
-const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=10;
+pub(super) const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=10;
 /// Seconds between attempts (Fuse: a minute to a day).
-const REATTEMPT_WAIT_S: std::ops::RangeInclusive<u32> = 60..=86_400;
+pub(super) const REATTEMPT_WAIT_S: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// Seconds between attempts where the client names none; there are none then, but results say it.
 const REATTEMPT_WAIT_DEFAULT_S: u64 = 300;
 /// How long a call rings before nobody has answered.

@@ -24,17 +24,17 @@ use crate::when::{self, Bound, MOMENT_MAX};
 use crate::zone::Zone;
 
 /// Longest login, in characters (Plum: 128).
-const LOGIN_MAX: usize = 128;
+pub(super) const LOGIN_MAX: usize = 128;
 /// Longest PIN, in characters (Plum: 16).
-const PIN_MAX: usize = 16;
+pub(super) const PIN_MAX: usize = 16;
 /// Longest phone_number, in characters (Plum: 128).
 pub(super) const PHONE_NUMBER_MAX: usize = 128;
 /// Longest start_url and result_url, in characters (Plum: 255).
-const URL_MAX: usize = 255;
+pub(super) const URL_MAX: usize = 255;
 /// Most failed attempts tolerated (Plum: 10).
-const RETRIES_MAX: u32 = 10;
+pub(super) const RETRIES_MAX: u32 = 10;
 /// Shortest and longest time between attempts, in seconds (Plum: a minute to two days).
-const RETRY_INTERVAL_S: std::ops::RangeInclusive<u32> = 60..=172_800;
+pub(super) const RETRY_INTERVAL_S: std::ops::RangeInclusive<u32> = 60..=172_800;
 /// Time between attempts where the client names none: Plum documents no default, and a person who
 /// did not answer is rarely back within a minute.
 const RETRY_INTERVAL_DEFAULT_S: u32 = 300;
