@@ -47,7 +47,7 @@ bench-import: setup ## Lists up to 1,000,000 rows taken in by a real server, on 
 bench-queue: setup ## Cycles of the dial queue on SQLite, PostgreSQL and graphile-worker; ARGS="--json FILE"
 	@CARGO="$(CARGO)" scripts/bench-queue.sh $(ARGS)
 
-schemathesis: setup ## Requests made up from the OpenAPI document, to a real server (pip install schemathesis)
+schemathesis: setup ## Requests made up from the OpenAPI document, to real servers on SQLite and PostgreSQL; ARGS="--seed 7"
 	$(CARGO) build --locked -p outdial
 	@scripts/schemathesis.sh $(ARGS)
 

@@ -22,6 +22,8 @@ need faketime faketime
 # For make bench-import.
 need sqlite3 sqlite3
 need time time
+# For make schemathesis, which installs itself below target/.
+python3 -c "import ensurepip" 2>/dev/null || missing="$missing python3-venv"
 # Debian keeps the server's programs out of the way of those who do not look for them.
 if ! command -v initdb >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
     missing="$missing postgresql"
