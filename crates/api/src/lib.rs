@@ -18,6 +18,7 @@ pub mod metrics;
 mod native;
 mod openapi;
 mod plum;
+mod ranges;
 mod recordings;
 mod router;
 mod rules;

@@ -148,7 +148,9 @@ pub(crate) fn failure_of(fault: &Fault, method: &Method) -> Failure {
         | ProblemCode::InvalidRequest
         | ProblemCode::LimitReached
         | ProblemCode::NameTaken
+        | ProblemCode::NodeAway
         | ProblemCode::NotFound
+        | ProblemCode::RangeNotSatisfiable
         | ProblemCode::Throttled
         | ProblemCode::Unauthorized
         | ProblemCode::UrlRefused

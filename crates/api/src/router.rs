@@ -90,7 +90,10 @@ fn native() -> Router<Shared> {
         .route("/v1/calls/{id}/cancel", post(native::cancel_call))
         .route("/v1/calls/{id}/recording/pause", post(recordings::pause_recording))
         .route("/v1/calls/{id}/recording/resume", post(recordings::resume_recording))
-        .route("/v1/calls/{id}/recordings/{attempt}", get(recordings::read_recording))
+        .route(
+            "/v1/calls/{id}/recordings/{attempt}",
+            get(recordings::read_recording).delete(recordings::delete_recording),
+        )
         .route("/v1/campaigns", get(native::list_campaigns).post(native::create_campaign))
         .route("/v1/campaigns/{id}", get(native::read_campaign).patch(native::change_campaign))
         .route("/v1/calls/{id}/why", get(rules::why))
@@ -139,4 +142,5 @@ fn operation() -> Router<Shared> {
         .route("/healthz", get(status::health))
         .route("/metrics", get(status::figures))
         .route("/openapi.json", get(status::openapi))
+        .route("/openapi/{file}", get(status::openapi_of))
 }

@@ -12,8 +12,8 @@ use facade::native::problem::ProblemCode;
 use facade::plum::answer as plum;
 use futures_util::FutureExt;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
@@ -89,7 +89,7 @@ fn in_words(shared: &Shared, mut response: Response, place: &Place, id: &str) ->
     if fault.code == ProblemCode::Internal {
         tracing::error!(request.id = %id, "{} {} failed: {}", place.method, place.route, fault.detail);
     }
-    let allow = response.headers_mut().remove(ALLOW);
+    let kept = [ALLOW, CONTENT_RANGE].map(|name| (response.headers_mut().remove(&name), name));
     let mut response = match (script_at(&place.path), place.fuse) {
         (Some(script), _) => crate::plum::document(script, &failure_of(&fault, &place.method)),
         (None, Some(format)) => {
@@ -102,8 +102,10 @@ fn in_words(shared: &Shared, mut response: Response, place: &Place, id: &str) ->
         (None, None) => problem(&fault, place, id),
     };
     let headers = response.headers_mut();
-    if let Some(allow) = allow {
-        headers.insert(ALLOW, allow);
+    for (value, name) in kept {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
     }
     if let Some(seconds) = fault.retry_after_s {
         headers.insert(RETRY_AFTER, seconds.into());

@@ -21,6 +21,8 @@ use sha2::{Digest, Sha256};
 /// Everything that the engine must be told.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Where the other servers of the database ask this one, as `http://10.0.0.5:8080`.
+    pub address: String,
     /// What a call is bounded by.
     pub call_limits: CallLimits,
     /// How who answered is told, where the rules of a call do not say.

@@ -1,5 +1,6 @@
 //! Control: the verbs that the API may use; each is on disk before it answers.
 
+mod recordings;
 mod rules;
 mod services;
 
@@ -10,7 +11,7 @@ use domain::account::{Account, ApiKey};
 use domain::application::{Deployment, NewDeployment, ScriptSource};
 use domain::campaign::{Campaign, CampaignState};
 use domain::contact::{ContactRule, NewContact};
-use domain::ids::{AccountId, AttemptId, CampaignId, ContactId, DeploymentId};
+use domain::ids::{AccountId, CampaignId, ContactId, DeploymentId};
 use domain::number::sip_address::SipNumber;
 use domain::time::Timestamp;
 use domain::webhook::KeyPair;
@@ -21,10 +22,11 @@ use store::{
 
 use crate::calls::LiveCalls;
 use crate::clock::Clock;
-use crate::config::{TapeState, TrunkConfig};
-use crate::files::{TapeDir, blocking};
+use crate::config::TrunkConfig;
+use crate::files::TapeDir;
 use crate::health::{Health, HealthBoard};
 use crate::http::{CheckError, HttpClient};
+use crate::peers::Peers;
 use crate::policies::Policies;
 use crate::signing::KeyMaker;
 use crate::wake::Wakes;
@@ -44,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) health: HealthBoard,
     pub(crate) http: HttpClient,
     pub(crate) keys: KeyMaker,
+    pub(crate) peers: Peers,
     pub(crate) policies: Policies,
     pub(crate) reader: Reader,
     pub(crate) store: Store,
@@ -272,17 +275,6 @@ impl Control {
     /// Whether a SIP address is at a host of one of our trunks: nobody else is called.
     pub fn is_at_trunk(&self, address: &SipNumber) -> bool {
         self.0.trunks.iter().any(|trunk| trunk.is_at(address))
-    }
-
-    /// The recording of an attempt, as a WAV file; `None` where there is none on this node.
-    pub async fn recording(&self, attempt: AttemptId) -> Result<Option<Vec<u8>>, std::io::Error> {
-        let tapes = self.0.tapes.clone();
-        blocking(move || tapes.read(attempt)).await
-    }
-
-    /// Pauses the recording of a live call, or lets it go on; `false` where none is under way.
-    pub fn set_recording(&self, attempt: AttemptId, state: TapeState) -> bool {
-        self.0.calls.set_tape(attempt, state)
     }
 
     /// The store, for the verbs of other files.

@@ -5,6 +5,7 @@ mod check;
 mod connect;
 pub(crate) mod cookies;
 pub(crate) mod date;
+pub(crate) mod inner;
 mod names;
 mod policy;
 pub(crate) mod slots;

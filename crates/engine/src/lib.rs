@@ -20,6 +20,7 @@ pub mod http;
 pub mod imports;
 mod journal;
 mod node;
+pub mod peers;
 mod policies;
 pub mod program;
 mod reaper;

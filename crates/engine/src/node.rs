@@ -103,6 +103,8 @@ impl Membership {
 
 /// What the loop works with.
 pub(crate) struct Node {
+    /// Where the others ask it.
+    pub(crate) address: String,
     pub(crate) calls: LiveCalls,
     pub(crate) clock: Clock,
     pub(crate) health: HealthBoard,
@@ -169,6 +171,7 @@ impl Node {
     async fn tick(&self, asked_at: Instant) -> Result<(), StoreError> {
         let trunks = self.membership.state().reports.clone();
         let report = NodeReport {
+            address: self.address.clone(),
             trunks,
             ring_time_max: self.limits.ring_time_max,
             call_time_max: self.limits.call_time_max,

@@ -37,6 +37,7 @@ use crate::health::HealthBoard;
 use crate::http::{HttpClient, HttpPolicy, tls_config};
 use crate::journal::Journal;
 use crate::node::{Membership, Node};
+use crate::peers::Peers;
 use crate::policies::Policies;
 use crate::reaper::Reaper;
 use crate::recognizer::{self, PocketSphinx, Recognizer, RecognizerError};
@@ -165,6 +166,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(asked, stop_dialing.clone(), config.drain_time_max));
     let keys = KeyMaker::new(config.secret);
+    let peers = peers(&config, identity_key, &store)?;
     let webhooks = webhooks(&config, (&clock, &store), (&http, &keys), &wakes)?;
     let webhooks = runtime.spawn(webhooks.run(stop.clone()));
     let reaper = reaper(&config, &clock, &store, &policies, &tapes).run(stop.clone());
@@ -178,6 +180,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         health,
         http,
         keys,
+        peers,
         policies,
         reader,
         store,
@@ -335,6 +338,7 @@ fn node(
 ) -> (Node, Membership) {
     let membership = Membership::default();
     let node = Node {
+        address: config.address.clone(),
         calls: calls.clone(),
         clock: clock.clone(),
         health: health.clone(),
@@ -428,6 +432,15 @@ fn http_client(config: &FetchConfig, clock: &Clock) -> Result<HttpClient, StartE
     };
     HttpClient::new(policy, clock.clone())
         .map_err(|source| wrong("cannot set up outgoing HTTP".into(), source))
+}
+
+/// The other servers; those behind TLS are trusted by the authorities that pages are.
+fn peers(config: &Config, shared: [u8; 32], store: &Store) -> Result<Peers, StartError> {
+    let roots = certificates(config.fetch.ca_file.as_deref())?;
+    Peers::new(shared, store.node(), &roots).map_err(|source| StartError::Http {
+        what: "cannot set up requests to other servers".into(),
+        source,
+    })
 }
 
 fn tls(config: &Config) -> Result<rustls::ClientConfig, StartError> {

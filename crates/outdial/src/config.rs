@@ -16,6 +16,10 @@ pub(crate) use read::local_address;
 pub(crate) use settings::example;
 pub(crate) use trunks::{Credentials, Transport, TrunkSettings};
 
+/// An address without a path.
+#[derive(Clone, Debug)]
+pub(crate) struct BaseUrl(pub(crate) String);
+
 /// Everything that can be set, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -23,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) hold_music: Option<PathBuf>,
     /// Where the API listens.
     pub(crate) api_listen: SocketAddr,
+    /// Where the other servers of the database ask this one.
+    pub(crate) api_advertise: Option<BaseUrl>,
     /// Longest time from INVITE to answer.
     pub(crate) ring_time_max: Duration,
     /// Longest time from answer to hang-up.

@@ -105,6 +105,10 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
     let parent = config.store_path.parent().map(PathBuf::from).unwrap_or_default();
     let data_dir = if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent };
     Ok(engine::config::Config {
+        address: config.api_advertise.clone().map_or_else(
+            || format!("http://{}", SocketAddr::new(named(api.ip()), api.port())),
+            |url| url.0,
+        ),
         call_limits: CallLimits {
             ring_time_max: config.ring_time_max,
             call_time_max: config.call_time_max,

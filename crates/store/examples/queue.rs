@@ -184,7 +184,8 @@ async fn dial(store: Store, campaign: CampaignId) -> Result<()> {
 async fn live(store: Store) -> Result<()> {
     loop {
         let hour = Duration::from_secs(3_600);
-        let report = NodeReport { trunks: Vec::new(), ring_time_max: hour, call_time_max: hour };
+        let report =
+            NodeReport { ring_time_max: hour, call_time_max: hour, ..NodeReport::default() };
         store.tick(report).await.ok();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -226,8 +227,12 @@ async fn paced(store: Store, campaign: CampaignId, started: Instant) -> Result<V
             let busy = gate.busy();
             let report = TrunkReport { trunk: TRUNK, limits: WHOLE, busy, wanted: 9_999, seen };
             let hour = Duration::from_secs(3_600);
-            let report =
-                NodeReport { trunks: vec![report], ring_time_max: hour, call_time_max: hour };
+            let report = NodeReport {
+                trunks: vec![report],
+                ring_time_max: hour,
+                call_time_max: hour,
+                ..NodeReport::default()
+            };
             // After a word that came too late it goes on in a new epoch.
             let heard = store.tick(report).await.ok();
             if let Some(grant) = heard.as_ref().and_then(|heard| heard.grants.first()) {

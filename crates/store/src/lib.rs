@@ -54,7 +54,9 @@ pub use endpoints::{
 pub use events::{EventCursor, EventFilter, EventPart, EventsRead, ReadFrom, ToldEvent};
 pub use idempotency::{Answer, AnswerId, Met, Once, TakenIn};
 pub use lists::{ListRow, ListedNumber};
-pub use nodes::{LEASE_SAFETY, LEASE_TIME, NodeReport, NodeTick, TrunkGrant, TrunkReport};
+pub use nodes::{
+    LEASE_SAFETY, LEASE_TIME, NodePlace, NodeReport, NodeTick, TrunkGrant, TrunkReport,
+};
 pub use policies::{AccountTerms, PolicyRow, Suspender, TermsChange, VerifiedCallerId};
 pub use postgres::Known;
 pub use reader::Reader;

@@ -49,6 +49,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     migration!(10, "services", "0010_services.sql"),
     migration!(14, "callee_type", "0014_callee_type.sql"),
     migration!(18, "follow", "0018_follow.sql"),
+    migration!(20, "addresses", "0020_addresses.sql"),
 ];
 
 /// Applies the migrations that the database lacks, each in a transaction of its own.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use domain::attempt::Attempt;
 use domain::contact::Contact;
 use domain::ids::{AttemptId, TrunkId};
+use domain::time::Timestamp;
 use domain::trunk::TrunkLimits;
 
 use crate::driver::{Row, Sql, unavailable};
@@ -32,6 +33,8 @@ queries! {
     GRANTS = "SELECT trunk, slots, rate, version, expires_at - \
         CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) \
         FROM trunk_shares WHERE epoch = $1 ORDER BY trunk";
+    KEEPER = "SELECT node_names.node, node_names.address, node_names.seen_at \
+        FROM attempts JOIN node_names ON node_names.node = attempts.node WHERE attempts.id = $1";
     KEEP_NAME = "INSERT INTO node_names (identity) VALUES ($1) ON CONFLICT (identity) DO NOTHING";
     LEAVE = "UPDATE nodes SET state = 'left', \
         expires_at = CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) \
@@ -50,6 +53,8 @@ queries! {
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (trunk, epoch) DO UPDATE SET \
         seen = excluded.seen, busy = excluded.busy, wanted = excluded.wanted, \
         all_slots = excluded.all_slots, all_rate = excluded.all_rate";
+    SEEN = "UPDATE node_names SET address = $1, seen_at = \
+        CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) WHERE node = $2";
     SETTLED = "SELECT commits FROM node_guards WHERE epoch = $1 FOR UPDATE";
     TAKE_ORPHANS = "UPDATE webhooks SET node = $1 WHERE node = 0 AND state = 'owed'";
     TAKE_TURNS = "SELECT 1 FROM pg_advisory_xact_lock(7305738)";
@@ -65,12 +70,25 @@ pub const LEASE_SAFETY: Duration = Duration::from_millis(1_500);
 /// What a node says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeReport {
+    /// Where the others ask it for what only it has, as `http://10.0.0.5:8080`.
+    pub address: String,
     /// Its trunks.
     pub trunks: Vec<TrunkReport>,
     /// How long its phones may ring.
     pub ring_time_max: Duration,
     /// How long its calls may last.
     pub call_time_max: Duration,
+}
+
+/// A server of this database, as another one knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodePlace {
+    /// Its number.
+    pub node: i64,
+    /// Where it is asked; empty where it has not said so yet.
+    pub address: String,
+    /// When it was last heard, by the database's clock.
+    pub seen_at: Timestamp,
 }
 
 /// What a node says of a trunk.
@@ -153,6 +171,20 @@ impl Store {
         let valid_for = Some(LEASE_TIME.saturating_sub(LEASE_SAFETY));
         Ok(NodeTick { epoch, valid_for, grants, canceled, to_settle, leads })
     }
+
+    /// The other server that made an attempt, and has the files of it; `None`: it was this one.
+    pub async fn other_keeper(&self, attempt: AttemptId) -> Result<Option<NodePlace>, StoreError> {
+        if self.node_desk().is_none() {
+            return Ok(None);
+        }
+        let own = self.node();
+        let read = |row: &mut Row<'_>| {
+            let (node, address) = (row.int()?, row.text()?);
+            Ok(NodePlace { node, address, seen_at: Timestamp::from_millis(row.int()?) })
+        };
+        let keeper = self.eyes().look(move |sql| sql.one(KEEPER, values![attempt], read)).await?;
+        Ok(keeper.filter(|keeper| keeper.node != own))
+    }
 }
 
 /// The one server has all there is, for ever.
@@ -174,6 +206,8 @@ fn alone(epoch: i64, report: &NodeReport) -> NodeTick {
 }
 
 /// Renews the lease and writes the report; `false` where the epoch is over.
+///
+/// The address stands with the name of the node, which is not forgotten as its epochs are.
 fn renew(sql: Sql<'_>, epoch: i64, node: i64, report: &NodeReport) -> Result<bool, StoreError> {
     sql.transaction(|sql| {
         let values = values![LEASE_TIME, report.ring_time_max, report.call_time_max, epoch];
@@ -185,6 +219,7 @@ fn renew(sql: Sql<'_>, epoch: i64, node: i64, report: &NodeReport) -> Result<boo
             let (slots, rate) = (limits.slots, limits.calls_per_second);
             sql.put(REPORT, values![trunk, epoch, seen, busy, wanted, slots, rate])?;
         }
+        sql.put(SEEN, values![report.address.as_str(), node])?;
         // From here on it counts itself what its calls of before take.
         sql.put(FORGET_LOST, values![node])?;
         Ok(true)

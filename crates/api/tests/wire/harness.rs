@@ -221,6 +221,7 @@ async fn start_engine(config: Config, store: &Store, reader: &store::Reader) -> 
 fn config(dir: &TempDir, allow_private: &[&str], api: SocketAddr) -> Config {
     let loopback = [127, 0, 0, 1].into();
     Config {
+        address: String::new(),
         classify: Default::default(),
         call_limits: CallLimits {
             ring_time_max: Duration::from_secs(45),

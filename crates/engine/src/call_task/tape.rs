@@ -180,7 +180,10 @@ mod tests {
         drop(sink);
         let bytes = writing.await.unwrap().unwrap();
         assert_eq!(bytes as usize, 3 * FRAME_SAMPLES * usize::from(channels));
-        let file = tapes.read(ATTEMPT).unwrap().unwrap();
+        let (mut kept, length) = tapes.open_tape(ATTEMPT).unwrap().unwrap();
+        let mut file = Vec::new();
+        io::Read::read_to_end(&mut kept, &mut file).unwrap();
+        assert_eq!(file.len() as u64, length);
         let samples = &file[file.len() - bytes as usize..];
         samples.iter().map(|byte| Law::Mu.decode(*byte)).collect()
     }

@@ -48,11 +48,23 @@ impl TapeDir {
         Ok(Self(dir.to_owned()))
     }
 
-    /// The finished recording of an attempt, if it is here.
-    pub fn read(&self, attempt: AttemptId) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.path(attempt, SUFFIX)) {
-            Ok(bytes) => Ok(Some(bytes)),
+    /// The finished recording of an attempt and its length in bytes, if it is here.
+    pub fn open_tape(&self, attempt: AttemptId) -> io::Result<Option<(File, u64)>> {
+        match File::open(self.path(attempt, SUFFIX)) {
+            Ok(file) => {
+                let length = file.metadata()?.len();
+                Ok(Some((file, length)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the finished recording of an attempt; `false` where it is not here.
+    pub fn remove(&self, attempt: AttemptId) -> io::Result<bool> {
+        match fs::remove_file(self.path(attempt, SUFFIX)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -161,6 +173,27 @@ mod tests {
 
     const ATTEMPT: AttemptId = AttemptId(17);
 
+    fn read(tapes: &TapeDir, attempt: AttemptId) -> Option<Vec<u8>> {
+        let (mut file, length) = tapes.open_tape(attempt).unwrap()?;
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, length);
+        Some(bytes)
+    }
+
+    #[test]
+    fn recording_that_is_removed_is_gone_and_one_under_way_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let tapes = TapeDir::open(dir.path()).unwrap();
+        let mut file = tapes.begin(ATTEMPT, 1).unwrap();
+        file.append(&[0; 8]).unwrap();
+        assert!(!tapes.remove(ATTEMPT).unwrap());
+        file.finish().unwrap();
+        assert!(tapes.remove(ATTEMPT).unwrap());
+        assert!(!tapes.remove(ATTEMPT).unwrap());
+        assert_eq!(read(&tapes, ATTEMPT), None);
+    }
+
     #[test]
     fn recording_appears_whole_and_for_its_owner_alone() {
         let parent = tempfile::tempdir().unwrap();
@@ -168,9 +201,9 @@ mod tests {
         let tapes = TapeDir::open(&dir).unwrap();
         let mut file = tapes.begin(ATTEMPT, 1).unwrap();
         file.append(&[0x12; 801]).unwrap();
-        assert_eq!(tapes.read(ATTEMPT).unwrap(), None);
+        assert_eq!(read(&tapes, ATTEMPT), None);
         assert_eq!(file.finish().unwrap(), 801);
-        let bytes = tapes.read(ATTEMPT).unwrap().unwrap();
+        let bytes = read(&tapes, ATTEMPT).unwrap();
         let sound = Sound::read(&bytes, Hint::None, &Limits::default()).unwrap();
         assert_eq!(sound.samples(), [Law::Mu.decode(0x12); 801]);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -186,10 +219,10 @@ mod tests {
         drop(file);
         drop(tapes.begin(AttemptId(18), 1).unwrap());
         let tapes = TapeDir::open(dir.path()).unwrap();
-        let bytes = tapes.read(ATTEMPT).unwrap().unwrap();
+        let bytes = read(&tapes, ATTEMPT).unwrap();
         assert!(bytes.ends_with(&[1, 2, 3, 4]));
         assert_eq!(bytes[..header(2, 4).len()], header(2, 4));
-        assert_eq!(tapes.read(AttemptId(18)).unwrap(), None, "nothing was in it");
+        assert_eq!(read(&tapes, AttemptId(18)), None, "nothing was in it");
     }
 
     #[test]
@@ -203,6 +236,6 @@ mod tests {
         let (now, day) = (written, Duration::from_secs(86_400));
         assert_eq!(tapes.purge(now, day).unwrap(), 0);
         assert_eq!(tapes.purge(now + 2 * day, day).unwrap(), 1);
-        assert_eq!(tapes.read(ATTEMPT).unwrap(), None);
+        assert_eq!(read(&tapes, ATTEMPT), None);
     }
 }

@@ -530,13 +530,14 @@ impl ProblemCode {
             Self::CursorGone => 410,
             Self::BodyTooLarge => 413,
             Self::MediaType => 415,
+            Self::RangeNotSatisfiable => 416,
             Self::IdempotencyKeyReused
             | Self::InvalidRequest
             | Self::UrlRefused
             | Self::UrlUnreachable => 422,
             Self::Throttled => 429,
             Self::Internal => 500,
-            Self::Busy | Self::Draining | Self::Unavailable => 503,
+            Self::Busy | Self::Draining | Self::NodeAway | Self::Unavailable => 503,
         }
     }
 }

@@ -41,8 +41,12 @@ pub enum ProblemCode {
     MethodNotAllowed,
     /// 409: the name is taken.
     NameTaken,
+    /// 503: what is asked for is at another server, which does not answer.
+    NodeAway,
     /// 404: nothing is there.
     NotFound,
+    /// 416: the part that is asked for is not there.
+    RangeNotSatisfiable,
     /// 408: the request did not arrive in time.
     RequestTimeout,
     /// 429: wrong keys too often.
@@ -67,7 +71,7 @@ struct Page {
 
 impl ProblemCode {
     /// Every code, in the order of docs/errors.md.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::AlreadyEnded,
         Self::BodyMalformed,
         Self::BodyTooLarge,
@@ -84,7 +88,9 @@ impl ProblemCode {
         Self::MediaType,
         Self::MethodNotAllowed,
         Self::NameTaken,
+        Self::NodeAway,
         Self::NotFound,
+        Self::RangeNotSatisfiable,
         Self::RequestTimeout,
         Self::Throttled,
         Self::Unauthorized,
@@ -112,7 +118,9 @@ impl ProblemCode {
             Self::MediaType => "media_type",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NameTaken => "name_taken",
+            Self::NodeAway => "node_away",
             Self::NotFound => "not_found",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::RequestTimeout => "request_timeout",
             Self::Throttled => "throttled",
             Self::Unauthorized => "unauthorized",
@@ -293,6 +301,20 @@ impl ProblemCode {
                 causes: &["The campaign was created before, or by a call that named it."],
                 repairs: &["Use the campaign that exists, or choose another name."],
             },
+            Self::NodeAway => Page {
+                title: "Another server has it and does not answer",
+                happened: "Several servers share one database, and each keeps the recordings of its \
+                           own calls. The one that has this recording does not answer at the \
+                           moment; the detail says which, and when it was last heard.",
+                causes: &[
+                    "That server is down or being restarted, or the network to it is broken.",
+                    "`api.advertise` of that server leads elsewhere, or clocks differ by minutes.",
+                ],
+                repairs: &[
+                    "Ask again later: the recording is there again once that server is.",
+                    "Where it never comes back, its recordings are gone with its disk.",
+                ],
+            },
             Self::NotFound => Page {
                 title: "Nothing is there",
                 happened: "The address, or the call or campaign in it, does not exist for your account.",
@@ -301,6 +323,13 @@ impl ProblemCode {
                     "The call or campaign belongs to another account.",
                 ],
                 repairs: &["List your calls or campaigns and take the id from there."],
+            },
+            Self::RangeNotSatisfiable => Page {
+                title: "That part is not there",
+                happened: "`Range` asks for bytes behind the end; `Content-Range` says how many \
+                           there are.",
+                causes: &["A download that was complete already is taken up again."],
+                repairs: &["Ask for a part that is there, or without `Range` for all."],
             },
             Self::RequestTimeout => Page {
                 title: "The request did not arrive in time",

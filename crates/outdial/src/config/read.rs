@@ -18,7 +18,7 @@ use figment::value::{Dict, Value};
 use proto::rtp::Codec;
 
 use super::settings::{Form, SETTINGS, Setting, TRUNK_SETTINGS};
-use super::{Config, Credentials, Mistakes, Transport, TrunkSettings};
+use super::{BaseUrl, Config, Credentials, Mistakes, Transport, TrunkSettings};
 
 /// File that is read when none is named.
 const FILE: &str = "outdial.toml";
@@ -60,6 +60,17 @@ impl FromStr for ZoneName {
     }
 }
 
+impl FromStr for BaseUrl {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        let host = rest.ok_or(())?.trim_end_matches('/');
+        let fits = host.chars().all(|sign| sign.is_ascii_alphanumeric() || "-.:[]_".contains(sign));
+        if host.is_empty() || !fits { Err(()) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
 /// What was read, and what was wrong with it; each ask answers with a usable value all the same.
 struct Reader {
     values: Dict,
@@ -70,6 +81,8 @@ impl Reader {
     fn config(&mut self) -> Config {
         self.refuse_unknown();
         let config = Config {
+            api_advertise: self
+                .parsed_if_set("api.advertise", "an address such as http://10.0.0.5:8080"),
             api_listen: self.parsed("api.listen", "an address with port such as 127.0.0.1:8080"),
             ring_time_max: self.seconds("calls.ring_time_max_s"),
             call_time_max: self.seconds("calls.call_time_max_s"),

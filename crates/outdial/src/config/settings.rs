@@ -45,6 +45,12 @@ const fn unset(
 
 /// All settings outside trunks, in the order of the example file.
 pub(super) const SETTINGS: &[Setting] = &[
+    unset(
+        "api.advertise",
+        Form::Text,
+        "\"http://10.0.0.5:8080\"",
+        "Where the other servers of one PostgreSQL ask this one for recordings that it keeps; unset: api.listen, and for 0.0.0.0 this machine's own address with that port. https where a TLS proxy stands before it.",
+    ),
     with(
         "api.listen",
         Form::Text,

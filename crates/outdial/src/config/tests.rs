@@ -32,13 +32,14 @@ fn trunk_is_read_with_its_defaults() {
 #[test]
 fn every_mistake_is_named_at_once() {
     let mistakes = load(
-        "[api]\nlisten = 'nowhere'\nport = 5\n[rtp]\nport_min = 70000\n[fetch]\nallow_private = ['x']\n\
+        "[api]\nadvertise = 'ftp://x'\nlisten = 'nowhere'\nport = 5\n[rtp]\nport_min = 70000\n[fetch]\nallow_private = ['x']\n\
          [calls]\ntime_zone = 'Mars/Olympus'\n[log]\njson = 'yes'\n\
          [[trunk]]\nhosts = []\ntransport = 'sctp'\nuser = 'a'\nregister = true\nsrtp = true\ntransfer = 'x'",
     )
     .unwrap_err();
     let text = mistakes.to_string();
     for named in [
+        "api.advertise is \"ftp://x\"",
         "api.listen is \"nowhere\"",
         "api.port is unknown",
         "rtp.port_min must be a whole number from 1024 to 65535",

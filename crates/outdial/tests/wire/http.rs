@@ -15,6 +15,7 @@ use crate::harness::PATIENCE;
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) headers: hyper::HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -22,6 +23,11 @@ impl Answer {
     /// The body as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header's value; empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The body as JSON.
@@ -51,9 +57,9 @@ pub(crate) async fn try_send(
         }
         let request = request.body(Full::new(body.into())).map_err(|error| error.to_string())?;
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?;
-        Ok(Answer { status, body: body.to_bytes().to_vec() })
+        Ok(Answer { status, headers, body: body.to_bytes().to_vec() })
     };
     timeout(PATIENCE, exchange).await.map_err(|_| format!("{method} {path} is not answered"))?
 }

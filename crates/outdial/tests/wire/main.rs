@@ -26,6 +26,7 @@ mod fuse;
 mod harness;
 mod hearing;
 mod http;
+mod nodes;
 mod passwords;
 mod phone;
 mod postgres;

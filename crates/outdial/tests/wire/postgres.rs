@@ -26,8 +26,8 @@ const QUICK: [&str; 4] = ["db-kill", "db-deaf", "db-failover", "nodes-none"];
 const QUICK_TIME_MAX: Duration = Duration::from_secs(240);
 
 /// A server with a certificate for `localhost`, and passwords for everybody.
-struct Postgres {
-    url: String,
+pub(crate) struct Postgres {
+    pub(crate) url: String,
     _child: Child,
 }
 
@@ -65,7 +65,7 @@ fn write(dir: &Path, name: &str, text: &str) {
 
 impl Postgres {
     /// Starts one; `None` where PostgreSQL is not installed.
-    async fn start(stage: &Stage) -> Option<Self> {
+    pub(crate) async fn start(stage: &Stage) -> Option<Self> {
         program("initdb")?;
         std::fs::set_permissions(stage.dir(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let dir = stage.file("postgres");

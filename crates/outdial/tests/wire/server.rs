@@ -75,6 +75,20 @@ impl Server {
         Self { process, api, sip, login: text("login"), pin: text("pin"), api_key: text("api_key") }
     }
 
+    /// Starts another one on the database of `first`, with the same account.
+    pub(crate) async fn join(
+        first: &Self,
+        stage: &Stage,
+        far_end: SocketAddr,
+        settings: &Settings,
+    ) -> Self {
+        Self::configure(stage, far_end, settings);
+        let mut process = launch(stage);
+        let (api, sip) = ready(stage, &mut process).await;
+        let (login, pin) = (first.login.clone(), first.pin.clone());
+        Self { process, api, sip, login, pin, api_key: first.api_key.clone() }
+    }
+
     /// Writes the settings that the next start reads.
     pub(crate) fn configure(stage: &Stage, far_end: SocketAddr, settings: &Settings) {
         stage.write("outdial.toml", configuration(far_end, settings));
@@ -192,6 +206,19 @@ impl Server {
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         http::send(self.api, method, path, &head, body).await
+    }
+
+    /// The same with further headers.
+    pub(crate) async fn native_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let key = format!("Bearer {}", self.api_key);
+        let mut head = vec![("authorization", key.as_str())];
+        head.extend_from_slice(headers);
+        http::send(self.api, method, path, &head, "").await
     }
 
     /// Queues a call by the native API; its id.

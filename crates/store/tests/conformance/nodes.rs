@@ -60,6 +60,7 @@ impl Fleet {
 
 fn report(busy: u32, wanted: u32, seen: i64) -> NodeReport {
     NodeReport {
+        address: "http://10.0.0.5:8080".to_owned(),
         trunks: vec![TrunkReport { trunk: TRUNK, limits: WHOLE, busy, wanted, seen }],
         ring_time_max: Duration::from_secs(45),
         call_time_max: Duration::from_secs(3_600),
@@ -211,6 +212,42 @@ async fn cancel_at_one_node_reaches_the_call_on_another() {
     let tick = caller.tick(report(1, 1, 0)).await.unwrap();
     assert_eq!(tick.canceled, [begun[0].attempt.id]);
     assert_eq!(caller.tick(report(1, 1, 0)).await.unwrap().canceled, []);
+}
+
+#[tokio::test]
+async fn node_that_made_a_call_is_found_by_others_with_its_address_after_it_has_gone() {
+    let mut fleet = Fleet::new();
+    let (caller, _) = fleet.join().await;
+    let (asked, _) = fleet.join().await;
+    let owner = account(&asked).await.id;
+    asked.add_contacts(at(1), &rule(owner), contacts(1)).await.unwrap();
+    let campaign = asked.campaign_named(at(1), owner, "default").await.unwrap().id;
+    let share = domain::dial_queue::Share { campaign, trunks: vec![TRUNK] };
+    let begun = caller.begin_attempts(at(2), vec![share], Arc::new(Freely)).await.unwrap().begun;
+    let attempt = begun[0].attempt.id;
+    // It has not said anything yet.
+    let found = asked.other_keeper(attempt).await.unwrap().unwrap();
+    assert_eq!((found.node, found.address.as_str()), (caller.node(), ""));
+    let address = "http://10.0.0.6:8080".to_owned();
+    caller.tick(NodeReport { address, ..report(1, 1, 0) }).await.unwrap();
+    caller.close().await.unwrap();
+    let found = asked.other_keeper(attempt).await.unwrap().unwrap();
+    assert_eq!(found.address, "http://10.0.0.6:8080");
+    assert!(found.seen_at > at(1_000_000), "{found:?}");
+    let unknown = AttemptId(attempt.0 + 1_000);
+    assert_eq!(asked.other_keeper(unknown).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn node_that_made_a_call_itself_asks_no_other() {
+    let mut fleet = Fleet::new();
+    let (caller, _) = fleet.join().await;
+    let owner = account(&caller).await.id;
+    caller.add_contacts(at(1), &rule(owner), contacts(1)).await.unwrap();
+    let campaign = caller.campaign_named(at(1), owner, "default").await.unwrap().id;
+    let share = domain::dial_queue::Share { campaign, trunks: vec![TRUNK] };
+    let begun = caller.begin_attempts(at(2), vec![share], Arc::new(Freely)).await.unwrap().begun;
+    assert_eq!(caller.other_keeper(begun[0].attempt.id).await.unwrap(), None);
 }
 
 #[tokio::test]
