@@ -6,11 +6,11 @@
 # SCHEMATHESIS is the program, where it is not to be installed below target/; LOGS a directory that keeps what was said.
 set -eu
 cd "$(dirname "$0")/.."
-OUTDIAL=${OUTDIAL:-./target/debug/outdial}
+OUTDIAL=${OUTDIAL:-$PWD/target/debug/outdial}
 VERSION=4.32.5
 
 if [ -z "${SCHEMATHESIS:-}" ]; then
-    venv=target/schemathesis-$VERSION
+    venv=$PWD/target/schemathesis-$VERSION
     if [ ! -x "$venv/bin/schemathesis" ]; then
         python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$VERSION"
