@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod codecs_tests;
 mod control;
+#[cfg(test)]
+mod control_tests;
 mod counters;
 mod terms;
 #[cfg(test)]
