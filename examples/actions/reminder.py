@@ -190,7 +190,9 @@ class Application(BaseHTTPRequestHandler):
         result = info.get("action_result", {}).get("result", {})
         told = {"token": info["token"], "result": result, "call": info.get("this_call", {})}
         told["error"] = info.get("error_result", {})
-        print(self.path, json.dumps(told), flush=True)
+        # In one piece: pages are asked for at the same time.
+        sys.stdout.write(f"{self.path} {json.dumps(told)}\n")
+        sys.stdout.flush()
         actions = PAGES.get(self.path, nothing)(result)
         body = json.dumps({"actions": actions, "token": "at " + self.path}).encode()
         self.send_response(200)

@@ -1,5 +1,6 @@
 //! `connect_to_conference` and `conference`: the callee joins a room.
 
+use domain::number::{ROOM_CHARS_MAX, is_room};
 use domain::time::Timestamp;
 
 use super::connect::Secondary;
@@ -10,8 +11,6 @@ use super::reader::Members;
 use super::runner::{Phase, Runner};
 use crate::step::{Join, StayEnd, StayId, Step, Timer};
 
-/// Longest name of a room, in characters.
-const ROOM_CHARS_MAX: usize = 48;
 /// How long leaving may take to be told.
 const REPLY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -42,9 +41,8 @@ pub(super) struct Staying {
 
 pub(super) fn read(members: &mut Members<'_>, name: &'static str) -> Conference {
     let room = members.needed_text("conference_name", "the name of a room, such as \"sales\"");
-    let fits = room.chars().count() <= ROOM_CHARS_MAX
-        && room.chars().all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-'));
-    if !fits {
+    // One that is not there at all was refused already.
+    if !room.is_empty() && !is_room(&room) {
         let expected = format!("at most {ROOM_CHARS_MAX} letters, digits, _ and -");
         members.refuse_as("conference_name", &format!("{room:?}"), &expected);
     }
@@ -128,6 +126,25 @@ impl Runner {
             self.fail("there are no conferences here");
             return;
         }
+        let result = self.settle_stay(&staying, end);
+        match &staying.conference.next_page {
+            Some(page) if !self.is_gone => self.follow(page, staying.conference.name, result),
+            _ => {}
+        }
+    }
+
+    /// It was stopped from outside: its final page is told all the same.
+    pub(super) fn stay_stopped(&mut self) {
+        let phase = std::mem::take(&mut self.phase);
+        if let Phase::Staying(staying) = phase {
+            self.settle_stay(&staying, StayEnd::Left);
+        } else {
+            self.phase = phase;
+        }
+    }
+
+    /// What came of it; its final page is told.
+    fn settle_stay(&mut self, staying: &Staying, end: StayEnd) -> Object {
         let lasted = staying.began_at.map(|at| self.now.since(at)).unwrap_or_default();
         let cause = match end {
             StayEnd::Closed => "completed",
@@ -137,13 +154,9 @@ impl Runner {
         };
         let result: Object =
             vec![("seconds_connected_duration", tenths(lasted)), ("call_cause", Json::text(cause))];
-        let name = staying.conference.name;
         if let Some(page) = &staying.conference.secondary.final_page {
-            self.notify(page, name, result.clone());
+            self.notify(page, staying.conference.name, result.clone());
         }
-        match &staying.conference.next_page {
-            Some(page) if !self.is_gone => self.follow(page, name, result),
-            _ => {}
-        }
+        result
     }
 }

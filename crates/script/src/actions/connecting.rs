@@ -283,6 +283,26 @@ impl Runner {
             self.fail("such calls cannot be made here");
             return;
         }
+        let result = self.settle(&mut connecting, end);
+        match &connecting.connect.next_page {
+            Some(page) if !self.is_gone => self.follow(page, "connect", result),
+            _ => {}
+        }
+    }
+
+    /// It was stopped from outside: who was called is told of all the same, as far as it came.
+    pub(super) fn connect_stopped(&mut self) {
+        let phase = std::mem::take(&mut self.phase);
+        if let Phase::Connecting(mut connecting) = phase {
+            let end = connecting.ending.unwrap_or(TransferEnd::Ended);
+            self.settle(&mut connecting, end);
+        } else {
+            self.phase = phase;
+        }
+    }
+
+    /// What came of it; its final page is told.
+    fn settle(&mut self, connecting: &mut Connecting, end: TransferEnd) -> Object {
         let now = self.now;
         for far_end in &mut connecting.far_ends {
             let known = far_end.end.get_or_insert((end, now));
@@ -301,11 +321,8 @@ impl Runner {
             ("call_raw_cause", Json::text(&raw)),
             ("calls", Json::List(all)),
         ];
-        self.tell_final_page(&connecting, &result);
-        match &connecting.connect.next_page {
-            Some(page) if !self.is_gone => self.follow(page, "connect", result),
-            _ => {}
-        }
+        self.tell_final_page(connecting, &result);
+        result
     }
 
     /// The final page of the other call: of who talked, and of those who were called beside.

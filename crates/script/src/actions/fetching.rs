@@ -221,6 +221,7 @@ impl Runner {
             Ok(page) => {
                 self.token = page.token.unwrap_or_else(|| std::mem::take(&mut self.token));
                 self.actions = page.actions.into();
+                self.is_page_new = true;
                 Ok(())
             }
             Err(mistakes) => {
@@ -251,7 +252,7 @@ impl Runner {
             Ok(_) if self.notices.len() >= NOTICES_MAX => {
                 Err("too many pages are being told".into())
             }
-            Ok(url) => self.usage.page(&self.limits).map(|()| url),
+            Ok(url) => self.usage.notice(&self.limits).map(|()| url),
             Err(why) => Err(why),
         };
         match asked {

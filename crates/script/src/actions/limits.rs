@@ -3,8 +3,11 @@
 /// What one call may use; exceeding it ends the call with a `Problem` that names the limit.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Pages asked for in a call, notices included; each may take a server's time.
+    /// Pages asked for in a call; each may take a server's time.
     pub pages_max: u32,
+    /// Pages that are told something in a call and whose answer changes nothing: each utterance
+    /// that is written down is one, and a long call has many.
+    pub notices_max: u32,
     /// Pages in a row of which the callee noticed nothing: pages that send to each other end here.
     pub jumps_max: u32,
     /// Actions begun in a call.
@@ -29,6 +32,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             pages_max: 500,
+            notices_max: 5_000,
             jumps_max: 20,
             actions_max: 5_000,
             page_actions_max: 100,
@@ -46,6 +50,7 @@ impl Default for Limits {
 #[derive(Debug, Default)]
 pub(super) struct Usage {
     pages: u32,
+    notices: u32,
     jumps: u32,
     actions: u32,
     problem_bytes: usize,
@@ -67,6 +72,11 @@ impl Usage {
             ));
         }
         Ok(())
+    }
+
+    /// Somebody is told something; nothing can go round by that.
+    pub(super) fn notice(&mut self, limits: &Limits) -> Result<(), String> {
+        count(&mut self.notices, limits.notices_max, "notices_max", "notices in a call")
     }
 
     pub(super) fn action(&mut self, limits: &Limits) -> Result<(), String> {

@@ -65,6 +65,34 @@ impl Action {
             Self::StopTranscription => "stop_transcription",
         }
     }
+
+    /// What becomes of keys that were pressed before it.
+    pub(super) fn keys_before(&self) -> KeysBefore {
+        match self {
+            // Somebody else is talked to, or something is said.
+            Self::Conference(_) | Self::Connect(_) | Self::Record(_) => KeysBefore::Forgotten,
+            Self::Play(_) => KeysBefore::MayStopIt,
+            Self::Answer
+            | Self::Ask(_)
+            | Self::HangUp
+            | Self::Redirect(_)
+            | Self::SendDigits(_)
+            | Self::Sleep(_)
+            | Self::StartTranscription(_)
+            | Self::StopTranscription => KeysBefore::Kept,
+        }
+    }
+}
+
+/// What becomes of keys that were pressed before an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeysBefore {
+    /// They are meant for no question behind it.
+    Forgotten,
+    /// They wait for the question behind it.
+    Kept,
+    /// Those that came while its page was on its way stop it, as if pressed when it begins.
+    MayStopIt,
 }
 
 /// Every action, for messages.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::reader::Members;
 use super::runner::{Phase, Runner};
@@ -182,6 +183,11 @@ impl Player {
 impl Runner {
     /// `play`.
     pub(super) fn begin_play(&mut self, list: &PlayList) {
+        if list.barge_in_on_digit && !self.ahead.is_empty() {
+            // A key that came while the page was on its way stops it like one that comes now.
+            return;
+        }
+        self.ahead = Zeroizing::new(String::new());
         match self.player(list) {
             Ok(mut player) => {
                 if self.play_on(&mut player) {

@@ -17,7 +17,7 @@ use super::connecting::Connecting;
 use super::fetching::{Fetching, Kind};
 use super::instance::{Instance, News};
 use super::limits::{Limits, Usage};
-use super::page::Action;
+use super::page::{Action, KeysBefore};
 use super::play::{PageMethod, Player, WebPage};
 use super::record::Recording;
 use super::transcription::Transcript;
@@ -49,6 +49,8 @@ pub struct Runner {
     pub(super) session: Session,
     /// Keys that wait for somebody to ask for them.
     pub(super) ahead: Zeroizing<String>,
+    /// Nothing of the page has been played, asked or done with others yet.
+    pub(super) is_page_new: bool,
     /// What was recorded, by name.
     pub(super) kept: Vec<(String, RecordingId)>,
     pub(super) ids: Ids,
@@ -113,6 +115,7 @@ impl Runner {
             base: None,
             session: Session::default(),
             ahead: Zeroizing::new(String::new()),
+            is_page_new: false,
             kept: Vec::new(),
             ids: Ids::default(),
             notices: Vec::new(),
@@ -146,6 +149,8 @@ impl Runner {
                 self.close_when_told();
             }
             (Phase::Closing(_), _) => {}
+            // Without a callee nothing goes on; what is left is only told.
+            (_, Input::Interrupted { .. }) if self.is_gone => {}
             (_, Input::Interrupted { page }) => self.interrupted(page),
             (Phase::Recording(_), Input::HungUp) => {
                 self.is_gone = true;
@@ -302,9 +307,14 @@ impl Runner {
 
     fn begin(&mut self, action: Action) {
         self.current = action.name();
-        if !matches!(action, Action::Ask(_)) {
-            // Keys are kept for a question that follows directly.
-            self.ahead = Zeroizing::new(String::new());
+        let keys = action.keys_before();
+        let came_with_page = std::mem::replace(&mut self.is_page_new, false);
+        match keys {
+            KeysBefore::Kept => self.is_page_new = came_with_page,
+            KeysBefore::MayStopIt if came_with_page => {}
+            KeysBefore::Forgotten | KeysBefore::MayStopIt => {
+                self.ahead = Zeroizing::new(String::new());
+            }
         }
         match action {
             Action::Answer => {}
@@ -349,17 +359,13 @@ impl Runner {
     fn key(&mut self, key: char) {
         match &self.phase {
             Phase::Asking(_) => self.ask_key(key),
-            Phase::Fetching(_) => self.type_ahead(key),
+            Phase::Fetching(_) | Phase::Sending | Phase::Sleeping(_) => self.type_ahead(key),
             Phase::Playing(_) => self.play_key(key),
             Phase::Recording(_) => self.record_key(key),
             Phase::Staying(_) => self.stay_key(key),
-            Phase::Busy
-            | Phase::Closing(_)
-            | Phase::Connecting(_)
-            | Phase::Ended
-            | Phase::Idle
-            | Phase::Sending
-            | Phase::Sleeping(_) => {}
+            // Of two who talk, each presses keys for the other.
+            Phase::Connecting(_) => {}
+            Phase::Busy | Phase::Closing(_) | Phase::Ended | Phase::Idle => {}
         }
     }
 
@@ -420,12 +426,13 @@ impl Runner {
 
     /// The action under way stops, and the rest of the page is dropped.
     fn interrupted(&mut self, page: Option<StartPage>) {
-        let action = self.current;
+        // What has ended before, and was told to the page that is on its way, is not under way.
+        let action = (!matches!(self.phase, Phase::Fetching(_))).then_some(self.current);
         self.stop();
         self.actions.clear();
         self.phase = Phase::Busy;
         if let Some(page) = page {
-            let result = (!action.is_empty()).then_some((action, None));
+            let result = action.map(|action| (action, None));
             self.open(page, News { result, ..News::default() });
         }
     }
@@ -457,6 +464,8 @@ impl Runner {
             self.steps.push_back(Step::StopPlay);
         }
         self.steps.push_back(step);
+        self.connect_stopped();
+        self.stay_stopped();
     }
 
     // The end.

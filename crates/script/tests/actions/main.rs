@@ -4,4 +4,5 @@ mod bombs;
 mod chance;
 mod connect;
 mod golden;
+mod stops;
 mod world;

@@ -130,6 +130,29 @@ impl World {
         self.feed(Input::Start { session, page: StartPage::Url { url, method } });
     }
 
+    /// Runs until so many seconds have passed.
+    pub(crate) fn run_until(&mut self, seconds: f64) {
+        let until = Timestamp::from_millis((seconds * 1_000.0) as i64);
+        let next = |world: &Self| {
+            let dues = world.dues.iter().map(|(at, ..)| *at);
+            dues.chain(world.runner.deadline().map(|(at, _)| at)).min()
+        };
+        while !self.ended && (self.act() || next(self).is_some_and(|at| at <= until)) {
+            if next(self).is_some_and(|at| at <= until) {
+                self.turn();
+            }
+        }
+        self.now = until;
+    }
+
+    /// Runs to the end; the story.
+    pub(crate) fn run_on(mut self) -> String {
+        while !self.ended {
+            self.turn();
+        }
+        self.story
+    }
+
     fn turn(&mut self) {
         if self.act() {
             return;
@@ -210,7 +233,7 @@ impl World {
         true
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         let mut at = self.now;
         for key in keys.chars() {
             self.later(at.since(self.now), Due::Key(key));
@@ -218,7 +241,7 @@ impl World {
         }
     }
 
-    fn interrupt(&mut self, url: &str) {
+    pub(crate) fn interrupt(&mut self, url: &str) {
         self.tell("is interrupted");
         let page = (!url.is_empty()).then(|| StartPage::Url {
             url: Url::parse(&format!("http://app.example/{url}")).unwrap(),
