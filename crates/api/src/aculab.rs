@@ -163,6 +163,7 @@ pub(crate) async fn interrupt(
                 Ok(_) | Err(_) => Interrupted::Unknown,
             };
             let result = match interrupted {
+                Interrupted::Busy => "busy, try again",
                 Interrupted::Completed => "application already completed",
                 Interrupted::Done => "interrupted",
                 Interrupted::NotRunning | Interrupted::Unknown => "no such application",

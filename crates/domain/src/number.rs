@@ -10,15 +10,22 @@ use std::str::FromStr;
 const DIGITS_MAX: usize = 32;
 /// Longest run of keys sent after the answer, pauses included.
 const POST_DIAL_MAX: usize = 64;
+/// Longest name of a conference, in characters.
+pub const ROOM_CHARS_MAX: usize = 48;
+/// What stands before the name of a conference; no number has it.
+const ROOM: &str = "conference:";
 
 /// A number to dial, who is calling, and the keys to send once it is answered.
 ///
 /// The grammar that Plum DEV and Fuse share: `[tel:][+]digits[;ani=digits][;postd=keys]`.
 /// A `Destination` that exists is dialable; [`fmt::Display`] writes the form it was read from,
 /// normalised: parameters in this order, visual separators gone.
+///
+/// It may be a conference of the account instead, which no text of a client is read as: only who
+/// knows that one is meant makes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
-    /// Digits, with a leading `+` where the client wrote one.
+    /// Digits, with a leading `+` where the client wrote one; or [`ROOM`] and a name.
     number: String,
     /// The caller ID, digits with an optional leading `+`; none is sent without it.
     caller_id: Option<String>,
@@ -53,12 +60,66 @@ pub enum DestinationError {
     /// The same parameter twice.
     #[error("parameter {0:?} appears twice")]
     RepeatedParameter(String),
+    /// What can be no conference's name.
+    #[error("a conference's name has 1 to {ROOM_CHARS_MAX} letters, digits, _ and -")]
+    Room,
+}
+
+/// Whether a conference may be called so.
+pub fn is_room(name: &str) -> bool {
+    (1..=ROOM_CHARS_MAX).contains(&name.len())
+        && name.bytes().all(|sign| sign.is_ascii_alphanumeric() || matches!(sign, b'_' | b'-'))
 }
 
 impl Destination {
     /// Reads the number alone, without parameters.
     pub fn number(text: &str) -> Result<Self, DestinationError> {
         Ok(Self { number: parse_number(text)?, caller_id: None, post_dial: None })
+    }
+
+    /// The conference of this name.
+    pub fn conference(room: &str) -> Result<Self, DestinationError> {
+        if !is_room(room) {
+            return Err(DestinationError::Room);
+        }
+        Ok(Self { number: format!("{ROOM}{room}"), caller_id: None, post_dial: None })
+    }
+
+    /// Reads what [`fmt::Display`] wrote, conferences included.
+    pub fn stored(text: &str) -> Result<Self, DestinationError> {
+        Self::read(text, |first| match first.strip_prefix(ROOM) {
+            Some(room) => Self::conference(room),
+            None => Self::number(first),
+        })
+    }
+
+    fn read(
+        text: &str,
+        first: impl FnOnce(&str) -> Result<Self, DestinationError>,
+    ) -> Result<Self, DestinationError> {
+        let mut parts = text.split(';');
+        let mut destination = first(parts.next().unwrap_or_default())?;
+        for parameter in parts {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match name.trim().to_ascii_lowercase().as_str() {
+                "ani" if destination.caller_id.is_none() => {
+                    destination = destination.with_caller_id(value)?;
+                }
+                "postd" if destination.post_dial.is_none() => {
+                    destination.post_dial = Some(parse_post_dial(value.trim())?);
+                }
+                name @ ("ani" | "postd") => {
+                    return Err(DestinationError::RepeatedParameter(name.into()));
+                }
+                name => return Err(DestinationError::UnknownParameter(name.into())),
+            }
+        }
+        Ok(destination)
+    }
+
+    /// The name of the conference, if it is one.
+    pub fn room(&self) -> Option<&str> {
+        self.number.strip_prefix(ROOM)
     }
 
     /// The same destination, called from `caller_id`.
@@ -97,24 +158,7 @@ impl FromStr for Destination {
             Some(scheme) if scheme.eq_ignore_ascii_case("tel:") => &text[4..],
             _ => text,
         };
-        let mut parts = text.split(';');
-        let mut destination = Self::number(parts.next().unwrap_or_default())?;
-        for parameter in parts {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            match name.trim().to_ascii_lowercase().as_str() {
-                "ani" if destination.caller_id.is_none() => {
-                    destination = destination.with_caller_id(value)?;
-                }
-                "postd" if destination.post_dial.is_none() => {
-                    destination.post_dial = Some(parse_post_dial(value.trim())?);
-                }
-                name @ ("ani" | "postd") => {
-                    return Err(DestinationError::RepeatedParameter(name.into()));
-                }
-                name => return Err(DestinationError::UnknownParameter(name.into())),
-            }
-        }
-        Ok(destination)
+        Self::read(text, Self::number)
     }
 }
 
@@ -221,6 +265,20 @@ mod tests {
         ];
         for (text, expected) in refusals {
             assert_eq!(normalised(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn conference_is_stored_and_read_back_and_no_text_of_a_client_is_one() {
+        let talk = Destination::conference("weekly-talk_2").unwrap();
+        assert_eq!(talk.room(), Some("weekly-talk_2"));
+        let shown = talk.with_caller_id("+15550100").unwrap();
+        assert_eq!(shown.to_string(), "conference:weekly-talk_2;ani=+15550100");
+        assert_eq!(Destination::stored(&shown.to_string()), Ok(shown.clone()));
+        assert!(shown.to_string().parse::<Destination>().is_err());
+        assert_eq!(Destination::stored("+15550100").unwrap().room(), None);
+        for name in ["", "a b", "a;ani=1", "a/b", "é", &"x".repeat(49)] {
+            assert_eq!(Destination::conference(name), Err(DestinationError::Room), "{name}");
         }
     }
 

@@ -212,10 +212,15 @@ impl Judge for Bench {
     fn question(&self, contact: &Contact) -> Question {
         let policy = self.policy(contact.campaign);
         let ids = &policy.caller_ids;
-        let is_counted = ids.calls_a_day_max.is_some() && contact.destination.caller_id().is_none();
+        let is_room = contact.destination.room().is_some();
+        let is_counted =
+            ids.calls_a_day_max.is_some() && contact.destination.caller_id().is_none() && !is_room;
         Question {
             number: self.number(contact).key().to_owned(),
-            looks_back: looks_back(policy, &self.ground.rules),
+            looks_back: match is_room {
+                true => Duration::ZERO,
+                false => looks_back(policy, &self.ground.rules),
+            },
             of_all_accounts: self.of_all_accounts,
             caller_ids: if is_counted { ids.numbers.clone() } else { Vec::new() },
         }
@@ -303,20 +308,22 @@ pub const fn day_of(at: Timestamp) -> i64 {
 pub fn weigh(candidate: &Candidate<'_>) -> Weighing {
     let mut scale = Scale { checks: Vec::new(), permit: Permit::Dial(None), decided: None };
     let Candidate { ground, home, contact, number, policy, .. } = *candidate;
-    let place = ground.place(home, contact, number, policy);
     scale.windows(candidate);
     scale.budget(candidate);
+    if let Some(room) = contact.destination.room() {
+        // No phone rings: who is in it was weighed when he was called.
+        scale.pass("conference", format!("{room:?}, for which no phone rings"), "");
+        let shown = contact.destination.caller_id().and_then(|_| scale.caller_id(candidate));
+        return scale.weighed(shown);
+    }
+    let place = ground.place(home, contact, number, policy);
     scale.lists(candidate);
     scale.destination(candidate);
     let caller_id = scale.caller_id(candidate);
     scale.hours(candidate, &place);
     scale.live(candidate);
     scale.caps(candidate, &place);
-    let permit = match scale.permit {
-        Permit::Dial(_) => Permit::Dial(caller_id),
-        other => other,
-    };
-    Weighing { checks: scale.checks, permit, decided: scale.decided }
+    scale.weighed(caller_id)
 }
 
 struct Scale {
@@ -326,6 +333,15 @@ struct Scale {
 }
 
 impl Scale {
+    /// What follows, where this caller ID is shown.
+    fn weighed(self, caller_id: Option<String>) -> Weighing {
+        let permit = match self.permit {
+            Permit::Dial(_) => Permit::Dial(caller_id),
+            other => other,
+        };
+        Weighing { checks: self.checks, permit, decided: self.decided }
+    }
+
     fn pass(&mut self, rule: &str, seen: impl Into<String>, version: impl Into<String>) {
         let (seen, version) = (seen.into(), version.into());
         self.checks.push(Check { rule: rule.to_owned(), passed: true, seen, version });

@@ -6,6 +6,7 @@ mod listen;
 mod record;
 mod refer;
 mod script_host;
+mod scripted;
 mod stay;
 mod tape;
 mod transcript;
@@ -27,20 +28,19 @@ use domain::number::{Destination, Masked};
 use domain::outcome::Outcome;
 use domain::time::Timestamp;
 use facade::Facade;
-use script::step::{Input as ScriptInput, Listen, PlayId, Record, TransferEnd};
+use script::step::{Input as ScriptInput, PlayId, TransferEnd};
 use store::{Begun, Reader, Store};
 use tokio::sync::mpsc;
 
 use self::ear::Ear;
-use self::listen::{Last, Listening};
-use self::record::{BEEP, Recording};
 use self::refer::Referring;
 use self::script_host::{Done, ScriptHost, Wish};
+use self::scripted::Scripted;
 use self::stay::Stay;
 use self::tape::Tape;
 use self::transcript::Transcript;
 use self::transfer::{Bridge, BridgeEvent};
-use crate::calls::{CallAsk, LiveCalls};
+use crate::calls::{CallAsk, LiveCalls, Running};
 use crate::clock::Clock;
 use crate::dialer::reroute::{Ask, Reroutes};
 use crate::evaluations::Evaluations;
@@ -52,7 +52,8 @@ use crate::rooms::{RoomEvent, Rooms};
 use crate::rtp_io::PlayItem;
 use crate::slots::SlotDesk;
 use crate::speech::Speech;
-use crate::switch::native::{Leg, LegEvent, NativeSwitch};
+use crate::switch::native::NativeSwitch;
+use crate::switch::{Leg, LegEvent};
 
 /// What every call needs.
 pub(crate) struct CallParts {
@@ -86,19 +87,13 @@ struct CallTask {
     leg: Option<Leg>,
     /// Who listens for who answers, as long as there is something to find out.
     ear: Option<Ear>,
-    script: Option<ScriptHost>,
+    script: Scripted,
     /// What became of the message for a machine, if the script is that.
     message: Option<Message>,
-    /// What the script has recorded, while it is recorded.
-    recording: Option<Recording>,
-    /// Whether the keys on their way to the callee are the script's.
-    script_keys: bool,
     /// What records all of it, where its campaign wants that.
     tape: Option<Tape>,
     /// Whether only parts of the call are on it, as its script wants.
     tapes_parts: bool,
-    /// What is listened for in what the callee says.
-    listening: Option<Box<Listening>>,
     /// What is said, written down.
     transcript: Option<Transcript>,
     /// Whom the callee talks with, or will.
@@ -162,13 +157,10 @@ pub(crate) async fn run(
         call,
         leg: None,
         ear: None,
-        script: None,
+        script: Scripted::default(),
         message: None,
-        recording: None,
-        script_keys: false,
         tape: None,
         tapes_parts: false,
-        listening: None,
         transcript: None,
         bridge: None,
         referring: None,
@@ -224,7 +216,10 @@ impl CallTask {
                     self.reroutes.ask(self.begun.attempt.id, cause);
                 }
                 Effect::EndBridge => self.bridge = None,
-                Effect::EndScript => self.feed(ScriptInput::HungUp).await,
+                Effect::EndScript => {
+                    self.set_script(Running::Over);
+                    self.feed(ScriptInput::HungUp).await;
+                }
                 Effect::Finish(end) => return Some(end),
                 Effect::HangUp => {
                     if let Some(leg) = &mut self.leg {
@@ -257,6 +252,9 @@ impl CallTask {
     }
 
     fn dial(&mut self) {
+        if self.begun.contact.destination.room().is_some() {
+            return self.enter();
+        }
         let (contact, attempt) = (&self.begun.contact, &self.begun.attempt);
         tracing::info!(
             call.id = %attempt.id, contact.id = %contact.id, trunk.id = %attempt.trunk,
@@ -267,7 +265,7 @@ impl CallTask {
         let shown = shown.and_then(|id| contact.destination.clone().with_caller_id(id).ok());
         let destination = shown.as_ref().unwrap_or(&contact.destination);
         match self.parts.switch.dial(self.parts.clock.now(), attempt, destination) {
-            Ok(leg) => self.leg = Some(leg),
+            Ok(leg) => self.leg = Some(Leg::Sip(Box::new(leg))),
             Err(cause) => self.inputs.push_back(Input::LegEnded(cause)),
         }
     }
@@ -286,7 +284,7 @@ impl CallTask {
         if let Some(leg) = &mut self.leg {
             leg.stop_play();
         }
-        self.recording = None;
+        self.script.end();
         // Of what runs no end is told any more.
         self.inputs.retain(|input| !matches!(input, Input::MessageLeft | Input::ScriptEnded));
         self.message = Some(Message::Whole);
@@ -297,7 +295,8 @@ impl CallTask {
         let callee_type = self.call.callee_type();
         match ScriptHost::start(&self.parts, &self.begun, script, callee_type) {
             Ok((script, start)) => {
-                self.script = Some(script);
+                self.set_script(Running::Now);
+                self.script.begin(script);
                 self.feed(start).await;
             }
             Err(problem) => {
@@ -311,7 +310,7 @@ impl CallTask {
     async fn wait(&mut self, asked: &mut mpsc::Receiver<CallAsk>) {
         let now = self.parts.clock.now();
         let call_due = self.call.deadline();
-        let script_due = self.script.as_ref().and_then(ScriptHost::deadline);
+        let script_due = self.script.deadline();
         let due = [call_due.map(|due| due.0), script_due.map(|due| due.0)];
         let sleep = due.into_iter().flatten().min().map(|due| due.since(now));
 
@@ -321,18 +320,10 @@ impl CallTask {
                 Some(found) => self.inputs.push_back(found),
                 None => self.ear = None,
             },
-            done = next_done(&mut self.script) => match done {
+            done = self.script.next() => match done {
                 Done::Input(input) => self.feed(*input).await,
                 Done::Play { play, items } => self.play(play, items),
             },
-            input = next_recorded(&mut self.recording) => {
-                self.recording = None;
-                self.feed(input).await;
-            }
-            (input, last) = next_listened(&mut self.listening) => {
-                self.listening = self.listening.take().filter(|_| last == Last::No);
-                self.feed(input).await;
-            }
             input = next_written(&mut self.transcript) => self.feed(input).await,
             event = next_in_room(&mut self.stay) => self.heard_in_room(event).await,
             event = next_bridged(&mut self.bridge) => self.bridged(event).await,
@@ -388,37 +379,33 @@ impl CallTask {
                 self.leg = None;
                 self.inputs.push_back(Input::TrunkFailed(cause));
             }
-            LegEvent::Key(key) => {
-                self.pass_key(key);
-                self.feed(ScriptInput::Key(key)).await;
-            }
-            LegEvent::KeysSent if std::mem::take(&mut self.script_keys) => {
-                self.feed(ScriptInput::KeysSent).await;
-            }
-            LegEvent::KeysSent => self.inputs.push_back(Input::KeysSent),
-            LegEvent::MarkReached(play, name) => {
-                self.feed(ScriptInput::MarkReached { play, name: name.as_ref().into() }).await;
-            }
-            LegEvent::PlayEnded(BEEP) => {
-                if let Some(recording) = &mut self.recording {
-                    recording.beeped(self.leg.as_ref());
-                }
-            }
-            LegEvent::PlayEnded(play) => self.feed(ScriptInput::PlayEnded { play }).await,
             LegEvent::Referred(result) => self.hear_referral(result).await,
             LegEvent::Ringing => self.inputs.push_back(Input::Ringing),
+            LegEvent::KeysSent => match self.script.told(LegEvent::KeysSent, None) {
+                Some(input) => self.feed(input).await,
+                None => self.inputs.push_back(Input::KeysSent),
+            },
+            event => {
+                if let LegEvent::Key(key) = event {
+                    self.pass_key(key);
+                }
+                if let Some(input) = self.script.told(event, self.leg.as_ref()) {
+                    self.feed(input).await;
+                }
+            }
         }
     }
 
     /// Feeds the script, and does what it wants.
     async fn feed(&mut self, input: ScriptInput) {
         let codec = self.leg.as_ref().and_then(Leg::codec);
-        let Some(script) = &mut self.script else {
-            return;
-        };
         let mut ended = false;
-        let wishes = script.feed(self.parts.clock.now(), input, codec).await;
+        let wishes = self.script.feed(self.parts.clock.now(), input, codec).await;
         for wish in wishes {
+            let (leg, recognizer) = (self.leg.as_ref(), &self.parts.recognizer);
+            let Some(wish) = self.script.grant(wish, leg, recognizer) else {
+                continue;
+            };
             match wish {
                 Wish::End { token, opts_out } => {
                     ended = true;
@@ -429,42 +416,31 @@ impl CallTask {
                 }
                 Wish::Connect(wanted) => self.connect(wanted),
                 Wish::EndTransfer => self.end_transfer(),
-                Wish::HangUp => self.inputs.push_back(Input::ScriptHangUp),
+                Wish::HangUp => {
+                    self.set_script(Running::Over);
+                    self.inputs.push_back(Input::ScriptHangUp);
+                }
                 Wish::Join(wanted) => self.join(wanted),
                 Wish::Leave => self.leave(),
-                Wish::Listen(wanted) => self.hear_words(wanted),
                 Wish::Problem(text) => {
                     self.message = self.message.map(|_| Message::Broken);
                     self.note(EventKind::ScriptError, &text).await;
                 }
-                Wish::SendKeys(keys) => match &mut self.leg {
-                    Some(leg) => {
-                        leg.send_keys(&keys);
-                        self.script_keys = true;
-                    }
-                    None => self.answer(ScriptInput::KeysSent),
-                },
-                Wish::Record(wanted) => self.record(wanted),
-                Wish::StopListen => self.listening = None,
-                Wish::StopPlay => {
-                    if let Some(leg) = &mut self.leg {
-                        leg.stop_play();
-                    }
-                }
-                Wish::StopRecord => {
-                    if let Some(recording) = self.recording.take() {
-                        self.answer(recording.stop());
-                    }
-                }
                 Wish::StopTranscribe => self.stop_transcribing(),
                 Wish::Transcribe(wanted) => self.transcribe(wanted).await,
                 Wish::Transfer(wanted) => self.transfer(wanted),
+                // Granted already.
+                Wish::Listen(_)
+                | Wish::Record(_)
+                | Wish::SendKeys(_)
+                | Wish::StopListen
+                | Wish::StopPlay
+                | Wish::StopRecord => {}
             }
         }
         if ended {
-            self.script = None;
-            self.recording = None;
-            self.listening = None;
+            self.set_script(Running::Over);
+            self.script.end();
             self.transcript = None;
             self.stay = None;
             self.referring = None;
@@ -476,44 +452,22 @@ impl CallTask {
         }
     }
 
-    /// Records the callee, if there is one.
-    fn record(&mut self, wanted: Record) {
-        let Some(script) = &mut self.script else {
-            return;
-        };
-        match &self.leg {
-            Some(leg) => {
-                self.recording = Some(Recording::begin(wanted, script.takes().clone(), leg));
-            }
-            None => {
-                let (recording, reason) = (wanted.recording, "the callee is gone".to_owned());
-                script.later(ScriptInput::RecordFailed { recording, reason });
-            }
-        }
-    }
-
-    /// Listens to the callee, where there is a recognizer.
-    fn hear_words(&mut self, wanted: Listen) {
-        let Some(script) = &mut self.script else {
-            return;
-        };
-        let takes = script.takes().clone();
-        match Listening::begin(wanted, &self.parts.recognizer, takes, self.leg.as_ref()) {
-            Ok(listening) => self.listening = Some(Box::new(listening)),
-            Err(input) => script.later(*input),
-        }
+    fn set_script(&self, script: Running) {
+        self.parts.calls.set_script(self.begun.attempt.id, script);
     }
 
     /// Tells the script something, once it has done what it does now.
     fn answer(&mut self, input: ScriptInput) {
-        if let Some(script) = &mut self.script {
-            script.later(input);
-        }
+        self.script.later(input);
     }
 
     /// The callee wants no more calls of the account, and said so to the script.
     async fn opt_out(&mut self) {
         let contact = &self.begun.contact;
+        if contact.destination.room().is_some() {
+            // Whoever said so, it is nobody's number.
+            return;
+        }
         let (now, number) = (self.parts.clock.now(), contact.destination.dialed());
         let reason = format!("said in call {}", contact.id);
         let done = self.parts.store.opt_out(now, contact.account, number, &reason).await;
@@ -562,20 +516,6 @@ async fn next_found(ear: &mut Option<Ear>) -> Option<Input> {
     }
 }
 
-async fn next_recorded(recording: &mut Option<Recording>) -> ScriptInput {
-    match recording {
-        Some(recording) => recording.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_listened(listening: &mut Option<Box<Listening>>) -> (ScriptInput, Last) {
-    match listening {
-        Some(listening) => listening.next().await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn next_written(transcript: &mut Option<Transcript>) -> ScriptInput {
     match transcript {
         Some(transcript) => transcript.next().await,
@@ -600,13 +540,6 @@ async fn next_bridged(bridge: &mut Option<Bridge>) -> BridgeEvent {
 async fn next_weighed(referring: &mut Option<Referring>) -> Result<Destination, TransferEnd> {
     match referring {
         Some(referring) => referring.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_done(script: &mut Option<ScriptHost>) -> Done {
-    match script {
-        Some(script) => script.next().await,
         None => std::future::pending().await,
     }
 }

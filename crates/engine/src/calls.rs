@@ -8,9 +8,12 @@ use domain::ids::AttemptId;
 use tokio::sync::{mpsc, watch};
 
 use crate::config::TapeState;
+use crate::control::Interrupted;
 
-/// What may be asked of a call before it looks; a cancel finds a place beside interrupts.
+/// What may be asked of a call before it looks.
 const ASKS_MAX: usize = 16;
+/// How many of these places interrupts leave free, for cancels.
+const CANCELS_MIN: usize = 2;
 /// Cancels kept for attempts that are written down but not yet live; far more than one batch.
 const EARLY_MAX: usize = 4_096;
 
@@ -23,17 +26,35 @@ pub(crate) enum CallAsk {
     Interrupt(Option<PageAddress>),
 }
 
+/// Where the script of a live call stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// Nobody has answered yet, or it is not known who did.
+    #[default]
+    NotYet,
+    /// It runs.
+    Now,
+    /// It has ended, or comes to its end: nothing can be asked of it any more.
+    Over,
+}
+
 /// The live calls; clones are the same set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LiveCalls(Arc<Mutex<Calls>>);
 
 #[derive(Debug, Default)]
 struct Calls {
-    live: HashMap<AttemptId, mpsc::Sender<CallAsk>>,
+    live: HashMap<AttemptId, Live>,
     /// Recordings under way.
     tapes: HashMap<AttemptId, watch::Sender<TapeState>>,
     /// Cancels of attempts between their commit and their first instant of life, oldest first.
     early: VecDeque<(AttemptId, String)>,
+}
+
+#[derive(Debug)]
+struct Live {
+    asks: mpsc::Sender<CallAsk>,
+    script: Running,
 }
 
 impl LiveCalls {
@@ -46,7 +67,7 @@ impl LiveCalls {
         {
             cancel.try_send(CallAsk::Cancel(reason)).ok();
         }
-        calls.live.insert(attempt, cancel);
+        calls.live.insert(attempt, Live { asks: cancel, script: Running::NotYet });
         canceled
     }
 
@@ -62,7 +83,7 @@ impl LiveCalls {
         let mut calls = self.calls();
         match calls.live.get(&attempt) {
             Some(call) => {
-                call.try_send(CallAsk::Cancel(reason.to_owned())).ok();
+                call.asks.try_send(CallAsk::Cancel(reason.to_owned())).ok();
             }
             None => {
                 if calls.early.len() >= EARLY_MAX {
@@ -73,11 +94,31 @@ impl LiveCalls {
         }
     }
 
-    /// Asks a call to stop what its script does; whether it lives here.
-    pub(crate) fn interrupt(&self, attempt: AttemptId, page: Option<PageAddress>) -> bool {
+    /// The script of a call begins, or is over; over it stays.
+    pub(crate) fn set_script(&self, attempt: AttemptId, script: Running) {
+        if let Some(call) = self.calls().live.get_mut(&attempt)
+            && call.script != Running::Over
+        {
+            call.script = script;
+        }
+    }
+
+    /// Asks a call to stop what its script does, where that runs here.
+    pub(crate) fn interrupt(&self, attempt: AttemptId, page: Option<PageAddress>) -> Interrupted {
         let calls = self.calls();
-        let asked = calls.live.get(&attempt).map(|it| it.try_send(CallAsk::Interrupt(page)));
-        matches!(asked, Some(Ok(())))
+        let Some(call) = calls.live.get(&attempt) else {
+            return Interrupted::NotRunning;
+        };
+        match call.script {
+            Running::NotYet => Interrupted::NotRunning,
+            Running::Over => Interrupted::Completed,
+            // It has not done yet what it was asked before, and may not be asked for ever.
+            Running::Now if call.asks.capacity() <= CANCELS_MIN => Interrupted::Busy,
+            Running::Now => match call.asks.try_send(CallAsk::Interrupt(page)) {
+                Ok(()) => Interrupted::Done,
+                Err(_) => Interrupted::Completed,
+            },
+        }
     }
 
     /// A recording of this call begins; whether it is paused is heard from the answer.
@@ -101,7 +142,7 @@ impl LiveCalls {
     /// Asks every call to end.
     pub(crate) fn cancel_all(&self, reason: &str) {
         for call in self.calls().live.values() {
-            call.try_send(CallAsk::Cancel(reason.to_owned())).ok();
+            call.asks.try_send(CallAsk::Cancel(reason.to_owned())).ok();
         }
     }
 
@@ -126,6 +167,35 @@ mod tests {
         let asked = calls.begin(AttemptId(1)).try_recv().unwrap();
         assert_eq!(asked, CallAsk::Cancel("changed my mind".into()));
         assert!(calls.begin(AttemptId(2)).try_recv().is_err());
+    }
+
+    #[test]
+    fn only_a_script_that_runs_is_interrupted() {
+        let calls = LiveCalls::default();
+        let call = AttemptId(1);
+        assert_eq!(calls.interrupt(call, None), Interrupted::NotRunning);
+        let mut asked = calls.begin(call);
+        assert_eq!(calls.interrupt(call, None), Interrupted::NotRunning);
+        calls.set_script(call, Running::Now);
+        assert_eq!(calls.interrupt(call, None), Interrupted::Done);
+        assert_eq!(asked.try_recv(), Ok(CallAsk::Interrupt(None)));
+        calls.set_script(call, Running::Over);
+        calls.set_script(call, Running::Now);
+        assert_eq!(calls.interrupt(call, None), Interrupted::Completed);
+        calls.end(call);
+        assert_eq!(calls.interrupt(call, None), Interrupted::NotRunning);
+    }
+
+    #[test]
+    fn cancel_finds_a_place_however_many_interrupts_wait() {
+        let calls = LiveCalls::default();
+        let mut asked = calls.begin(AttemptId(1));
+        calls.set_script(AttemptId(1), Running::Now);
+        let all = (0..100).map(|_| calls.interrupt(AttemptId(1), None));
+        assert_eq!(all.filter(|it| *it == Interrupted::Busy).count(), 100 - 14);
+        calls.cancel(AttemptId(1), "enough");
+        let all: Vec<CallAsk> = std::iter::from_fn(|| asked.try_recv().ok()).collect();
+        assert_eq!(all.last(), Some(&CallAsk::Cancel("enough".into())));
     }
 
     #[test]

@@ -70,6 +70,8 @@ struct Live {
     attempt: AttemptId,
     contact: ContactId,
     slot: Slot,
+    /// Whether it goes over its trunk, and so tells how that works.
+    is_carried: bool,
 }
 
 /// The gates of trunks, by the trunks' names.
@@ -301,6 +303,7 @@ impl Dialer {
 
     fn begin(&mut self, begun: Begun) {
         let (attempt, contact) = (begun.attempt.id, begun.contact.id);
+        let is_carried = begun.contact.destination.room().is_none();
         let slot = Slot {
             trunk: begun.attempt.trunk,
             campaign: begun.contact.campaign,
@@ -322,7 +325,7 @@ impl Dialer {
             wakes.dialer.wake();
             end
         });
-        self.slots.insert(task.id(), Live { attempt, contact, slot });
+        self.slots.insert(task.id(), Live { attempt, contact, slot, is_carried });
         self.show();
     }
 
@@ -332,7 +335,7 @@ impl Dialer {
             Ok((id, end)) => (*id, Some(end), None),
             Err(error) => (error.id(), None, Some(error)),
         };
-        let Some(Live { attempt, slot, .. }) = self.slots.remove(&id) else {
+        let Some(Live { attempt, slot, is_carried, .. }) = self.slots.remove(&id) else {
             return;
         };
         if let Some(error) = failed {
@@ -343,7 +346,7 @@ impl Dialer {
             finish(&self.parts.store, attempt, &end).await;
             self.calls.end(attempt);
         }
-        self.gates.end(slot, end);
+        self.gates.end(slot, end.filter(|_| is_carried));
         self.show();
     }
 

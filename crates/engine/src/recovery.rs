@@ -73,7 +73,10 @@ pub(crate) async fn recover(
         }
         store.finish_attempt(attempt.id, &end_in_doubt(&attempt, now)).await?;
         let ring_time_max = contact.terms.ring_time_max.unwrap_or(ring_time_max);
-        held.push((now + ring_time_max, attempt.trunk));
+        // A conference rings nowhere.
+        if contact.destination.room().is_none() {
+            held.push((now + ring_time_max, attempt.trunk));
+        }
         in_doubt.push((attempt, contact));
         *counts.entry("in doubt").or_default() += 1;
     }
@@ -87,7 +90,7 @@ pub(crate) async fn recover(
         mark.map_err(|source| RecoveryError::Journal { path: path.display().to_string(), source })?;
         let ring_time_max = contact.terms.ring_time_max.unwrap_or(ring_time_max);
         let until = attempt.ended_at.unwrap_or(now) + ring_time_max;
-        if until > now {
+        if until > now && contact.destination.room().is_none() {
             held.push((until, attempt.trunk));
         }
         in_doubt.push((attempt, contact));

@@ -56,7 +56,6 @@ pub(crate) struct Part {
 
 impl Part {
     /// Talks and hears from the first moment on.
-    #[cfg(test)]
     pub(crate) const TALKER: Self =
         Self { role: Role::Talker, begins: true, ends: false, sounds: false };
 }
@@ -91,6 +90,13 @@ pub(crate) struct Seat {
     room: Arc<Room>,
     number: u32,
     events: mpsc::Receiver<RoomEvent>,
+}
+
+/// A member's keys; who has left presses none that anybody hears.
+#[derive(Debug)]
+pub(crate) struct Presser {
+    room: Arc<Room>,
+    number: u32,
 }
 
 #[derive(Debug, Default)]
@@ -190,6 +196,18 @@ impl Seat {
         }
     }
 
+    /// The member pressed a key, which all others are told.
+    pub(crate) fn press(&self, key: char) {
+        self.presser().press(key);
+    }
+
+    /// Who presses keys for the member in another task.
+    pub(crate) fn presser(&self) -> Presser {
+        Presser { room: Arc::clone(&self.room), number: self.number }
+    }
+}
+
+impl Presser {
     /// The member pressed a key, which all others are told.
     pub(crate) fn press(&self, key: char) {
         self.room.members().tell(Some(self.number), RoomEvent::Key(key));

@@ -17,6 +17,7 @@ mod player;
 mod ports;
 mod precedence;
 mod privacy;
+mod seated;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ mod worker;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -248,12 +250,11 @@ impl MediaEngine {
     fn stream(&self, sockets: SocketPair, lease: PortLease) -> Stream {
         let address = self.0.config.advertise;
         let (rtp, rtcp) = (lease.port(), lease.port() + 1);
-        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let (sound, _, events) = Sound::new();
         Stream {
             engine: self.clone(),
-            reserved: Some(Reserved { events: sender, sockets, lease }),
-            mailbox: Arc::default(),
-            events,
+            reserved: Some(Reserved { events, sockets, lease }),
+            sound,
             rtp: SocketAddr::new(address, rtp),
             rtcp: SocketAddr::new(address, rtcp),
         }
@@ -291,52 +292,35 @@ pub struct Stream {
     engine: MediaEngine,
     /// What is reserved, until the stream is connected and belongs to a media thread.
     reserved: Option<Reserved>,
-    mailbox: Arc<Mailbox>,
-    events: mpsc::Receiver<MediaEvent>,
+    sound: Sound,
     rtp: SocketAddr,
     rtcp: SocketAddr,
 }
 
-impl Stream {
-    /// Where we want the far end's audio; for the offer.
-    pub const fn local_rtp(&self) -> SocketAddr {
-        self.rtp
+/// What a leg plays, presses and hears, whatever carries it; dropped, it is closed.
+pub struct Sound {
+    mailbox: Arc<Mailbox>,
+    events: mpsc::Receiver<MediaEvent>,
+}
+
+impl Sound {
+    /// Sound that one carries who obeys the mailbox and tells events.
+    fn new() -> (Self, Arc<Mailbox>, mpsc::Sender<MediaEvent>) {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let mailbox = Arc::<Mailbox>::default();
+        (Self { mailbox: Arc::clone(&mailbox), events }, mailbox, sender)
     }
 
-    /// Where we want its reports: the port above (RFC 3550 §11).
-    pub const fn local_rtcp(&self) -> SocketAddr {
-        self.rtcp
-    }
-
-    /// Begins to send and to hear; later, follows a new agreement: hold, resume, another codec or
-    /// address. What plays goes on; on hold it waits.
-    pub fn connect(&mut self, terms: Terms) {
-        let Some(reserved) = self.reserved.take() else {
-            self.mailbox.post(Command::Renegotiate(terms));
-            return;
-        };
-        let inner = &self.engine.0;
-        let seed = inner.chance.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let wall = u64::try_from(inner.clock.now().as_millis()).unwrap_or_default();
-        let wall = NtpTime::from_unix(Duration::from_millis(wall));
-        self.mailbox.post(Command::Connect(Setup {
-            seed,
-            now: inner.clock.instant(),
-            wall,
-            terms,
-        }));
-        let options = Options {
-            send_silence: inner.config.send_silence,
-            silence_time_max: inner.config.silence_time_max,
-        };
-        let endpoint = Endpoint::new(reserved, self.mailbox.clone(), options);
-        let lightest = inner.threads.iter().min_by_key(|thread| thread.streams());
-        lightest.expect("an engine has at least one media thread").admit(endpoint);
-    }
-
-    /// How sound is protected from now on; before [`Self::connect`] of the terms that it belongs to.
-    pub fn protect(&self, protection: Option<Protection>) {
-        self.mailbox.post(Command::Protect(protection));
+    /// Sound of a leg in a room of our own: what it says goes to `said`, what comes out of `heard`
+    /// is heard, and keys are pressed by `press`. It is over when `heard` is.
+    pub(crate) fn in_room(
+        said: FrameSink,
+        heard: Frames,
+        press: impl FnMut(Key) + Send + 'static,
+    ) -> Self {
+        let (sound, mailbox, events) = Self::new();
+        seated::begin(mailbox, events, (said, heard), Box::new(press));
+        sound
     }
 
     /// Plays these in order, after what is still playing; [`MediaEvent::PlayEnded`] tells the end.
@@ -374,11 +358,74 @@ impl Stream {
         self.mailbox.post(Command::Relay(frames));
     }
 
-    /// The next thing that happened; `None` once the stream is closed.
+    /// The next thing that happened; `None` once the sound is over.
     ///
     /// May be dropped and asked again; no event is lost by it.
     pub async fn next(&mut self) -> Option<MediaEvent> {
         self.events.recv().await
+    }
+}
+
+impl Drop for Sound {
+    fn drop(&mut self) {
+        self.mailbox.post(Command::Close(None));
+    }
+}
+
+impl Deref for Stream {
+    type Target = Sound;
+
+    fn deref(&self) -> &Sound {
+        &self.sound
+    }
+}
+
+impl DerefMut for Stream {
+    fn deref_mut(&mut self) -> &mut Sound {
+        &mut self.sound
+    }
+}
+
+impl Stream {
+    /// Where we want the far end's audio; for the offer.
+    pub const fn local_rtp(&self) -> SocketAddr {
+        self.rtp
+    }
+
+    /// Where we want its reports: the port above (RFC 3550 §11).
+    pub const fn local_rtcp(&self) -> SocketAddr {
+        self.rtcp
+    }
+
+    /// Begins to send and to hear; later, follows a new agreement: hold, resume, another codec or
+    /// address. What plays goes on; on hold it waits.
+    pub fn connect(&mut self, terms: Terms) {
+        let Some(reserved) = self.reserved.take() else {
+            self.mailbox.post(Command::Renegotiate(terms));
+            return;
+        };
+        let inner = &self.engine.0;
+        let seed = inner.chance.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let wall = u64::try_from(inner.clock.now().as_millis()).unwrap_or_default();
+        let wall = NtpTime::from_unix(Duration::from_millis(wall));
+        self.mailbox.post(Command::Connect(Setup {
+            seed,
+            now: inner.clock.instant(),
+            wall,
+            terms,
+        }));
+        let options = Options {
+            send_silence: inner.config.send_silence,
+            silence_time_max: inner.config.silence_time_max,
+        };
+        let endpoint = Endpoint::new(reserved, Arc::clone(&self.mailbox), options);
+        let lightest = inner.threads.iter().min_by_key(|thread| thread.streams());
+        lightest.expect("an engine has at least one media thread").admit(endpoint);
+    }
+
+    /// How sound is protected from now on; before [`Self::connect`] of the terms that it belongs to.
+    pub fn protect(&self, protection: Option<Protection>) {
+        self.mailbox.post(Command::Protect(protection));
     }
 
     /// Ends the stream and gives its figures.
@@ -390,13 +437,5 @@ impl Stream {
         self.mailbox.post(Command::Close(Some(receipt)));
         // A stream that failed has none to give.
         stats.await.unwrap_or_default()
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if self.reserved.is_none() {
-            self.mailbox.post(Command::Close(None));
-        }
     }
 }

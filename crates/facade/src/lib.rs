@@ -25,6 +25,7 @@ use domain::attempt::Attempt;
 use domain::contact::Contact;
 use domain::detection::Detection;
 use domain::event::Event;
+use domain::number::Destination;
 use domain::outcome::CalleeType;
 use domain::webhook::{Reception, Schedule};
 
@@ -196,6 +197,15 @@ impl Facade {
         match self {
             Self::Fuse => plum::words::detection(true),
             Self::Aculab | Self::Native | Self::Plum => Detection::Off,
+        }
+    }
+
+    /// Whom a call is to, as a script is told.
+    pub fn remote_uri(self, destination: &Destination) -> String {
+        match (self, destination.room()) {
+            // Nobody else's calls are to conferences.
+            (Self::Aculab, Some(_)) => aculab::words::address(destination),
+            _ => format!("tel:{}", destination.dialed()),
         }
     }
 

@@ -18,6 +18,7 @@ use domain::ids::{
     AccountId, AppId, ApplicationId, AttemptId, CampaignId, ContactId, DeliveryId, DeploymentId,
     EndpointId, EventId, TrunkId, WebhookId,
 };
+use domain::number::Destination;
 use domain::outcome::Outcome;
 use domain::region::Country;
 use domain::retry::RetryRule;
@@ -372,7 +373,7 @@ impl Row<'_> {
         let created_at = self.time()?;
         let ended_at = self.maybe_time()?;
         let dialect = self.dialect()?;
-        let destination = self.name(|text| text.parse().ok())?;
+        let destination = self.name(|text| Destination::stored(text).ok())?;
         let (reference, parameters) = (self.text()?, self.text()?);
         let result_url = self.maybe_text()?;
         let redial_in_doubt = self.flag()?;

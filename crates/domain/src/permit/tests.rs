@@ -4,6 +4,7 @@ use super::*;
 use crate::application::Dialect;
 use crate::contact::ContactState;
 use crate::ids::{AccountId, ApplicationId, CampaignId, ContactId};
+use crate::number::Destination;
 use crate::region::Country;
 use crate::retry::RetryRule;
 use crate::terms::{Terms, Variables};
@@ -223,6 +224,30 @@ fn number_in_a_call_anywhere_waits() {
     let (permit, reason) = case.said();
     assert_eq!(permit, Permit::NotBefore(at(0) + LIVE_WAIT));
     assert_eq!(reason, "one-call-at-a-time: a call to this number is under way");
+}
+
+#[test]
+fn conference_is_weighed_by_windows_and_budget_and_not_by_what_protects_callees() {
+    let mut case = case("15550100");
+    case.contact.destination = Destination::conference("talk").unwrap();
+    // Another call in the same conference, at night, and a list that names it.
+    case.past.is_live = true;
+    case.past.listed = vec![(DO_NOT_CALL.into(), at(-5))];
+    case.policy.destinations.private = false;
+    let weighing = case.weigh();
+    assert_eq!(weighing.permit, Permit::Dial(None));
+    let rules: Vec<&str> = weighing.checks.iter().map(|check| check.rule.as_str()).collect();
+    assert_eq!(rules, ["campaign-window", "call-window", "budget", "conference"]);
+    case.contact.attempts = 3;
+    assert_eq!(case.weigh().permit, Permit::End(Disposition::Failed));
+    // Whom the application shows where it calls somebody into it must be the account's own.
+    case.contact.attempts = 0;
+    case.verified = Some(vec!["+16175550100".into()]);
+    let shown = |id: &str| Destination::conference("talk").unwrap().with_caller_id(id).unwrap();
+    case.contact.destination = shown("+16175550100");
+    assert_eq!(case.weigh().permit, Permit::Dial(Some("+16175550100".into())));
+    case.contact.destination = shown("+16175550101");
+    assert_eq!(case.weigh().permit, Permit::End(Disposition::Failed));
 }
 
 #[test]

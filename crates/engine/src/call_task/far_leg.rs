@@ -26,7 +26,8 @@ use super::CallParts;
 use super::ear::{self, Ear};
 use super::whisper::{Whisper, Whispered, Whispering};
 use crate::slots::{LegSlot, Moved};
-use crate::switch::native::{Leg, LegEvent, LegOrder};
+use crate::switch::native::LegOrder;
+use crate::switch::{Leg, LegEvent};
 
 /// Longest wait for a second leg to confirm its end: SIP gives up after 32 s by itself.
 const LEG_END_MAX: Duration = Duration::from_secs(40);
@@ -121,6 +122,12 @@ impl Up {
         }
     }
 
+    fn hang_up(&mut self) {
+        if let Some(up) = &mut self.0 {
+            up.0.hang_up();
+        }
+    }
+
     /// The slot of a leg that is over.
     fn into_slot(mut self) -> Option<LegSlot> {
         self.0.take().map(|up| up.1)
@@ -162,10 +169,10 @@ impl FarLeg {
     /// Asks for its end, which is told; before anything was sent, it ends at once.
     pub(super) fn end(&mut self) {
         self.is_ending = true;
-        match self.leg() {
-            Some(leg) => leg.hang_up(),
+        match &mut self.stage {
+            Stage::Ringing(up) | Stage::Screening(up) | Stage::Talking(up) => up.hang_up(),
             // Dropped, what leads it hangs it up.
-            None => self.over(TransferEnd::Ended),
+            Stage::Asking(_) | Stage::Whispering(_) | Stage::Over => self.over(TransferEnd::Ended),
         }
     }
 
@@ -424,7 +431,7 @@ fn dial(order: &Order, shown: &Destination, slot: LegSlot) -> Result<Up, Transfe
     let headers = told_beside(&order.aai);
     let leg = LegOrder { key, trunk: slot.trunk(), destination: shown, headers };
     match parts.switch.dial_leg(parts.clock.now(), leg) {
-        Ok(leg) => Ok(Up(Some(Box::new((leg, slot))))),
+        Ok(leg) => Ok(Up(Some(Box::new((Leg::Sip(Box::new(leg)), slot))))),
         Err(cause) => {
             tracing::warn!(leg = key, cause = %cause.text, "a second leg was not sent");
             Err(TransferEnd::NoResource)

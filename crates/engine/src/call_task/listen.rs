@@ -15,7 +15,7 @@ use super::utterance::{SILENCE_DEFAULT, Utterance};
 use crate::files::Takes;
 use crate::recognizer::Recognizer;
 use crate::rtp_io::Frames;
-use crate::switch::native::Leg;
+use crate::switch::Leg;
 
 /// Longest speech where the script says nothing, and at all.
 const SPEECH_TIME_MAX_DEFAULT: Duration = Duration::from_secs(10);

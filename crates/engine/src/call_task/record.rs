@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::files::{Take, Takes};
 use crate::rtp_io::{Frames, PlayItem};
-use crate::switch::native::Leg;
+use crate::switch::Leg;
 
 /// The tone before a recording; no script has a playing of this number.
 pub(super) const BEEP: PlayId = PlayId(u32::MAX);

@@ -13,6 +13,7 @@ use script::step::{Input as ScriptInput, Transfer, TransferEnd, TransferId};
 
 use super::CallTask;
 use super::far_leg::{parse, permit, refused, told_beside};
+use crate::switch::Leg;
 
 /// A callee who is to be taken over by somebody else.
 pub(super) struct Referring {
@@ -39,7 +40,8 @@ impl CallTask {
     ///
     /// Keys behind the number can be pressed only by who calls it.
     pub(super) fn begin_referral(&mut self, wanted: &Transfer) -> bool {
-        let refers = self.parts.switch.refers(self.begun.attempt.trunk) && self.leg.is_some();
+        let is_called = matches!(self.leg, Some(Leg::Sip(_)));
+        let refers = self.parts.switch.refers(self.begun.attempt.trunk) && is_called;
         let parsed = parse(&self.parts, &wanted.destination);
         let has_keys = parsed.as_ref().is_ok_and(|number| number.post_dial().is_some());
         if !refers || has_keys {
@@ -58,7 +60,7 @@ impl CallTask {
 
     /// It is known whether the callee may be sent there.
     pub(super) async fn weighed(&mut self, answer: Result<Destination, TransferEnd>) {
-        let (Some(referring), Some(leg)) = (&self.referring, &self.leg) else {
+        let (Some(referring), Some(Leg::Sip(leg))) = (&self.referring, &self.leg) else {
             return;
         };
         let failed = match answer {

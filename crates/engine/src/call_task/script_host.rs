@@ -358,7 +358,7 @@ fn session(contact: &Contact, facade: Facade, callee_type: Option<CalleeType>) -
     let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     Session {
         local_uri: destination.caller_id().map(|id| format!("tel:{id}")).unwrap_or_default(),
-        remote_uri: format!("tel:{}", destination.dialed()),
+        remote_uri: facade.remote_uri(destination),
         protocol_name: "sip".into(),
         protocol_version: "2.0".into(),
         callee_type: facade.session_callee_type(callee_type).into(),

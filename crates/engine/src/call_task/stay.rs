@@ -1,12 +1,14 @@
-//! The callee's stay in a conference: his sound into the room, the others' back to him.
+//! Conferences: a call into one, and the callee's stay in one, his sound into the room and the
+//! others' back to him.
 
+use domain::call::Input;
 use domain::policy::CallRecording;
 use media::mixer::Role;
 use script::step::{Input as ScriptInput, Join, StayEnd, StayId};
 
 use super::CallTask;
 use crate::rooms::{Part, RoomEvent, Seat};
-use crate::switch::native::Leg;
+use crate::switch::{Leg, seat};
 
 /// A stay in a conference; dropped, the callee has left it.
 pub(super) struct Stay {
@@ -28,12 +30,33 @@ impl Stay {
 }
 
 impl CallTask {
+    /// Calls the conference that the attempt is to: no phone rings, and it answers at once.
+    pub(super) fn enter(&mut self) {
+        let (contact, attempt) = (&self.begun.contact, &self.begun.attempt);
+        let room = contact.destination.room().unwrap_or_default();
+        tracing::info!(
+            call.id = %attempt.id, contact.id = %contact.id, room, "entering a conference"
+        );
+        match self.parts.switch.sent(self.parts.clock.now(), attempt.id) {
+            Ok(()) => {
+                let leg = seat::Leg::enter(&self.parts.rooms, contact.account, room);
+                self.leg = Some(Leg::Seat(leg));
+            }
+            Err(cause) => self.inputs.push_back(Input::LegEnded(cause)),
+        }
+    }
+
     /// Puts the callee into a conference.
     pub(super) fn join(&mut self, wanted: Join) {
         let stay = wanted.stay;
         let Some(leg) = &self.leg else {
             return self.answer(ScriptInput::StayEnded { stay, end: StayEnd::Left });
         };
+        if self.begun.contact.destination.room() == Some(wanted.room.as_str()) {
+            // It would hear itself, over and over.
+            tracing::warn!(room = wanted.room, "a call is in this conference already");
+            return self.answer(ScriptInput::StayEnded { stay, end: StayEnd::Full });
+        }
         let role = if wanted.speaks { Role::Talker } else { Role::Listener };
         let (begins, ends, sounds) = (wanted.begins, wanted.ends, wanted.sounds);
         let part = Part { role, begins, ends, sounds };

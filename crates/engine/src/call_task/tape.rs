@@ -16,7 +16,7 @@ use super::CallTask;
 use crate::config::TapeState;
 use crate::files::{TapeDir, TapeFile, blocking, recording_address, tape_sample};
 use crate::rtp_io::{Directions, Frames, LegFrame};
-use crate::switch::native::Leg;
+use crate::switch::Leg;
 
 /// A recording of a call; dropped, it goes on until its leg is gone, and is finished then.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::CallTask;
 use super::far_leg::{FarLeg, LegNews, Order};
 use super::whisper::Whispering;
 use crate::rtp_io::PlayItem;
-use crate::switch::native::Leg;
+use crate::switch::Leg;
 
 /// Second legs of one call in its whole life; further ones are refused.
 pub(super) const LEGS_MAX: i64 = 63;
@@ -47,6 +47,8 @@ pub(super) struct Bridge {
     legs: Vec<FarLeg>,
     owed: VecDeque<BridgeEvent>,
     is_connected: bool,
+    /// Its end was asked for: the two talk no more, or never will.
+    is_ending: bool,
 }
 
 /// What happens to second legs.
@@ -75,6 +77,7 @@ impl Bridge {
             legs: orders.into_iter().map(FarLeg::begin).collect(),
             owed: VecDeque::new(),
             is_connected: false,
+            is_ending: false,
         }
     }
 
@@ -112,6 +115,8 @@ impl Bridge {
                 LegNews::Key(key) if self.is_connected => return BridgeEvent::Key(key),
                 LegNews::Key(_) => {}
                 LegNews::Placed => return BridgeEvent::Placed,
+                // Somebody answered in the same moment; he is hung up.
+                LegNews::Ready if self.is_ending => {}
                 LegNews::Ready => {
                     self.is_connected = true;
                     return BridgeEvent::Connected;
@@ -141,6 +146,7 @@ impl Bridge {
 
     /// Asks for its end, which is told; before anything was sent, it ends at once.
     fn end(&mut self) {
+        self.is_ending = true;
         self.legs.iter_mut().for_each(FarLeg::end);
     }
 }
@@ -162,7 +168,7 @@ impl CallTask {
         for (place, destination) in wanted.destinations.iter().take(RINGING_MAX).enumerate() {
             let order = self.order(destination.clone());
             let nth = u32::try_from(self.legs).unwrap_or(u32::MAX);
-            let takes = self.script.as_ref().map(|script| script.takes().clone());
+            let takes = self.script.takes();
             let shown = wanted.caller_id.as_deref().or(self.begun.caller_id.as_deref());
             let whispering = wanted.far_script.as_deref().map(|script| Whispering {
                 parts: Arc::clone(&self.parts),
@@ -227,13 +233,20 @@ impl CallTask {
             let end = TransferEnd::Unknown;
             return self.answer(ScriptInput::TransferEnded { transfer, end });
         }
-        self.bridge = Some(Bridge::begin((transfer, kind), orders));
+        if let Some(before) = self.bridge.replace(Bridge::begin((transfer, kind), orders)) {
+            // One that was ended, and takes its time.
+            self.end_part(before.recording);
+        }
     }
 
     /// The script ends the transfer.
     pub(super) fn end_transfer(&mut self) {
         if let Some(bridge) = &mut self.bridge {
             bridge.end();
+            // However long the other side takes to be gone, the callee hears it no more.
+            if let Some(leg) = &self.leg {
+                leg.relay(None);
+            }
         }
     }
 

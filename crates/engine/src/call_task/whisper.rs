@@ -14,12 +14,11 @@ use script::step::{FarScript, Input, Session};
 use tokio::task::JoinHandle;
 
 use super::far_leg::Up;
-use super::listen::{Last, Listening};
-use super::record::{BEEP, Recording};
 use super::script_host::{Done, ScriptHost, Wish};
-use super::{CallParts, next_done, next_listened, next_recorded, sleep_for};
+use super::scripted::Scripted;
+use super::{CallParts, sleep_for};
 use crate::files::Takes;
-use crate::switch::native::{Leg, LegEvent};
+use crate::switch::{Leg, LegEvent};
 
 /// Longest that somebody may hear a page of his own: the callee waits for him.
 const TIME_MAX: Duration = Duration::from_secs(600);
@@ -57,9 +56,7 @@ pub(super) struct Whispering {
 struct Guide {
     whispering: Whispering,
     up: Up,
-    host: Option<ScriptHost>,
-    recording: Option<Recording>,
-    listening: Option<Box<Listening>>,
+    script: Scripted,
     refuses: bool,
 }
 
@@ -85,17 +82,11 @@ async fn lead(whispering: Whispering, up: Up) -> Whispered {
     let limits = Limits::default();
     let (host, start) =
         ScriptHost::for_far_end((&parts, account), limits, script, (nth, session), takes);
-    let mut guide = Guide {
-        whispering,
-        up,
-        host: Some(host),
-        recording: None,
-        listening: None,
-        refuses: false,
-    };
+    let mut guide = Guide { whispering, up, script: Scripted::default(), refuses: false };
+    guide.script.begin(host);
     let until = parts.clock.instant() + TIME_MAX;
     guide.feed(start).await;
-    while guide.host.is_some() {
+    while guide.script.runs() {
         if parts.clock.instant() >= until {
             return Whispered::Refused;
         }
@@ -118,11 +109,11 @@ impl Guide {
     /// Waits for one thing, and takes it in; the cause where the far end is gone.
     async fn turn(&mut self) -> Option<Cause> {
         let now = self.whispering.parts.clock.now();
-        let due = self.host.as_ref().and_then(ScriptHost::deadline);
+        let due = self.script.deadline();
         let sleep = due.map(|(at, _)| at.since(now)).unwrap_or(TIME_MAX);
         tokio::select! {
             event = self.up.next() => return self.hear(event).await,
-            done = next_done(&mut self.host) => match done {
+            done = self.script.next() => match done {
                 Done::Input(input) => self.feed(*input).await,
                 Done::Play { play, items } => {
                     if let Some(leg) = self.up.leg() {
@@ -130,14 +121,6 @@ impl Guide {
                     }
                 }
             },
-            input = next_recorded(&mut self.recording) => {
-                self.recording = None;
-                self.feed(input).await;
-            }
-            (input, last) = next_listened(&mut self.listening) => {
-                self.listening = self.listening.take().filter(|_| last == Last::No);
-                self.feed(input).await;
-            }
             () = sleep_for(Some(sleep)) => {
                 let now = self.whispering.parts.clock.now();
                 if let Some((_, timer)) = due.filter(|(at, _)| *at <= now) {
@@ -149,71 +132,27 @@ impl Guide {
     }
 
     async fn hear(&mut self, event: LegEvent) -> Option<Cause> {
-        let input = match event {
-            LegEvent::Ended(cause) | LegEvent::Failed(cause) => return Some(cause),
-            LegEvent::Key(key) => Input::Key(key),
-            LegEvent::KeysSent => Input::KeysSent,
-            LegEvent::MarkReached(play, name) => {
-                Input::MarkReached { play, name: name.as_ref().into() }
-            }
-            LegEvent::PlayEnded(BEEP) => {
-                if let Some(recording) = &mut self.recording {
-                    recording.beeped(self.up.leg());
-                }
-                return None;
-            }
-            LegEvent::PlayEnded(play) => Input::PlayEnded { play },
-            LegEvent::Answered | LegEvent::Referred(_) | LegEvent::Ringing => return None,
-        };
-        self.feed(input).await;
+        if let LegEvent::Ended(cause) | LegEvent::Failed(cause) = event {
+            return Some(cause);
+        }
+        if let Some(input) = self.script.told(event, self.up.leg()) {
+            self.feed(input).await;
+        }
         None
     }
 
     async fn feed(&mut self, input: Input) {
         let codec = self.up.leg().and_then(Leg::codec);
-        let Some(host) = &mut self.host else {
-            return;
-        };
-        let wishes = host.feed(self.whispering.parts.clock.now(), input, codec).await;
+        let wishes = self.script.feed(self.whispering.parts.clock.now(), input, codec).await;
         for wish in wishes {
-            self.grant(wish).await;
-        }
-    }
-
-    async fn grant(&mut self, wish: Wish) {
-        let (Some(host), Some(leg)) = (&mut self.host, self.up.leg()) else {
-            return;
-        };
-        match wish {
-            Wish::End { .. } => self.host = None,
-            Wish::HangUp => self.refuses = true,
-            Wish::Listen(wanted) => {
-                let recognizer = &self.whispering.parts.recognizer;
-                match Listening::begin(wanted, recognizer, host.takes().clone(), Some(leg)) {
-                    Ok(listening) => self.listening = Some(Box::new(listening)),
-                    Err(input) => host.later(*input),
-                }
+            let recognizer = &self.whispering.parts.recognizer;
+            match self.script.grant(wish, self.up.leg(), recognizer) {
+                Some(Wish::End { .. }) => self.script.end(),
+                Some(Wish::HangUp) => self.refuses = true,
+                Some(Wish::Problem(text)) => self.note(&text).await,
+                // Its pages are refused what is the callee's.
+                Some(_) | None => {}
             }
-            Wish::Problem(text) => self.note(&text).await,
-            Wish::Record(wanted) => {
-                self.recording = Some(Recording::begin(wanted, host.takes().clone(), leg));
-            }
-            Wish::SendKeys(keys) => leg.send_keys(&keys),
-            Wish::StopListen => self.listening = None,
-            Wish::StopPlay => leg.stop_play(),
-            Wish::StopRecord => {
-                if let Some(recording) = self.recording.take() {
-                    host.later(recording.stop());
-                }
-            }
-            // Its pages are refused what is the callee's.
-            Wish::Connect(_)
-            | Wish::EndTransfer
-            | Wish::Join(_)
-            | Wish::Leave
-            | Wish::StopTranscribe
-            | Wish::Transcribe(_)
-            | Wish::Transfer(_) => {}
         }
     }
 

@@ -10,11 +10,14 @@ use super::{Control, QueueError};
 /// What came of an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupted {
-    /// Its call has ended.
+    /// It was interrupted often just now, and has not done that yet. Time repairs it.
+    Busy,
+    /// Its call has ended, or comes to its end.
     Completed,
     /// What it did has been stopped, or will be at once.
     Done,
-    /// No such call is answered here.
+    /// No application runs for this call, or none here: it waits, it rings, or it is not known yet
+    /// who answered.
     NotRunning,
     /// The account has no such call.
     Unknown,
@@ -69,8 +72,10 @@ impl Control {
             ContactState::Calling => {
                 let attempts = self.0.reader.attempts(contact).await?;
                 let open = attempts.iter().rev().find(|attempt| attempt.outcome.is_none());
-                let done = open.is_some_and(|open| self.0.calls.interrupt(open.id, page));
-                Ok(if done { Interrupted::Done } else { Interrupted::NotRunning })
+                Ok(match open {
+                    Some(open) => self.0.calls.interrupt(open.id, page),
+                    None => Interrupted::Completed,
+                })
             }
         }
     }

@@ -94,7 +94,7 @@ struct Counters {
 }
 
 /// Events on their way to the async side, in order.
-struct Outbox {
+pub(super) struct Outbox {
     sender: mpsc::Sender<MediaEvent>,
     /// Those that the receiver had no room for yet.
     pending: VecDeque<MediaEvent>,
@@ -139,7 +139,7 @@ impl Endpoint {
     pub(super) fn new(reserved: Reserved, mailbox: Arc<Mailbox>, options: Options) -> Self {
         Self {
             mailbox,
-            outbox: Outbox { sender: reserved.events, pending: VecDeque::new() },
+            outbox: Outbox::new(reserved.events),
             sockets: reserved.sockets,
             lease: reserved.lease,
             options,
@@ -348,7 +348,11 @@ impl Endpoint {
 }
 
 impl Outbox {
-    fn push(&mut self, event: MediaEvent) {
+    pub(super) fn new(sender: mpsc::Sender<MediaEvent>) -> Self {
+        Self { sender, pending: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, event: MediaEvent) {
         if self.pending.len() < PENDING_MAX || matches!(event, MediaEvent::Failed(_)) {
             self.pending.push_back(event);
         } else {
@@ -357,7 +361,7 @@ impl Outbox {
     }
 
     /// Ends and marks of playings that were stopped before anybody heard of them.
-    fn forget_ends(&mut self) {
+    pub(super) fn forget_ends(&mut self) {
         let is_of_play = |event: &MediaEvent| {
             matches!(event, MediaEvent::MarkReached(..) | MediaEvent::PlayEnded(_))
         };
@@ -365,7 +369,7 @@ impl Outbox {
     }
 
     /// Gives what the receiver has room for. Never waits.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while let Some(event) = self.pending.pop_front() {
             if let Err(TrySendError::Full(event)) = self.sender.try_send(event) {
                 self.pending.push_front(event);

@@ -18,19 +18,18 @@ use proto::rtp::{Codec, Terms};
 use proto::sdp::{AddressPolicy, Negotiation, NegotiationError, Privacy, Settings};
 use proto::sip::identity::CallIdentity;
 use proto::sip::ua::{
-    CallKey, CallerId, DialogSeed, Effect, End, EndedBy, Input, Invite, Referral, TrunkKey,
+    CallKey, CallerId, DialogSeed, Effect, End, EndedBy, Input, Invite, TrunkKey,
 };
 use proto::sip::uri::Uri;
 use proto::sip::value::NameAddr;
 use proto::srtp::keys::MASTER_BYTES;
 use proto::srtp::{MasterKey, Suite};
-use script::step::PlayId;
 
+use super::LegEvent;
 use crate::answered::{AnsweredCalls, Slot};
 use crate::config::{HandOver, TrunkConfig};
 use crate::journal::Journal;
-use crate::rtp_io::frames::channel;
-use crate::rtp_io::{Directions, Frames, MediaEngine, MediaEvent, PlayItem, Stream, StreamStats};
+use crate::rtp_io::{MediaEngine, MediaEvent, Sound, Stream, StreamStats};
 use crate::sip_io::{CallEvents, Sip, address_of};
 
 /// From of a caller who shows no number (RFC 3323 §4.1.1.3).
@@ -51,29 +50,6 @@ struct Inner {
     media: MediaEngine,
     sip: Sip,
     trunks: Vec<TrunkConfig>,
-}
-
-/// What happens to a leg.
-#[derive(Debug)]
-pub(crate) enum LegEvent {
-    /// Somebody answered; sound flows.
-    Answered,
-    /// It is over; the last event.
-    Ended(Cause),
-    /// It is over, and it is certain that no phone rang; the last event.
-    Failed(Cause),
-    /// The far end pressed a key.
-    Key(char),
-    /// The keys of `send_keys` are out.
-    KeysSent,
-    /// What plays has come to this mark.
-    MarkReached(PlayId, Arc<str>),
-    /// The last sample of this playing is out.
-    PlayEnded(PlayId),
-    /// How it came out that the far end was to call somebody else.
-    Referred(Referral),
-    /// The far end rings.
-    Ringing,
 }
 
 /// What to dial.
@@ -187,8 +163,7 @@ impl NativeSwitch {
             let sent = inner.legs.keep(AttemptId(key), trunk_id, &order.seed());
             Some(sent.ok_or_else(|| failed("the file of legs cannot be written".into()))?)
         } else {
-            let written = inner.journal.sent(AttemptId(key), now);
-            written.map_err(|error| failed(format!("the journal cannot be written: {error}")))?;
+            self.sent(now, AttemptId(key))?;
             None
         };
         let invite = match self.invite(trunk, order, negotiation.offer()) {
@@ -217,6 +192,13 @@ impl NativeSwitch {
             stream: Some(stream),
             trunk: trunk_id,
         })
+    }
+
+    /// Writes down that something of an attempt may have been noticed: from here on it is not begun
+    /// again unless somebody says so.
+    pub(crate) fn sent(&self, now: Timestamp, attempt: AttemptId) -> Result<(), Cause> {
+        let written = self.0.journal.sent(attempt, now);
+        written.map_err(|error| Cause::local(format!("the journal cannot be written: {error}")))
     }
 
     /// Whether callees of this trunk are handed over by REFER.
@@ -317,46 +299,9 @@ impl Leg {
         self.negotiation.stream().is_some_and(|stream| stream.telephone_event.is_some())
     }
 
-    /// Plays these after what still plays.
-    pub(crate) fn play(&self, play: PlayId, items: Vec<PlayItem>) {
-        if let Some(stream) = &self.stream {
-            stream.play(play, items);
-        }
-    }
-
-    /// Stops playing at once.
-    pub(crate) fn stop_play(&self) {
-        if let Some(stream) = &self.stream {
-            stream.stop_play();
-        }
-    }
-
-    /// Presses keys at the far end.
-    pub(crate) fn send_keys(&self, keys: &str) {
-        if let Some(stream) = &self.stream {
-            stream.send_keys(keys);
-        }
-    }
-
-    /// What the far end says from now on, frame by frame: also what comes before the answer.
-    pub(crate) fn listen(&self) -> Frames {
-        self.tap(Directions::Heard)
-    }
-
-    /// The same, with what the far end is sent beside it where that is asked for.
-    pub(crate) fn tap(&self, directions: Directions) -> Frames {
-        match &self.stream {
-            Some(stream) => stream.tap(directions),
-            // The leg is over, and so are its frames.
-            None => channel().1,
-        }
-    }
-
-    /// Sends these frames whenever nothing plays.
-    pub(crate) fn relay(&self, frames: Option<Frames>) {
-        if let Some(stream) = &self.stream {
-            stream.relay(frames);
-        }
+    /// What it plays and hears, until it is over.
+    pub(crate) fn sound(&self) -> Option<&Sound> {
+        self.stream.as_deref()
     }
 
     /// Ends the call: CANCEL before its answer, BYE after it.

@@ -238,10 +238,12 @@ fn schemas() -> Value {
         "AculabServiceRequest": whole,
         "AculabCalls": {"anyOf": [schema("AculabCall"),
             {"type": "array", "minItems": 1, "maxItems": CALLS_MAX, "items": schema("AculabCall")}]},
-        "AculabCall": {"type": "object", "required": ["from", "to"], "properties": {
+        "AculabCall": {"type": "object", "required": ["to"], "properties": {
             "to": {"type": "string", "description": "A full international number, with or without \
-                `tel:` and `+`, or a SIP address at the host of a trunk."},
-            "from": {"type": "string", "description": "The number to show."},
+                `tel:` and `+`, or a SIP address at the host of a trunk; of a service that calls \
+                conferences, `con:` and a name."},
+            "from": {"type": "string", "description": "The number to show; it may be left out in \
+                a call to a conference."},
             "token": text(TEXT_MAX, "Your own text, told to every page."),
             "outbound_parameters": {"type": ["string", "object", "array", "number", "boolean"],
                 "description": "Yours as well; what is no text is kept as its JSON."}

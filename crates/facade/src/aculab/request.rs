@@ -7,6 +7,7 @@ use domain::terms::Variables;
 use serde_json::Value;
 
 use super::service::CallType;
+use super::words::CONFERENCE;
 use crate::form::Form;
 
 /// Most calls of one request.
@@ -46,10 +47,6 @@ pub fn calls(
     let Some(text) = text else {
         return Err(vec!["rest_calls is a required parameter".to_owned()]);
     };
-    if call_type == CallType::Conference {
-        let why = "outbound_call_type 'conference': there are no calls to conferences here";
-        return Err(vec![why.to_owned()]);
-    }
     let value: Value = serde_json::from_str(text)
         .map_err(|error| vec![format!("rest_calls is not JSON: {error}")])?;
     let items = match value {
@@ -63,7 +60,7 @@ pub fn calls(
     let mut details = Vec::new();
     let mut calls = Vec::new();
     for (nth, item) in items.iter().enumerate() {
-        match call(item, application_parameters, &is_at_trunk) {
+        match call(item, call_type, application_parameters, &is_at_trunk) {
             Ok(call) => calls.push(call),
             Err(why) => details.extend(why.iter().map(|why| format!("rest_calls[{nth}].{why}"))),
         }
@@ -73,6 +70,7 @@ pub fn calls(
 
 fn call(
     item: &Value,
+    call_type: CallType,
     application_parameters: &str,
     is_at_trunk: &impl Fn(&SipNumber) -> bool,
 ) -> Result<NewContact, Vec<String>> {
@@ -90,7 +88,8 @@ fn call(
         }
     };
     let to = text("to", true);
-    let from = text("from", to.is_some());
+    // Nobody is shown a number in a conference.
+    let from = text("from", to.is_some() && call_type == CallType::TelephoneNumber);
     let token = text("token", false).unwrap_or_default();
     let parameters = match item.get("outbound_parameters") {
         None | Some(Value::Null) => String::new(),
@@ -102,26 +101,49 @@ fn call(
             details.push(format!("{name} is longer than {TEXT_MAX} characters"));
         }
     }
-    let destination = to.as_deref().map(|to| number("to", to, is_at_trunk));
-    let caller = from.as_deref().map(|from| number("from", from, is_at_trunk));
+    let destination = to.as_deref().map(|to| match call_type {
+        CallType::Conference => conference(to),
+        CallType::TelephoneNumber => number("to", to, is_at_trunk),
+    });
+    let caller = from.as_deref().filter(|from| !from.is_empty());
+    let caller = caller.map(|from| number("from", from, is_at_trunk)).transpose();
     let mut variables = Variables::default();
     if variables.add(APPLICATION_PARAMETERS, application_parameters).is_err() {
         details.push("application_parameters of the service are too long".to_owned());
     }
     match (destination, caller) {
-        (Some(Ok(destination)), Some(Ok(caller))) if details.is_empty() => {
-            let destination = destination
-                .with_caller_id(caller.dialed())
-                .map_err(|error| vec![format!("from is refused: {error}")])?;
+        (Some(Ok(destination)), Ok(caller)) if details.is_empty() => {
+            let destination = match caller {
+                Some(caller) => destination
+                    .with_caller_id(caller.dialed())
+                    .map_err(|error| vec![format!("from is refused: {error}")])?,
+                None => destination,
+            };
             let contact = NewContact::new(destination);
             Ok(NewContact { reference: token, parameters, variables, ..contact })
         }
         (destination, caller) => {
             details.extend(destination.and_then(Result::err));
-            details.extend(caller.and_then(Result::err));
+            details.extend(caller.err());
             Err(details)
         }
     }
+}
+
+/// A conference of the account, by its name: `con:talk`, or `talk`.
+fn conference(text: &str) -> Result<Destination, String> {
+    let prefix = format!("{CONFERENCE}:");
+    let name = match text.split_once(':') {
+        Some((scheme, name)) if scheme.eq_ignore_ascii_case(CONFERENCE) => name,
+        Some((scheme, _)) => {
+            return Err(format!(
+                "to '{scheme}:' is no conference, and outbound_call_type is 'conference'; \
+                 write '{prefix}' and a name"
+            ));
+        }
+        None => text,
+    };
+    Destination::conference(name.trim()).map_err(|error| format!("to '{name}': {error}"))
 }
 
 /// A telephone number, or one at a host of a trunk; whatever else has a prefix cannot be called from
@@ -140,6 +162,11 @@ fn number(
         };
     }
     let (scheme, rest) = text.split_once(':').unwrap_or(("tel", text));
+    if scheme.eq_ignore_ascii_case(CONFERENCE) {
+        return Err(format!(
+            "{name} '{scheme}:' is a conference, and outbound_call_type is 'telephone_number'"
+        ));
+    }
     if !scheme.eq_ignore_ascii_case("tel") {
         return Err(format!(
             "{name} '{scheme}:' cannot be called from here, telephone numbers as tel:15550100 can"
@@ -197,10 +224,13 @@ mod tests {
     use super::*;
 
     fn read(calls_text: &str) -> Result<Vec<String>, Vec<String>> {
+        read_as(CallType::TelephoneNumber, calls_text)
+    }
+
+    fn read_as(call_type: CallType, calls_text: &str) -> Result<Vec<String>, Vec<String>> {
         let mut form = Form::new();
         form.push("rest_calls".into(), calls_text.into()).unwrap();
-        let calls =
-            calls(&form, CallType::TelephoneNumber, "p", |address| address.host == "pbx.example")?;
+        let calls = calls(&form, call_type, "p", |address| address.host == "pbx.example")?;
         Ok(calls.iter().map(|call| format!("{} {}", call.destination, call.reference)).collect())
     }
 
@@ -238,6 +268,33 @@ mod tests {
         for text in ["", "x", "[]", "5"] {
             assert!(read(text).is_err(), "{text}");
         }
+    }
+
+    /// Checklist 2-006, 2-016.
+    #[test]
+    fn service_of_conferences_calls_them_by_name_and_nothing_else() {
+        let read = |calls: &str| read_as(CallType::Conference, calls);
+        let two = r#"[{"to": "con:talk", "token": "t"}, {"to": "CON: week_2 ", "from": "1800"}]"#;
+        let expected = ["conference:talk t", "conference:week_2;ani=+1800 "];
+        assert_eq!(read(two), Ok(expected.map(str::to_owned).into()));
+        assert_eq!(read(r#"{"to": "talk", "from": ""}"#), Ok(vec!["conference:talk ".into()]));
+        let wrong =
+            r#"[{"to": "tel:15550100"}, {"to": "con:a b"}, {"to": "con:", "from": "x"}, {}]"#;
+        assert_eq!(
+            read(wrong).unwrap_err(),
+            [
+                "rest_calls[0].to 'tel:' is no conference, and outbound_call_type is \
+                 'conference'; write 'con:' and a name",
+                "rest_calls[1].to 'a b': a conference's name has 1 to 48 letters, digits, _ and -",
+                "rest_calls[2].to '': a conference's name has 1 to 48 letters, digits, _ and -",
+                "rest_calls[2].from: number has 'x', which is neither a digit nor a separator",
+                "rest_calls[3].to is a required property",
+            ]
+        );
+        let other = r#"{"to": "con:talk", "from": "1"}"#;
+        let why = "rest_calls[0].to 'con:' is a conference, and outbound_call_type is \
+                   'telephone_number'";
+        assert_eq!(self::read(other).unwrap_err(), [why]);
     }
 
     #[test]

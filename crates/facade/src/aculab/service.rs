@@ -104,7 +104,8 @@ impl Service {
     /// Whether it is found out who answered, and what follows.
     fn detection(&self) -> Detection {
         let (enabled, machine_ends, fax_ends) = self.classification();
-        if !enabled {
+        // In a conference there may be several, and nobody answers.
+        if !enabled || self.call_type() == CallType::Conference {
             return Detection::Off;
         }
         Detection::On(DetectionRules {
@@ -401,6 +402,9 @@ mod tests {
         // Once it is on, machines are hung up on unless somebody says otherwise.
         let usual = service(json!({"enabled": true})).rule(AccountId(1), "s");
         assert_eq!(usual.application.detection, Some(rules(true, true)));
+        let conference = json!({"outbound_call_type": "conference"});
+        let room = service(json!({"enabled": true})).modify(&conference).unwrap().service;
+        assert_eq!(room.rule(AccountId(1), "s").application.detection, Some(Detection::Off));
     }
 
     #[test]

@@ -2,7 +2,19 @@
 
 use domain::attempt::Attempt;
 use domain::contact::{Contact, ContactState};
+use domain::number::Destination;
 use domain::outcome::{CalleeType, Outcome};
+
+/// The scheme of conferences.
+pub const CONFERENCE: &str = "con";
+
+/// How a callee is named to pages: a number, or a conference.
+pub fn address(destination: &Destination) -> String {
+    match destination.room() {
+        Some(room) => format!("{CONFERENCE}:{room}"),
+        None => destination.dialed().to_owned(),
+    }
+}
 
 /// `call_cause` of a call that ended so; `by_far_end`: the callee hung up.
 pub const fn call_cause(outcome: Outcome, by_far_end: bool) -> &'static str {
@@ -52,6 +64,12 @@ pub const fn far_end_type(callee_type: Option<CalleeType>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn callees_are_numbers_and_conferences() {
+        assert_eq!(address(&"tel:15550100;postd=1".parse().unwrap()), "15550100");
+        assert_eq!(address(&Destination::conference("talk").unwrap()), "con:talk");
+    }
 
     /// Checklist 2-018.
     #[test]

@@ -51,18 +51,47 @@ impl Scene {
     }
 
     /// Makes the service with these options.
-    pub(crate) async fn put(&self, mut config: Value) {
+    pub(crate) async fn put(&self, config: Value) {
+        self.put_as("reminders", config).await;
+    }
+
+    /// Makes a service of this name.
+    pub(crate) async fn put_as(&self, name: &str, mut config: Value) {
         config["service_password"] = json!(PASSWORD);
-        let answer = self.service("PUT", Some(config)).await;
+        let answer = self.service_of(name, "PUT", Some(config)).await;
         assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
     }
 
     async fn service(&self, method: &str, body: Option<Value>) -> Answer {
+        self.service_of("reminders", method, body).await
+    }
+
+    async fn service_of(&self, name: &str, method: &str, body: Option<Value>) -> Answer {
         let basic = self.server.cloud_basic();
         let head = [("authorization", basic.as_str()), ("content-type", "application/json")];
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let path = "/service/v1/outbound/reminders";
-        http::send(self.server.api(), method, path, &head, body).await
+        let path = format!("/service/v1/outbound/{name}");
+        http::send(self.server.api(), method, &path, &head, body).await
+    }
+
+    /// What `service_start` of a service answers, asked by GET.
+    pub(crate) async fn got_start(&self, name: &str, calls: &Value) -> Answer {
+        let basic = self.server.service_basic(name, PASSWORD);
+        let query = http::form(&[("rest_calls", &calls.to_string())]);
+        let path = format!("/service_start?{query}");
+        http::send(self.server.api(), "GET", &path, &[("authorization", &basic)], "").await
+    }
+
+    /// What the user is answered about one invocation: `result`, or `state`.
+    pub(crate) async fn about(&self, path: &str, id: &str, more: &[(&str, &str)]) -> Value {
+        let name = match path {
+            "/rest_interrupt" | "/application_status" => "application_instance_ids",
+            _ => "invocation_ids",
+        };
+        let fields = [&[(name, id)], more].concat();
+        let answer = self.asks(path, &self.server.cloud_basic(), &fields).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()[id].clone()
     }
 
     async fn asks(&self, path: &str, basic: &str, fields: &[(&str, &str)]) -> Answer {
@@ -168,25 +197,84 @@ async fn final_page_of_a_rejected_call_is_told_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupt_stops_the_action_and_its_page_goes_on_and_cancel_ends_the_call() {
     let scene = Scene::open().await;
-    scene.page("/first", json!({"actions": [{"sleep": {"seconds": 600}}]}));
-    scene.page("/other", json!({"actions": [{"sleep": {"seconds": 600}}]}));
+    for page in ["/first", "/other", "/third"] {
+        scene.page(page, json!({"actions": [{"sleep": {"seconds": 600}}]}));
+    }
     let ear = Ear::open().await;
     let id = scene.start("t").await;
-    let (_, _voice) = scene.answered(&ear).await;
+    let (other, third) = (scene.customer.url("/other"), scene.customer.url("/third"));
+    let to_other = [("redirect_page", other.as_str())];
+    // While it rings, no application runs that could be interrupted.
+    let invite = scene.phone.request("INVITE").await;
+    scene.phone.answer(&invite, 180, "Ringing", "ear").await;
+    let early = scene.about("/rest_interrupt", &id, &to_other).await;
+    assert_eq!(early["result"], "no such application");
+    assert_eq!(scene.about("/service_status", &id, &[]).await["state"], "running");
+    let _voice = ear.speak(&invite.message);
+    scene.phone.accept(&invite, "ear", &ear.sdp()).await;
     scene.customer.posted("/first").await;
-    let basic = scene.server.cloud_basic();
-    let other = scene.customer.url("/other");
     // The page may be on its way yet; an interrupt is not lost by that.
-    let fields = [("application_instance_ids", id.as_str()), ("redirect_page", other.as_str())];
-    let answer = scene.asks("/rest_interrupt", &basic, &fields).await;
-    assert_eq!(answer.json()[&id]["result"], "interrupted", "{}", answer.text());
+    let answer = scene.about("/rest_interrupt", &id, &to_other).await;
+    assert_eq!(answer["result"], "interrupted");
     scene.customer.posted("/other").await;
-    let canceled = scene.asks("/service_cancel", &basic, &[("invocation_ids", &id)]).await;
-    assert_eq!(canceled.json()[&id]["result"], "canceled");
-    scene.hung_up().await;
+    // The second one is not lost behind the first one's page.
+    let answer = scene.about("/rest_interrupt", &id, &[("redirect_page", &third)]).await;
+    assert_eq!(answer["result"], "interrupted");
+    scene.customer.posted("/third").await;
+    let canceled = scene.about("/service_cancel", &id, &[]).await;
+    assert_eq!(canceled["result"], "canceled");
+    // The application is over with that, though the callee has not been hung up yet.
+    let bye = scene.phone.request("BYE").await;
+    let late = scene.about("/rest_interrupt", &id, &to_other).await;
+    assert_eq!(late["result"], "application already completed");
+    assert_eq!(scene.about("/application_status", &id, &[]).await["state"], "running");
+    scene.phone.answer(&bye, 200, "OK", "ear").await;
     scene.customer.posted("/final").await;
-    let again = scene.asks("/rest_interrupt", &basic, &fields).await;
-    assert_eq!(again.json()[&id]["result"], "application already completed");
+    for (path, result) in [
+        ("/rest_interrupt", "application already completed"),
+        ("/service_cancel", "already completed"),
+    ] {
+        assert_eq!(scene.about(path, &id, &[]).await["result"], result, "{path}");
+    }
+    let status = scene.about("/service_status", &id, &[]).await;
+    assert_eq!(
+        (&status["state"], &status["call_cause"]),
+        (&json!("completed"), &json!("completed"))
+    );
+    scene.server.stop().await;
+}
+
+/// Canceled before anybody answered: while it waits, and while it rings.
+#[tokio::test(flavor = "multi_thread")]
+async fn invocations_that_wait_or_ring_are_canceled_and_only_the_final_page_is_told() {
+    let settings = Settings { slots: 1, ..Settings::default() };
+    let scene = Scene::open_with(&settings, |_| {}).await;
+    let ringing = scene.start("rings").await;
+    let invite = scene.phone.request("INVITE").await;
+    scene.phone.answer(&invite, 180, "Ringing", "ear").await;
+    let waiting = scene.start_to("tel:16175551235", "waits").await;
+    assert_eq!(scene.about("/service_status", &waiting, &[]).await["state"], "queued");
+    let asked = scene.about("/rest_interrupt", &waiting, &[]).await;
+    assert_eq!(asked["result"], "no such application");
+    for id in [&waiting, &ringing] {
+        assert_eq!(scene.about("/service_cancel", id, &[]).await["result"], "canceled");
+    }
+    let cancel = scene.phone.request("CANCEL").await;
+    scene.phone.answer(&cancel, 200, "OK", "ear").await;
+    scene.phone.answer(&invite, 487, "Request Terminated", "ear").await;
+    let is_told =
+        |asked: &Asked, token: &str| asked.path == "/final" && told(asked)["token"] == token;
+    for token in ["waits", "rings"] {
+        let what = format!("the end of who {token} is told");
+        let last = scene
+            .customer
+            .until(&what, |asked| asked.iter().find(|asked| is_told(asked, token)).map(told));
+        let call = last.await["this_call"].clone();
+        assert_eq!(call["call_cause"], "dropped", "{token}: {call}");
+        assert_eq!(call["seconds_call_duration"], 0.0, "{token}");
+    }
+    let pages = scene.customer.asked();
+    assert!(pages.iter().all(|asked| asked.path == "/final" || asked.method == "GET"), "{pages:?}");
     scene.server.stop().await;
 }
 
@@ -235,9 +323,10 @@ async fn service_is_written_read_changed_and_deleted_and_mistakes_are_named() {
     }
     let conference = json!({"outbound_call_type": "conference"});
     assert_eq!(scene.service("PATCH", Some(conference)).await.status, 200);
-    let calls = r#"{"to": "16175551234", "from": "1"}"#;
+    let calls = r#"{"to": "tel:16175551234", "from": "1"}"#;
     let refused = scene.asks("/service_start", &right, &[("rest_calls", calls)]).await;
-    assert!(refused.text().contains("conference"), "{}", refused.text());
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("is no conference"), "{}", refused.text());
     assert_eq!(scene.service("DELETE", None).await.status, 204);
     assert_eq!(scene.service("GET", None).await.status, 404);
     assert_eq!(scene.service("DELETE", None).await.status, 404);
@@ -317,6 +406,8 @@ async fn transcription_without_a_recognizer_is_over_at_once_and_the_call_goes_on
 /// The example application, as a program of its own.
 struct Example {
     lines: Lines<BufReader<ChildStdout>>,
+    /// What it said so far, for who looks at a test that failed.
+    said: Vec<String>,
     port: u16,
     _program: Child,
 }
@@ -334,7 +425,7 @@ impl Example {
             .spawn()
             .ok()?;
         let lines = BufReader::new(program.stdout.take()?).lines();
-        let mut example = Self { lines, port, _program: program };
+        let mut example = Self { lines, said: Vec::new(), port, _program: program };
         example.line("ready").await;
         Some(example)
     }
@@ -343,6 +434,7 @@ impl Example {
     async fn line(&mut self, begin: &str) -> String {
         within(&format!("the application says {begin}"), async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
+                self.said.push(line.clone());
                 if let Some(rest) = line.strip_prefix(begin) {
                     return rest.to_owned();
                 }
@@ -372,6 +464,14 @@ impl Example {
     }
 }
 
+impl Drop for Example {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.said.iter().for_each(|line| eprintln!("the application said {line}"));
+        }
+    }
+}
+
 /// Checklist 2-011, 2-012: every action there is, in one application.
 #[tokio::test(flavor = "multi_thread")]
 async fn example_application_of_actions_is_led_through_all_its_pages() {
@@ -396,18 +496,9 @@ async fn example_application_of_actions_is_led_through_all_its_pages() {
     example.line("/number ").await;
     voice.press("4711");
     assert!(example.line("/got_number ").await.contains("4711"));
-    // Keys count from the question on: what is said before it is over when the keys come back.
+    // Keys count from here on, though the question may not have been said yet.
     until("the digits are sent", async || {
-        let events = ear.packets().into_iter().filter(|packet| packet.kind == crate::phone::EVENTS);
-        let stamps: std::collections::BTreeSet<u32> = events.map(|it| it.timestamp).collect();
-        (stamps.len() >= 3).then_some(())
-    })
-    .await;
-    until("how many is asked for", async || {
-        let said = spoken("How many?").await;
-        let sound =
-            ear.packets().iter().rev().take_while(|it| it.kind != crate::phone::EVENTS).count();
-        (sound * 160 > said.len() + 160 * 20).then_some(())
+        (['1', '5', '#'].into_iter().all(|key| ear.has_key(key))).then_some(())
     })
     .await;
     voice.press("12#");

@@ -39,28 +39,31 @@ impl Baresip {
     /// Starts one that speaks nothing but this codec, as baresip writes it, and says these samples
     /// at 8 kHz from the answer on.
     pub(crate) async fn speaking(stage: &Stage, number: &str, codec: &str, says: &[i16]) -> Self {
-        let module = codec.split('/').next().unwrap_or_default().to_ascii_lowercase();
-        let module = if module.starts_with("pcm") { "g711" } else { &module };
-        let settings = format!(
-            "module {module}.so\nmodule auresamp.so\nopus_stereo no\nopus_sprop_stereo no\n\
-             opus_inbandfec yes\n"
-        );
-        let settings = match Path::new(MODULES).join("auresamp.so").exists() {
-            true => settings,
-            // Newer ones change rates without a module.
-            false => settings.replace("module auresamp.so\n", ""),
-        };
-        Self::with(stage, number, &settings, &format!("audio_codecs={codec}"), says).await
+        let account = format!("audio_codecs={codec}");
+        Self::with(stage, number, &modules(codec), &account, says).await
     }
 
     /// Starts one that is called over TLS, at [`Self::address`], by the certificate `phone.pem` of
     /// the stage, and takes no sound in the clear.
     pub(crate) async fn start_private(stage: &Stage, number: &str) -> Self {
+        Self::speaking_privately(stage, number, "pcmu/8000/1", &[]).await
+    }
+
+    /// The same that speaks nothing but this codec, and says these samples.
+    pub(crate) async fn speaking_privately(
+        stage: &Stage,
+        number: &str,
+        codec: &str,
+        says: &[i16],
+    ) -> Self {
         let certificate = stage.file("phone.pem");
-        let settings =
-            format!("module g711.so\nmodule srtp.so\nsip_certificate {}\n", certificate.display());
-        let account = "audio_codecs=pcmu/8000/1;mediaenc=srtp-mand";
-        let phone = Self::with(stage, number, &settings, account, &[]).await;
+        let settings = format!(
+            "{}module srtp.so\nsip_certificate {}\n",
+            modules(codec),
+            certificate.display()
+        );
+        let account = format!("audio_codecs={codec};mediaenc=srtp-mand");
+        let phone = Self::with(stage, number, &settings, &account, says).await;
         Self { address: at(phone.address.port() + 1), ..phone }
     }
 
@@ -155,5 +158,22 @@ impl Baresip {
             self.console.write_all(RELEASE).await.unwrap();
             sleep(PRESS).await;
         }
+    }
+}
+
+/// The settings by which it knows a codec.
+fn modules(codec: &str) -> String {
+    let module = codec.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    if module.starts_with("pcm") {
+        return "module g711.so\n".to_owned();
+    }
+    let settings = format!(
+        "module {module}.so\nmodule auresamp.so\nopus_stereo no\nopus_sprop_stereo no\n\
+         opus_inbandfec yes\n"
+    );
+    match Path::new(MODULES).join("auresamp.so").exists() {
+        true => settings,
+        // Newer ones change rates without a module.
+        false => settings.replace("module auresamp.so\n", ""),
     }
 }

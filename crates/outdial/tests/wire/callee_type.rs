@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use media::g711::Law;
 use media::tone::{Generator, Sit, Tone};
+use proto::rtp::Codec;
 use serde_json::{Value, json};
 
 use crate::carrier::Carrier;
@@ -60,11 +61,18 @@ struct Talk {
 impl Line {
     /// A call by these rules, with more fields of its request.
     async fn dial(page: &str, detection: Value, more: Value) -> Self {
+        Self::dial_in(Codec::Pcmu, page, detection, more).await
+    }
+
+    /// The same to a phone that speaks nothing but this codec.
+    async fn dial_in(codec: Codec, page: &str, detection: Value, more: Value) -> Self {
         let stage = Stage::new();
-        let (phone, ear) = (Phone::open().await, Ear::open().await);
+        let (phone, ear) = (Phone::open().await, Ear::speaking(codec).await);
         let customer = Customer::open(page).await;
         customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
-        let server = Server::start(&stage, phone.address, &Settings::default()).await;
+        let codecs = "codecs = [\"pcmu\", \"g722\", \"opus\"]\n";
+        let settings = Settings { trunk: codecs.into(), ..Settings::default() };
+        let server = Server::start(&stage, phone.address, &settings).await;
         let mut call = json!({
             "number": NUMBER,
             "vxml_url": customer.url("/start"),
@@ -253,6 +261,29 @@ async fn message_is_left_after_the_beep_whole_and_noted() {
         "{kinds:?}"
     );
     assert_eq!(call["attempts"][0]["message_left"], true);
+}
+
+/// What a codec does to greeting, beep and pause makes nobody else of who answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn person_and_machine_are_told_apart_in_every_codec() {
+    let (hello, greeting) = (spoken("Hello?").await, greeting_and_beep().await);
+    let answered = async |codec: Codec, sound: &[i16], callee: &str| {
+        // A machine's page is asked for after its beep: all of its sound is heard by then.
+        let rules = json!({ "start": "when_known", "on_machine": "wait" });
+        let line = Line::dial_in(codec, SAYS_NOTHING, rules, json!({})).await;
+        let talk = line.answer().await;
+        talk.voice.say(sound);
+        line.hung_up().await;
+        let is_over = callee != "machine" || talk.voice.is_silent();
+        assert!(is_over, "{codec:?}: the machine was not heard to the end");
+        let (result, call) = line.ends("completed").await;
+        println!("{codec:?}: {:?}", detected(&call));
+        assert_eq!(result["data"]["callee_type"], callee, "{codec:?}");
+    };
+    let both = async |codec| {
+        tokio::join!(answered(codec, &hello, "human"), answered(codec, &greeting, "machine"))
+    };
+    tokio::join!(both(Codec::Pcmu), both(Codec::G722), both(Codec::Opus));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,28 +37,40 @@ fn settings(codecs: &str) -> Settings {
 
 /// A phone that speaks nothing but `codec` hears the prompt, presses keys and is recorded: this
 /// less like what it said, since a busy machine disturbs its clock.
-async fn speaks(codec: &str, (heard_min, said_min): (f64, f64)) {
+async fn speaks(codec: &str, alike_min: (f64, f64)) {
     let stage = Stage::new();
+    let baresip = async |says: Vec<i16>| Baresip::speaking(&stage, NUMBER, codec, &says).await;
+    let all = settings(r#""pcmu", "pcma", "g722", "opus""#);
+    hears_and_is_heard(&stage, codec, baresip, &all, alike_min).await;
+}
+
+/// The same of this phone, called by a server with these settings.
+pub(crate) async fn hears_and_is_heard(
+    stage: &Stage,
+    what: &str,
+    phone: impl AsyncFnOnce(Vec<i16>) -> Baresip,
+    settings: &Settings,
+    (heard_min, said_min): (f64, f64),
+) {
     let (sent, said) = (spoken(TEXT).await, spoken(ANSWER).await);
-    let mut baresip = Baresip::speaking(&stage, NUMBER, codec, &said.repeat(4)).await;
+    let mut baresip = phone(said.repeat(4)).await;
     let customer = Customer::open(ASKS_AND_RECORDS).await;
     customer.reply("GET", "/prompt.wav", [Reply::wav(wav(&sent))]);
     customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
-    let all = settings(r#""pcmu", "pcma", "g722", "opus""#);
-    let server = Server::start(&stage, baresip.address, &all).await;
+    let server = Server::start(stage, baresip.address, settings).await;
     queue(&server, &customer, NUMBER).await;
     baresip.until_heard(sent.len() + 1_600).await;
     baresip.press("2590").await;
     let answer = customer.posted("/answer").await;
     Expected::ANSWERED.check(&customer.result().await, NUMBER);
-    check_like(&format!("{codec}, heard"), &sent, &baresip.heard(), heard_min);
+    check_like(&format!("{what}, heard"), &sent, &baresip.heard(), heard_min);
     let text = String::from_utf8(answer.part("choice").1).unwrap();
     assert_eq!(text, "2590");
     let (_, recording) = answer.part("message");
     let recording = Sound::read(&recording, Hint::None, &Limits::default()).unwrap();
     assert!(recording.samples().len() > 3 * 8_000, "{}", recording.samples().len());
     // The recording is a part of what it says all the time.
-    check_like(&format!("{codec}, said"), recording.samples(), &said.repeat(4), said_min);
+    check_like(&format!("{what}, said"), recording.samples(), &said.repeat(4), said_min);
     server.stop().await;
 }
 

@@ -4,7 +4,8 @@ use std::f64::consts::TAU;
 
 use serde_json::{Value, json};
 
-use crate::aculab::Scene;
+use crate::aculab::{Scene, told};
+use crate::customer::Reply;
 use crate::harness::until;
 use crate::phone::{Ear, Heard, Voice};
 use crate::record::samples;
@@ -138,13 +139,7 @@ async fn three_callees_hear_the_others_and_not_themselves_and_music_while_they_w
 
     // A key is heard by all others, and takes nobody out whose script does not say so.
     first.voice.press("5");
-    until("the second has the key", async || {
-        let is_key = |packet: &crate::phone::Packet| {
-            packet.kind == crate::phone::EVENTS && packet.payload.first() == Some(&5)
-        };
-        second.ear.packets().iter().any(is_key).then_some(())
-    })
-    .await;
+    until("the second has the key", async || second.ear.has_key('5').then_some(())).await;
     third.voice.press("#");
     hung_up(&scene, &third).await;
     first.hears("without the third", &TONES_HZ[1..2]).await;
@@ -154,6 +149,144 @@ async fn three_callees_hear_the_others_and_not_themselves_and_music_while_they_w
     first.hears("alone again: music", &[MUSIC_HZ]).await;
     first.voice.press("#");
     hung_up(&scene, &first).await;
+    scene.server.stop().await;
+}
+
+/// A service that calls the room, with pages of its own.
+async fn announcing(scene: &Scene) {
+    let page = |path: &str| json!({"address": scene.customer.url(path)});
+    let pages = json!({"first_page": page("/announce"), "final_page": page("/announced"),
+        "error_page": page("/error")});
+    scene.put_as("announcer", json!({"outbound_call_type": "conference", "rest": pages})).await;
+    scene.customer.reply("POST", "/announced", [Reply::text(200, "")]);
+}
+
+/// Calls the room; the invocation id.
+async fn announces(scene: &Scene, to: &str) -> String {
+    let calls = json!({"to": to, "token": "news", "outbound_parameters": "all"});
+    let answer = scene.got_start("announcer", &calls).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()[0].as_str().unwrap().to_owned()
+}
+
+/// Checklist 2-006, 2-016: everybody in a conference hears what a service plays that calls it, and
+/// it hears their keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn service_that_calls_a_conference_is_heard_by_all_who_are_in_it_and_hears_their_keys() {
+    let settings = Settings { slots: 3, ..Settings::default() };
+    let scene = Scene::open_with(&settings, |_| {}).await;
+    announcing(&scene).await;
+    let list = json!([{"file_to_play": {"url": "news.wav", "method": "GET"}}]);
+    scene.customer.reply("GET", "/news.wav", [Reply::wav(wav(&tone(MUSIC_HZ, 6)))]);
+    scene.page(
+        "/announce",
+        json!({"actions": [
+        {"play": {"play_list": list, "barge_in_on_digit": false}},
+        {"get_number": {"digit_count": 2, "next_page": {"url": "keyed"}}}], "token": "asked"}),
+    );
+    scene.page(
+        "/keyed",
+        json!({"actions": [{"send_digits": {"digits": "9"}},
+        {"record": {"next_page": {"url": "taped"}, "seconds_max_duration": 2}}]}),
+    );
+    for page in ["/taped", "/other"] {
+        scene.page(page, json!({"actions": [{"sleep": {"seconds": 600}}]}));
+    }
+    let first = called(&scene, 0, json!({})).await;
+    let second = called(&scene, 1, json!({})).await;
+    first.hears("first hears second", &TONES_HZ[1..2]).await;
+    let id = announces(&scene, "con:talk").await;
+    first.hears("first hears second and the news", &[TONES_HZ[1], MUSIC_HZ]).await;
+    second.hears("second hears first and the news", &[TONES_HZ[0], MUSIC_HZ]).await;
+    // It is a call like others: it has a slot, a state, and its pages are told of it.
+    assert_eq!(scene.server.health().await["trunks"][0]["busy"], 3);
+    let waits = announces(&scene, "con:elsewhere").await;
+    assert_eq!(scene.about("/service_status", &waits, &[]).await["state"], "queued");
+    assert_eq!(scene.about("/service_cancel", &waits, &[]).await["result"], "canceled");
+    assert_eq!(scene.about("/service_status", &id, &[]).await["state"], "running");
+    let call = told(&scene.customer.posted("/announce").await)["this_call"].clone();
+    assert_eq!((&call["call_to"], &call["call_from"]), (&json!("con:talk"), &json!("")));
+    assert_eq!((&call["call_state"], call.get("far_end_type")), (&json!("answered"), None));
+    // Whoever presses a key answers.
+    first.hears("the news are over", &TONES_HZ[1..2]).await;
+    first.voice.press("4");
+    second.voice.press("2");
+    let keyed = told(&scene.customer.posted("/keyed").await);
+    let number = keyed["action_result"]["result"]["entered_number"].as_str().unwrap().to_owned();
+    assert!(number == "42" || number == "24", "{keyed}");
+    until("both have its key", async || {
+        (first.ear.has_key('9') && second.ear.has_key('9')).then_some(())
+    })
+    .await;
+    let taped = told(&scene.customer.posted("/taped").await);
+    assert_eq!(taped["action_result"]["result"]["contains_sound"], true, "{taped}");
+    let other = scene.customer.url("/other");
+    let answer = scene.about("/rest_interrupt", &id, &[("redirect_page", &other)]).await;
+    assert_eq!(answer["result"], "interrupted");
+    let interrupted = told(&scene.customer.posted("/other").await);
+    assert_eq!(interrupted["token"], "asked");
+    assert_eq!(scene.about("/service_cancel", &id, &[]).await["result"], "canceled");
+    let is_its = |asked: &crate::customer::Asked| {
+        asked.path == "/announced" && told(asked)["application_instance_id"] == id.as_str()
+    };
+    let last = scene
+        .customer
+        .until("its end is told", |asked| asked.iter().find(|asked| is_its(asked)).map(told));
+    let last = last.await["this_call"].clone();
+    assert_eq!((&last["call_to"], &last["call_cause"]), (&json!("con:talk"), &json!("completed")));
+    assert_eq!(
+        (&last["call_raw_cause"], &last["outbound_parameters"]),
+        (&json!("200"), &json!("all"))
+    );
+    assert!(last["seconds_call_duration"].as_f64().unwrap() > 4.0, "{last}");
+    // Those who are in the conference stay there.
+    first.hears("without it, first hears second", &TONES_HZ[1..2]).await;
+    assert_eq!(scene.server.health().await["trunks"][0]["busy"], 2);
+    for callee in [&first, &second] {
+        callee.voice.press("#");
+        hung_up(&scene, callee).await;
+    }
+    scene.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_of_a_conference_ends_with_it_and_calls_somebody_into_it() {
+    let scene = Scene::open_with(&Settings::default(), |_| {}).await;
+    announcing(&scene).await;
+    let page = |path: &str| json!({"address": scene.customer.url(path)});
+    let pages = json!({"first_page": page("/announce"), "final_page": page("/announced")});
+    scene
+        .put_as(
+            "announcer",
+            json!({"outbound_call_type": "conference", "extra_channels": 1,
+        "rest": pages}),
+        )
+        .await;
+    scene.page(
+        "/announce",
+        json!({"actions": [{"conference": {"conference_name": "talk",
+        "next_page": {"url": "again"}}}]}),
+    );
+    scene.page(
+        "/again",
+        json!({"actions": [{"connect": {"destinations": ["+16175551231"],
+        "next_page": {"url": "connected"}}}, {"sleep": {"seconds": 600}}]}),
+    );
+    scene.page("/connected", json!({"actions": [{"sleep": {"seconds": 600}}]}));
+    let host = called(&scene, 0, json!({"destroy_on_exit": true})).await;
+    announces(&scene, "talk").await;
+    // In the conference that it has called it is already: it would hear itself.
+    let again = told(&scene.customer.posted("/again").await);
+    assert_eq!(again["action_result"]["result"]["call_cause"], "busy", "{again}");
+    let guest = Callee::answers(&scene, 1).await;
+    host.hears("the host hears who was called", &TONES_HZ[1..2]).await;
+    guest.hears("who was called hears the host", &TONES_HZ[..1]).await;
+    host.voice.press("#");
+    hung_up(&scene, &host).await;
+    hung_up(&scene, &guest).await;
+    let last = told(&scene.customer.posted("/announced").await)["this_call"].clone();
+    assert_eq!((&last["call_to"], &last["call_cause"]), (&json!("con:talk"), &json!("hung_up")));
+    scene.server.until_quiet().await;
     scene.server.stop().await;
 }
 

@@ -268,9 +268,9 @@ async fn send(reply: Reply) -> Response {
         Reply::Endless(bytes, pause) => {
             let (mut writer, reader) = tokio::io::duplex(bytes.max(1));
             tokio::spawn(async move {
-                let piece = vec![b' '; bytes];
+                let (piece, mut pace) = (vec![b' '; bytes], tokio::time::interval(pause));
                 while tokio::io::AsyncWriteExt::write_all(&mut writer, &piece).await.is_ok() {
-                    tokio::time::sleep(pause).await;
+                    pace.tick().await;
                 }
             });
             let stream = tokio_util::io::ReaderStream::new(reader);

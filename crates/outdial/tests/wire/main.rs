@@ -21,6 +21,7 @@ mod crash_rounds;
 mod customer;
 mod dialogs;
 mod documents;
+mod ear;
 mod failover;
 mod fuse;
 mod harness;

@@ -1,6 +1,7 @@
 //! Calls over TLS whose sound only the two ends can hear: SRTP with a phone that insists on it.
 
 use crate::baresip::Baresip;
+use crate::codecs::hears_and_is_heard;
 use crate::customer::{Customer, PLAYS_A_PROMPT_AND_STAYS, Reply, SAYS_NOTHING};
 use crate::harness::Stage;
 use crate::scene::{Expected, NUMBER, queue};
@@ -21,6 +22,20 @@ async fn phone_that_insists_on_srtp_hears_the_prompt() {
     Expected::ANSWERED.check(&customer.result().await, NUMBER);
     check("baresip over SRTP, recording", &sent, &baresip.heard());
     server.stop().await;
+}
+
+/// SRTP around payloads that are encoded, with keys and a recording: both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn phone_that_insists_on_srtp_hears_and_is_heard_in_g722_and_in_opus() {
+    for (codec, alike_min) in [("G722/16000/1", (0.95, 0.8)), ("opus/48000/2", (0.8, 0.7))] {
+        let stage = Stage::new();
+        certify(&stage);
+        let phone =
+            async |says: Vec<i16>| Baresip::speaking_privately(&stage, NUMBER, codec, &says).await;
+        let trunk = "srtp = true\ncodecs = [\"pcmu\", \"g722\", \"opus\"]\n";
+        let what = format!("{codec} over SRTP");
+        hears_and_is_heard(&stage, &what, phone, &over_tls(trunk), alike_min).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::customer::{Asked, Customer, Reply, SAYS_NOTHING};
 use crate::harness::{Stage, until};
-use crate::phone::{Ear, Heard, PCMU, Phone, Voice};
+use crate::phone::{Ear, Heard, Phone, Voice};
 use crate::scene::{NUMBER, queue};
 use crate::server::{Server, Settings};
 use crate::sip::Message;
@@ -45,6 +45,11 @@ impl Talk {
         Self::begin_in(page, settings, Value::Null, more).await
     }
 
+    /// The same with a callee who hears and speaks by this ear.
+    pub(crate) async fn begin_with_ear(page: &str, settings: &Settings, ear: Ear) -> Self {
+        Self::begin_as(ear, page, settings, Value::Null, |_| {}).await
+    }
+
     /// The same in a campaign of this policy.
     pub(crate) async fn begin_in(
         page: &str,
@@ -52,8 +57,18 @@ impl Talk {
         policy: Value,
         more: impl FnOnce(&Customer),
     ) -> Self {
+        Self::begin_as(Ear::open().await, page, settings, policy, more).await
+    }
+
+    async fn begin_as(
+        ear: Ear,
+        page: &str,
+        settings: &Settings,
+        policy: Value,
+        more: impl FnOnce(&Customer),
+    ) -> Self {
         let stage = Stage::new();
-        let (phone, ear) = (Phone::open().await, Ear::open().await);
+        let phone = Phone::open().await;
         let customer = Customer::open(page).await;
         more(&customer);
         customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
@@ -116,8 +131,7 @@ impl Talk {
 
 /// What an ear has heard so far.
 pub(crate) fn samples(ear: &Ear) -> Vec<i16> {
-    let packets = ear.packets().into_iter().filter(|packet| packet.kind == PCMU);
-    packets.flat_map(|packet| packet.payload).map(|byte| Law::Mu.decode(byte)).collect()
+    ear.heard()
 }
 
 /// A page that records with these attributes, plays what was said and posts it.

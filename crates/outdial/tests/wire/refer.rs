@@ -11,19 +11,7 @@ const OTHER: &str = "15550100777";
 
 /// A page that hands over, and posts how that came out.
 fn page(attributes: &str) -> String {
-    format!(
-        r##"<?xml version="1.0"?>
-<vxml version="2.1" xmlns="http://www.w3.org/2001/vxml">
-  <catch event="error.connection connection.disconnect">
-    <var name="result" expr="_event"/>
-    <submit next="/answer" method="post" namelist="result"/>
-  </catch>
-  <form><transfer name="other" type="blind" {attributes}>
-    <filled><var name="result" expr="other"/>
-      <submit next="/answer" method="post" namelist="result"/></filled>
-  </transfer></form>
-</vxml>"##
-    )
+    crate::transfer::page(&format!(r#"type="blind" {attributes}"#))
 }
 
 fn settings() -> Settings {

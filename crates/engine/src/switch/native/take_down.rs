@@ -62,6 +62,10 @@ impl NativeSwitch {
     /// The same call as was dialed, as far as its INVITE is known by.
     fn abandoned(&self, attempt: &Attempt, contact: &Contact) -> Option<Input> {
         let trunk = self.0.trunks.iter().find(|trunk| trunk.id == attempt.trunk)?;
+        if contact.destination.room().is_some() {
+            // Its conference is gone with the process.
+            return None;
+        }
         // What made no address now made none then: nothing was sent.
         let (key, headers) = (attempt.id.0, Vec::new());
         let order = LegOrder { key, trunk: trunk.id, destination: &contact.destination, headers };

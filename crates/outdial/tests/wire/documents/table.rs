@@ -167,49 +167,58 @@ const PROMISED: &[(&str, &str)] = &[("cache-control", "max-age=600")];
 const STALE: &[(&str, &str)] =
     &[("cache-control", "max-age=60"), ("age", "100"), ("etag", "\"v1\"")];
 
-/// What a document needs beside its page.
+/// One address of a document beside its page: how it is asked, and what it answers one after the
+/// other.
+type Beside = (&'static str, &'static str, Vec<Reply>);
+
+/// Puts what a document needs beside its page where the server finds it.
 pub(super) fn extras(customer: &Customer, name: &str) {
-    let at = |file: &str| format!("/{name}/{file}");
+    for (method, place, replies) in beside(name) {
+        customer.reply(method, &format!("/{name}/{place}"), replies);
+    }
+}
+
+fn beside(name: &str) -> Vec<Beside> {
     let xml = |text: &str| Reply::Send(200, XML, text.to_owned().into());
     let kept = |status, head, text: &str| Reply::Kept(status, head, XML, text.to_owned().into());
+    let page = |of: &str| Reply::page(file(of));
     match name {
         "tags" => {
             let grammar = Reply::Send(200, SRGS, file("keys.grxml").into());
-            customer.reply("GET", &at("keys.grxml"), [grammar]);
+            vec![("GET", "keys.grxml", vec![grammar])]
         }
         "caching" => {
-            let pages = ["<d>first</d>", "<d>second</d>"].map(|text| kept(200, PROMISED, text));
-            customer.reply("GET", &at("kept.xml"), pages);
-            let pages = [kept(200, STALE, "<d>old</d>"), kept(304, STALE, "")];
-            customer.reply("GET", &at("stale.xml"), pages);
+            let promised = ["<d>first</d>", "<d>second</d>"].map(|text| kept(200, PROMISED, text));
+            let stale = vec![kept(200, STALE, "<d>old</d>"), kept(304, STALE, "")];
+            vec![("GET", "kept.xml", promised.into()), ("GET", "stale.xml", stale)]
         }
-        "submit" => {
-            for (method, place) in [("GET", "query"), ("POST", "form"), ("POST", "parts")] {
-                customer.reply(method, &at(place), [xml("<taken/>")]);
-            }
-            customer.reply("GET", &at("default"), [Reply::page(file("default.vxml"))]);
-        }
+        "submit" => vec![
+            ("GET", "query", vec![xml("<taken/>")]),
+            ("POST", "form", vec![xml("<taken/>")]),
+            ("POST", "parts", vec![xml("<taken/>")]),
+            ("GET", "default", vec![page("default.vxml")]),
+        ],
         "data" => {
             let stops = "<stops><stop sound='one'>Bern</stop><stop sound='two'>Rome</stop>\
                          <stop sound='three'>Oslo</stop></stops>";
-            customer.reply("GET", &at("stops.xml"), [xml(stops)]);
             let closed = "<?access-control allow='other.example'?><secret/>";
-            customer.reply("GET", &at("closed.xml"), [xml(closed)]);
-            customer.reply("GET", &at("broken.xml"), [xml("<broken>")]);
-            customer.reply("GET", &at("gone.xml"), [Reply::text(410, "gone")]);
+            vec![
+                ("GET", "stops.xml", vec![xml(stops)]),
+                ("GET", "closed.xml", vec![xml(closed)]),
+                ("GET", "broken.xml", vec![xml("<broken>")]),
+                ("GET", "gone.xml", vec![Reply::text(410, "gone")]),
+            ]
         }
-        "events" => customer.reply("GET", &at("nowhere.vxml"), [Reply::text(404, "no")]),
-        "subdialogs" => {
-            customer.reply("GET", &at("inner.vxml"), [Reply::page(file("inner.vxml"))]);
-        }
+        "events" => vec![("GET", "nowhere.vxml", vec![Reply::text(404, "no")])],
+        "subdialogs" => vec![("GET", "inner.vxml", vec![page("inner.vxml")])],
         "waiting" => {
-            let page = Reply::page(file("slow.vxml"));
-            customer.reply("GET", &at("slow"), [Reply::Later(gate(name), Box::new(page))]);
+            let slow = Reply::Later(gate(name), Box::new(page("slow.vxml")));
+            vec![("GET", "slow", vec![slow])]
         }
-        "root" => {
-            customer.reply("GET", &at("root.xml"), [Reply::page(file("root.xml"))]);
-            customer.reply("GET", &at("next.vxml"), [Reply::page(file("next.vxml"))]);
-        }
-        _ => {}
+        "root" => vec![
+            ("GET", "root.xml", vec![page("root.xml")]),
+            ("GET", "next.vxml", vec![page("next.vxml")]),
+        ],
+        _ => Vec::new(),
     }
 }
