@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use serde_json::{Value, json};
 
 use crate::aculab::{Scene, told};
-use crate::customer::Reply;
+use crate::customer::{Asked, Reply};
 use crate::harness::until;
 use crate::phone::{Ear, Heard, Voice};
 use crate::record::samples;
@@ -169,6 +169,16 @@ async fn announces(scene: &Scene, to: &str) -> String {
     answer.json()[0].as_str().unwrap().to_owned()
 }
 
+/// What the final page of this call of the room was told of it.
+async fn told_end(scene: &Scene, id: &str) -> Value {
+    let is_its =
+        |asked: &Asked| asked.path == "/announced" && told(asked)["application_instance_id"] == id;
+    let last = scene
+        .customer
+        .until("its end is told", |asked| asked.iter().find(|asked| is_its(asked)).map(told));
+    last.await["this_call"].clone()
+}
+
 /// Checklist 2-006, 2-016: everybody in a conference hears what a service plays that calls it, and
 /// it hears their keys.
 #[tokio::test(flavor = "multi_thread")]
@@ -226,13 +236,7 @@ async fn service_that_calls_a_conference_is_heard_by_all_who_are_in_it_and_hears
     let interrupted = told(&scene.customer.posted("/other").await);
     assert_eq!(interrupted["token"], "asked");
     assert_eq!(scene.about("/service_cancel", &id, &[]).await["result"], "canceled");
-    let is_its = |asked: &crate::customer::Asked| {
-        asked.path == "/announced" && told(asked)["application_instance_id"] == id.as_str()
-    };
-    let last = scene
-        .customer
-        .until("its end is told", |asked| asked.iter().find(|asked| is_its(asked)).map(told));
-    let last = last.await["this_call"].clone();
+    let last = told_end(&scene, &id).await;
     assert_eq!((&last["call_to"], &last["call_cause"]), (&json!("con:talk"), &json!("completed")));
     assert_eq!(
         (&last["call_raw_cause"], &last["outbound_parameters"]),

@@ -318,24 +318,27 @@ fn interrupt_after_the_end_changes_nothing() {
     );
 }
 
-#[test]
-fn keys_count_for_the_question_that_follows_wherever_they_were_pressed_before_it() {
+/// A page of this and a question, with keys pressed so many seconds after its beginning.
+fn keyed(before: &str, presses: &[(f64, &str)], expected: Expect) {
     let question = r##"{"get_number": {"digit_count": 2, "next_page": {"url": "got"},
         "prompt": {"play_list": [{"text_to_say": "Number?"}]}}}"##;
-    let keyed = |before: &str, presses: &[(f64, &str)], expected: Expect| {
-        let page = format!(r##"{{"actions": [{before}, {question}]}}"##);
-        let mut world = World::new(&[("first", page.as_str()), ("got", "")], "@60");
-        world.start(script::step::Method::Post(Vec::new()));
-        for (at, keys) in presses {
-            world.run_until(*at);
-            world.press(keys);
-        }
-        expected.assert_eq(&world.run_on());
-    };
+    let page = format!(r##"{{"actions": [{before}, {question}]}}"##);
+    let mut world = World::new(&[("first", page.as_str()), ("got", "")], "@60");
+    world.start(script::step::Method::Post(Vec::new()));
+    for (at, keys) in presses {
+        world.run_until(*at);
+        world.press(keys);
+    }
+    expected.assert_eq(&world.run_on());
+}
+
+const HELLO: &str = r##"{"play": {"play_list": [{"text_to_say": "Hello."}]}}"##;
+
+#[test]
+fn keys_that_came_while_the_page_did_stop_what_it_plays_first_where_that_may_be_stopped() {
     // While the page is fetched: what is played first, and may be stopped, is stopped by them.
-    let hello = r##"{"play": {"play_list": [{"text_to_say": "Hello."}]}}"##;
     keyed(
-        hello,
+        HELLO,
         &[(0.01, "4"), (0.5, "2")],
         expect![[r#"
         0.0 POST /first token="start"
@@ -364,7 +367,7 @@ fn keys_count_for_the_question_that_follows_wherever_they_were_pressed_before_it
     "#]],
     );
     // A key that stops one is not for the next one, which is heard.
-    let two = format!("{hello}, {hello}");
+    let two = format!("{HELLO}, {HELLO}");
     keyed(
         &two,
         &[(0.01, "4"), (1.5, "42")],
@@ -380,6 +383,10 @@ fn keys_count_for_the_question_that_follows_wherever_they_were_pressed_before_it
         1.8 ends with token "start"
     "#]],
     );
+}
+
+#[test]
+fn keys_count_for_the_question_that_follows_and_not_where_somebody_else_was_meant() {
     // While nothing is said, and while keys are sent.
     keyed(
         r##"{"sleep": {"seconds": 2}}"##,
