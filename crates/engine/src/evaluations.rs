@@ -6,10 +6,12 @@
 //! account may have no more than a few such threads.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::ids::AccountId;
+
+use crate::clock::Clock;
 
 /// Longest that a call waits for its script; what scripts may do takes a second on an idle machine.
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -19,8 +21,9 @@ const GIVEN_UP_MAX: usize = 2;
 /// All evaluations under way; cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Evaluations {
-    /// Those that were given up and still run.
-    given_up: Arc<Mutex<HashMap<AccountId, usize>>>,
+    clock: Clock,
+    /// When each is given up, whether or not its call still waits for it then; no empty lists.
+    under_way: Arc<Mutex<HashMap<AccountId, Vec<Instant>>>>,
 }
 
 /// Why an evaluation came to nothing.
@@ -46,6 +49,9 @@ pub(crate) enum EvaluationError {
 
 impl Evaluations {
     /// Does this work for an account's call.
+    ///
+    /// Where the call ends meanwhile the work goes on, and counts as given up from the moment from
+    /// which nobody would have waited for it any longer.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         account: AccountId,
@@ -60,13 +66,12 @@ impl Evaluations {
         account: AccountId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, EvaluationError> {
-        if self.count(account) >= GIVEN_UP_MAX {
+        if self.given_up(account) >= GIVEN_UP_MAX {
             return Err(EvaluationError::Refused);
         }
-        let turn = Arc::new(Turn { all: self.clone(), account, stage: Mutex::default() });
-        let ending = Ending(Arc::clone(&turn));
+        let turn = Turn::begin(self, account, self.clock.instant() + wait_max);
         let running = tokio::task::spawn_blocking(move || {
-            let _ending = ending;
+            let _turn = turn;
             work()
         });
         match tokio::time::timeout(wait_max, running).await {
@@ -76,72 +81,56 @@ impl Evaluations {
                 Err(EvaluationError::Broken)
             }
             Err(_) => {
-                turn.give_up();
+                tracing::warn!(account.id = %account, "a script does not end and was given up");
                 Err(EvaluationError::TooLong)
             }
         }
     }
 
-    fn count(&self, account: AccountId) -> usize {
-        self.lock().get(&account).copied().unwrap_or(0)
+    /// How many of an account run for longer than anybody waits.
+    fn given_up(&self, account: AccountId) -> usize {
+        let now = self.clock.instant();
+        let under_way = self.lock();
+        let of_account = under_way.get(&account).into_iter().flatten();
+        of_account.filter(|given_up_at| **given_up_at <= now).count()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AccountId, usize>> {
-        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, Vec<Instant>>> {
+        // A panic leaves nothing half done: every change is one push or one removal.
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where one evaluation stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
-    #[default]
-    Running,
-    Ended,
-    GivenUp,
-}
-
+/// One evaluation, from when it is asked for until its work is over, however that ends.
 struct Turn {
     all: Evaluations,
     account: AccountId,
-    stage: Mutex<Stage>,
+    given_up_at: Instant,
 }
 
 impl Turn {
-    fn stage(&self) -> std::sync::MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn give_up(&self) {
-        let mut stage = self.stage();
-        // It may have ended in the same moment.
-        if *stage == Stage::Running {
-            *stage = Stage::GivenUp;
-            *self.all.lock().entry(self.account).or_default() += 1;
-            tracing::warn!(account.id = %self.account, "a script does not end and was given up");
-        }
-    }
-
-    fn end(&self) {
-        let before = std::mem::replace(&mut *self.stage(), Stage::Ended);
-        if before == Stage::GivenUp {
-            let mut given_up = self.all.lock();
-            let left = given_up.get(&self.account).copied().unwrap_or(0).saturating_sub(1);
-            if left == 0 {
-                given_up.remove(&self.account);
-            } else {
-                given_up.insert(self.account, left);
-            }
-            tracing::info!(account.id = %self.account, "a script that was given up has ended");
-        }
+    fn begin(all: &Evaluations, account: AccountId, given_up_at: Instant) -> Self {
+        all.lock().entry(account).or_default().push(given_up_at);
+        Self { all: all.clone(), account, given_up_at }
     }
 }
 
-/// Tells the end of the work, however it ends.
-struct Ending(Arc<Turn>);
-
-impl Drop for Ending {
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.end();
+        let mut under_way = self.all.lock();
+        if let Some(of_account) = under_way.get_mut(&self.account) {
+            // Two that are given up in the same moment are as good as each other.
+            if let Some(nth) = of_account.iter().position(|at| *at == self.given_up_at) {
+                of_account.swap_remove(nth);
+            }
+            if of_account.is_empty() {
+                under_way.remove(&self.account);
+            }
+        }
+        drop(under_way);
+        if self.given_up_at <= self.all.clock.instant() {
+            tracing::info!(account.id = %self.account, "a script that was given up has ended");
+        }
     }
 }
 
@@ -171,12 +160,12 @@ mod tests {
         assert_eq!(more, Err(EvaluationError::Refused));
         assert_eq!(evaluations.run_within(LONG, OTHER, || 1 + 1).await, Ok(2));
         stuck.pop();
-        while evaluations.count(OWN) == GIVEN_UP_MAX {
+        while evaluations.given_up(OWN) == GIVEN_UP_MAX {
             tokio::task::yield_now().await;
         }
         assert_eq!(evaluations.run_within(LONG, OWN, || 1 + 1).await, Ok(2));
         drop(stuck);
-        while evaluations.count(OWN) > 0 {
+        while evaluations.given_up(OWN) > 0 {
             tokio::task::yield_now().await;
         }
         assert!(evaluations.lock().is_empty());
@@ -188,6 +177,46 @@ mod tests {
         let work = || -> u32 { panic!("broken") };
         let broken = evaluations.run_within(LONG, OWN, work).await;
         assert_eq!(broken, Err(EvaluationError::Broken));
-        assert_eq!(evaluations.count(OWN), 0);
+        assert!(evaluations.lock().is_empty());
+    }
+
+    /// Begins work whose call ends at once.
+    async fn leave(evaluations: &Evaluations, wait_max: Duration) -> mpsc::Sender<()> {
+        let (end, ended) = mpsc::channel::<()>();
+        let work = move || ended.recv().is_ok();
+        tokio::select! {
+            biased;
+            _ = evaluations.run_within(wait_max, OWN, work) => panic!("it does not end"),
+            () = std::future::ready(()) => end,
+        }
+    }
+
+    #[tokio::test]
+    async fn script_whose_call_has_ended_is_counted_once_nobody_would_wait_for_it() {
+        let evaluations = Evaluations::default();
+        let mut stuck = Vec::new();
+        for _ in 0..GIVEN_UP_MAX {
+            stuck.push(leave(&evaluations, Duration::from_millis(1)).await);
+        }
+        while evaluations.given_up(OWN) < GIVEN_UP_MAX {
+            tokio::task::yield_now().await;
+        }
+        let more = evaluations.run_within(LONG, OWN, || 1 + 1).await;
+        assert_eq!(more, Err(EvaluationError::Refused));
+        drop(stuck);
+        while !evaluations.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(evaluations.run_within(LONG, OWN, || 1 + 1).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn callees_who_hang_up_while_scripts_run_keep_no_other_call_from_its_script() {
+        let evaluations = Evaluations::default();
+        let mut running = Vec::new();
+        for _ in 0..10 * GIVEN_UP_MAX {
+            running.push(leave(&evaluations, LONG).await);
+        }
+        assert_eq!(evaluations.run_within(LONG, OWN, || 1 + 1).await, Ok(2));
     }
 }
