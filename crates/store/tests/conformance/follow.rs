@@ -2,106 +2,120 @@
 
 use std::collections::BTreeSet;
 
-use domain::ids::AccountId;
-use store::{EventFilter, EventsRead, ReadFrom, Reader};
+use store::{EventFilter, EventsRead, ReadFrom};
 use tokio_postgres::{Client, NoTls};
 
 use crate::server;
 use crate::support::{Home, at, contacts, rule};
 
-/// A connection past the store, as another node has one.
-async fn connect(home: &Home) -> Client {
-    let url = server::url_of(home.dir.path());
-    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
+/// Somebody who follows the events of the one account, and has come so far.
+struct Follower {
+    home: Home,
+    from: ReadFrom,
 }
 
-/// What is told after a place, by number, and the place after it.
-async fn told(reader: &Reader, account: AccountId, from: ReadFrom) -> (Vec<i64>, ReadFrom) {
-    let all = EventFilter::default();
-    match reader.events_of_account(account, from, all, 1_000).await.unwrap() {
-        EventsRead::Part(part) => {
-            let ids = part.items.iter().map(|told| told.event.id.0).collect();
-            (ids, ReadFrom::After(part.next))
+impl Follower {
+    /// Nothing is told yet.
+    fn new(home: Home) -> Self {
+        Self { home, from: ReadFrom::Oldest }
+    }
+
+    /// A contact was taken in and that was told, as the only thing so far.
+    async fn with_a_contact() -> (Self, Whose) {
+        let home = Home::new().await;
+        let ids = home.store.add_contacts(at(1), &rule(home.account), contacts(1)).await.unwrap();
+        let whose = Whose { contact: ids[0].0, account: home.account.0 };
+        let mut follower = Self::new(home);
+        follower.until(1).await;
+        (follower, whose)
+    }
+
+    /// A connection past the store, as another node has one.
+    async fn connect(&self) -> Client {
+        let url = server::url_of(self.home.dir.path());
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// What is told next, by number.
+    async fn told(&mut self) -> Vec<i64> {
+        let (account, all) = (self.home.account, EventFilter::default());
+        let read = self.home.reader.events_of_account(account, self.from, all, 1_000);
+        match read.await.unwrap() {
+            EventsRead::Part(part) => {
+                self.from = ReadFrom::After(part.next);
+                part.items.iter().map(|told| told.event.id.0).collect()
+            }
+            EventsRead::Gone => panic!("{:?} is gone", self.from),
         }
-        EventsRead::Gone => panic!("{from:?} is gone"),
+    }
+
+    /// Reads until as many were told.
+    async fn until(&mut self, many: usize) -> Vec<i64> {
+        let mut found = Vec::new();
+        while found.len() < many {
+            found.extend(self.told().await);
+        }
+        found
     }
 }
 
-/// Reads until as many were told.
-async fn until(reader: &Reader, account: AccountId, from: &mut ReadFrom, many: usize) -> Vec<i64> {
-    let mut found = Vec::new();
-    while found.len() < many {
-        let (more, next) = told(reader, account, *from).await;
-        found.extend(more);
-        *from = next;
-    }
-    found
+/// Whose events are written.
+#[derive(Clone, Copy)]
+struct Whose {
+    contact: i64,
+    account: i64,
 }
 
-async fn write(client: &Client, contact: i64, id: i64, account: i64) {
-    let insert = "INSERT INTO events (contact, id, at, kind, detail, account) \
-                  VALUES ($1, $2, 0, 'held', '', $3)";
-    client.execute(insert, &[&contact, &id, &account]).await.unwrap();
+impl Whose {
+    async fn write(self, client: &Client, id: i64) {
+        let insert = "INSERT INTO events (contact, id, at, kind, detail, account) \
+                      VALUES ($1, $2, 0, 'held', '', $3)";
+        client.execute(insert, &[&self.contact, &id, &self.account]).await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn event_of_a_transaction_that_ends_late_is_told_before_those_that_came_after_it() {
-    let home = Home::new().await;
-    let ids = home.store.add_contacts(at(1), &rule(home.account), contacts(1)).await.unwrap();
-    let (contact, account) = (ids[0].0, home.account.0);
-    let mut from = ReadFrom::Oldest;
-    until(&home.reader, home.account, &mut from, 1).await;
-    let (slow, quick) = (connect(&home).await, connect(&home).await);
+    let (mut follower, whose) = Follower::with_a_contact().await;
+    let (slow, quick) = (follower.connect().await, follower.connect().await);
     slow.batch_execute("BEGIN").await.unwrap();
-    write(&slow, contact, 9_000_001, account).await;
+    whose.write(&slow, 9_000_001).await;
     // It has a smaller number than the one that is still open, and a greater one.
-    write(&quick, contact, 9_000_000, account).await;
-    write(&quick, contact, 9_000_002, account).await;
+    whose.write(&quick, 9_000_000).await;
+    whose.write(&quick, 9_000_002).await;
     for _ in 0..20 {
-        let (found, next) = told(&home.reader, home.account, from).await;
-        assert_eq!(found, []);
-        from = next;
+        assert_eq!(follower.told().await, []);
     }
     slow.batch_execute("COMMIT").await.unwrap();
-    let found = until(&home.reader, home.account, &mut from, 3).await;
-    assert_eq!(found, [9_000_001, 9_000_000, 9_000_002]);
-    assert_eq!(told(&home.reader, home.account, from).await.0, []);
+    assert_eq!(follower.until(3).await, [9_000_001, 9_000_000, 9_000_002]);
+    assert_eq!(follower.told().await, []);
 }
 
 #[tokio::test]
 async fn event_of_a_transaction_that_is_undone_holds_nobody_up() {
-    let home = Home::new().await;
-    let ids = home.store.add_contacts(at(1), &rule(home.account), contacts(1)).await.unwrap();
-    let (contact, account) = (ids[0].0, home.account.0);
-    let mut from = ReadFrom::Oldest;
-    until(&home.reader, home.account, &mut from, 1).await;
-    let (slow, quick) = (connect(&home).await, connect(&home).await);
+    let (mut follower, whose) = Follower::with_a_contact().await;
+    let (slow, quick) = (follower.connect().await, follower.connect().await);
     slow.batch_execute("BEGIN").await.unwrap();
-    write(&slow, contact, 9_000_001, account).await;
-    write(&quick, contact, 9_000_002, account).await;
+    whose.write(&slow, 9_000_001).await;
+    whose.write(&quick, 9_000_002).await;
     slow.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(until(&home.reader, home.account, &mut from, 1).await, [9_000_002]);
+    assert_eq!(follower.until(1).await, [9_000_002]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writers_that_end_in_any_order_are_all_told_of_once() {
-    let home = Home::new().await;
-    let ids = home.store.add_contacts(at(1), &rule(home.account), contacts(1)).await.unwrap();
-    let (contact, account) = (ids[0].0, home.account.0);
-    let mut from = ReadFrom::Oldest;
-    until(&home.reader, home.account, &mut from, 1).await;
+    let (mut follower, whose) = Follower::with_a_contact().await;
     // Each holds its transaction open while the next one begins and others end.
     let (writers, rounds) = (5_i64, 40_i64);
     let mut tasks = tokio::task::JoinSet::new();
     for writer in 0..writers {
-        let client = connect(&home).await;
+        let client = follower.connect().await;
         tasks.spawn(async move {
             for round in 0..rounds {
                 client.batch_execute("BEGIN").await.unwrap();
-                let id = 9_000_000 + round * writers + writer;
-                write(&client, contact, id, account).await;
+                whose.write(&client, 9_000_000 + round * writers + writer).await;
                 for _ in 0..(writer + round) % 5 {
                     client.batch_execute("SELECT 1").await.unwrap();
                 }
@@ -115,13 +129,13 @@ async fn writers_that_end_in_any_order_are_all_told_of_once() {
         .filter(|(writer, round)| (writer + round) % 7 != 0);
     let expected: BTreeSet<i64> =
         kept.map(|(writer, round)| 9_000_000 + round * writers + writer).collect();
-    let found = until(&home.reader, home.account, &mut from, expected.len()).await;
+    let found = follower.until(expected.len()).await;
     assert_eq!(found.len(), expected.len());
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
-    assert_eq!(told(&home.reader, home.account, from).await.0, []);
+    assert_eq!(follower.told().await, []);
 }
 
 #[tokio::test]
@@ -138,9 +152,9 @@ async fn database_restored_at_another_server_tells_what_comes() {
             home.account.0
         ),
     );
-    let home = home.reopened().await;
-    let mut from = ReadFrom::Oldest;
-    assert_eq!(until(&home.reader, home.account, &mut from, 2).await.len(), 2);
+    let mut follower = Follower::new(home.reopened().await);
+    assert_eq!(follower.until(2).await.len(), 2);
+    let home = &follower.home;
     home.store.add_contacts(at(2), &rule(home.account), contacts(1)).await.unwrap();
-    assert_eq!(until(&home.reader, home.account, &mut from, 1).await.len(), 1);
+    assert_eq!(follower.until(1).await.len(), 1);
 }

@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 
 use crate::support::Database;
 
@@ -17,13 +17,15 @@ const SOCKET: &str = "OUTDIAL_STORE_TEST_SOCKET";
 const PORT: u16 = 5_432;
 /// Who runs the server where the tests run as root, which it refuses: nobody.
 const NOBODY: u32 = 65_534;
-/// Ends the server and removes its files as soon as nobody holds the other end of its input.
+/// Ends the server and removes its files as soon as nobody holds the other end of its input; its
+/// output is the server's log, and ends with the server.
 const KEEPER: &str = r#"
 dir=$1
 shift
 postgres -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=200 \
-    -c shared_buffers=64MB -c autovacuum_naptime=5s -c log_min_messages=fatal "$@" >"$dir/log" 2>&1 &
+    -c shared_buffers=64MB -c autovacuum_naptime=5s -c log_min_messages=log "$@" 2>&1 &
 server=$!
+exec >/dev/null 2>&1
 read -r end
 kill -QUIT $server
 wait $server
@@ -131,19 +133,26 @@ pub(crate) fn start(port: u16, settings: &[&str], prepare: impl FnOnce(&Path)) -
     as_nobody(keeper.args(["-c", KEEPER, "keeper"]).arg(&dir));
     keeper.args(["-p", &port.to_string()]).args(settings);
     // A signal for the tests' terminal is none of the server's business.
-    let keeper = keeper.stdin(Stdio::piped()).process_group(0).spawn().unwrap();
-    let server = Server { socket: dir, _keeper: Some(keeper) };
-    let socket = server.socket.display();
-    let ready = format!("host={socket} port={port} user=outdial dbname=postgres");
-    on_a_thread(async move {
-        // The socket appears when the server does; a refusal means that it is still starting.
-        for _ in 0..10_000 {
-            match tokio_postgres::connect(&ready, tokio_postgres::NoTls).await {
-                Ok(_) => return,
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-            }
-        }
-        panic!("the server did not start");
+    keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+    let mut keeper = keeper.spawn().unwrap();
+    wait_until_ready(keeper.stdout.take().unwrap());
+    Some(Server { socket: dir, _keeper: Some(keeper) })
+}
+
+/// Waits until the server's log says that it is ready; from then on the log is read and forgotten.
+fn wait_until_ready(log: impl Read + Send + 'static) {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        let mut so_far = Vec::new();
+        let ready = lines.by_ref().inspect(|line| so_far.push(line.clone())).any(is_ready);
+        tell.send((ready, so_far)).unwrap();
+        lines.for_each(drop);
     });
-    Some(server)
+    let (ready, so_far) = told.recv().unwrap();
+    assert!(ready, "the server did not start: {so_far:#?}");
+}
+
+fn is_ready(line: String) -> bool {
+    line.ends_with("database system is ready to accept connections")
 }
