@@ -68,7 +68,10 @@ if command -v npm >/dev/null 2>&1 &&
     npm install --silent --no-audit --no-fund --prefix "$home/npm" graphile-worker@0.16 >/dev/null 2>&1
 then
     cp scripts/bench-queue.cjs "$home/npm/bench.cjs"
-    node "$home/npm/bench.cjs" "$socket" "$contacts" | tee -a "$lines"
+    # Its pace is the same for as many as it does in half a minute.
+    theirs=$contacts
+    [ "$theirs" -le 5000 ] || theirs=5000
+    node "$home/npm/bench.cjs" "$socket" "$theirs" | tee -a "$lines"
 else
     echo "bench-queue: no npm, or no way to graphile-worker: measured without it" >&2
 fi

@@ -180,15 +180,18 @@ impl Dialer {
         let store = &self.parts.store;
         let now = self.parts.clock.now();
         if now >= self.due_at {
-            let promoted = store.promote_due(now, DUE_BATCH).await?;
-            let expired = store.expire(now, DUE_BATCH).await?;
-            if expired > 0 {
-                self.wakes.webhooks.wake();
+            let mut next = store.next_due().await?;
+            if next.is_some_and(|next| next <= now) {
+                let promoted = store.promote_due(now, DUE_BATCH).await?;
+                let expired = store.expire(now, DUE_BATCH).await?;
+                if expired > 0 {
+                    self.wakes.webhooks.wake();
+                }
+                if promoted == DUE_BATCH || expired == DUE_BATCH {
+                    return self.dial(now).await.map(|_| Duration::ZERO);
+                }
+                next = store.next_due().await?;
             }
-            if promoted == DUE_BATCH || expired == DUE_BATCH {
-                return self.dial(now).await.map(|_| Duration::ZERO);
-            }
-            let next = store.next_due().await?;
             self.due_at = next.map_or(now + PERIOD, |next| next.min(now + PERIOD));
         }
         let more = self.dial(now).await?;

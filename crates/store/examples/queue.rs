@@ -1,5 +1,6 @@
 //! Prints whole cycles a second, of one node and of several: `cargo run -p outdial-store --example
-//! queue -- sqlite|postgres://… [contacts] [nodes …]`; one line of JSON for each measure.
+//! queue -- [--cycles-only] sqlite|postgres://… [contacts] [nodes …]`; one line of JSON for each
+//! measure.
 
 mod calls;
 
@@ -36,7 +37,8 @@ const PACED: Duration = Duration::from_secs(8);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    let cycles_only = arguments.next_if(|argument| argument == "--cycles-only").is_some();
     let place = arguments.next().ok_or("say sqlite, or the URL of a PostgreSQL database")?;
     let contacts = arguments.next().map_or(Ok(CONTACTS), |contacts| contacts.parse())?;
     let counts: Vec<usize> =
@@ -45,15 +47,11 @@ async fn main() -> Result<()> {
     for nodes in counts {
         let fleet = Fleet::open(&place, nodes).await?;
         let rate = fleet.cycles(contacts).await?;
-        let pace = fleet.pace().await?;
+        let pace = if cycles_only { String::new() } else { fleet.pace().await?.told() };
         println!(
             "{{\"database\": \"{}\", \"nodes\": {nodes}, \"contacts\": {contacts}, \
-             \"cycles_per_s\": {rate:.0}, \"cap_per_s\": {}, \"most_in_a_second\": {}, \
-             \"mean_per_s\": {:.1}}}",
+             \"cycles_per_s\": {rate:.0}{pace}}}",
             if place == "sqlite" { "sqlite" } else { "postgresql" },
-            WHOLE.calls_per_second,
-            pace.most,
-            pace.mean,
         );
         fleet.close().await?;
     }
@@ -71,6 +69,16 @@ struct Fleet {
 struct Pace {
     most: usize,
     mean: f64,
+}
+
+impl Pace {
+    /// As members of an object.
+    fn told(&self) -> String {
+        format!(
+            ", \"cap_per_s\": {}, \"most_in_a_second\": {}, \"mean_per_s\": {:.1}",
+            WHOLE.calls_per_second, self.most, self.mean
+        )
+    }
 }
 
 impl Fleet {
@@ -121,7 +129,7 @@ impl Fleet {
         }
         let target = delivered + u64::try_from(contacts)?;
         while self.nodes[0].1.totals().await?.webhooks_delivered < target {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             if let Some(ended) = work.try_join_next() {
                 ended??;
             }

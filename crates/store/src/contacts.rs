@@ -1,20 +1,20 @@
 //! Taking contacts in, moving them on, and reading them.
 
-use domain::application::{Application, ApplicationSpec};
+use domain::application::Application;
 use domain::contact::{Contact, ContactRule, ContactState, NewContact};
 use domain::event::{Event, EventKind};
 use domain::ids::{AccountId, ApplicationId, AttemptId, CampaignId, ContactId};
 use domain::outcome::Disposition;
 use domain::region::Country;
 use domain::time::{DialWindow, Timestamp};
-use sha2::{Digest, Sha256};
 
 use crate::driver::Sql;
 use crate::inbox::Manner;
 use crate::numbers::key;
+use crate::share::{OfCampaign, Shared, share};
 use crate::tx::{Number, Standing, Tx};
-use crate::value::{contact_columns, cut, queries, script_columns, values};
-use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, campaigns, uploads, webhooks};
+use crate::value::{contact_columns, cut, queries, values};
+use crate::{ContactFilter, Cursor, Page, Reader, Store, StoreError, uploads, webhooks};
 
 queries! {
     ADD = "INSERT INTO contacts (id, account, campaign, application, state, parked, next_at, \
@@ -27,16 +27,8 @@ queries! {
     CONTACT = concat!(
         "SELECT ", contact_columns!(), " FROM contacts WHERE account = $1 AND id = $2"
     );
-    CAMPAIGN = "SELECT campaigns.id, campaigns.unique_references, accounts.country \
-        FROM campaigns JOIN accounts ON accounts.id = campaigns.account \
-        WHERE campaigns.account = $1 AND campaigns.name = $2";
-    CREATE_APPLICATION = "INSERT INTO applications \
-        (account, spec_hash, source, script, parameters, dialect, detection) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7) \
-        ON CONFLICT (account, spec_hash) DO NOTHING RETURNING id";
     EVENTS = "SELECT id, contact, attempt, at, kind, detail FROM events \
         WHERE contact = $1 ORDER BY at, id LIMIT $2";
-    FIND_APPLICATION = "SELECT id FROM applications WHERE account = $1 AND spec_hash = $2";
     HELD = concat!(
         "SELECT ", contact_columns!(), ", contacts.parked, contacts.cancel_asked \
          FROM contacts WHERE id = $1 /*! FOR UPDATE OF contacts */"
@@ -114,22 +106,6 @@ pub(crate) struct Held {
     pub cancel_asked: bool,
 }
 
-/// What contacts taken in together share, as rows hold it.
-pub(crate) struct Shared {
-    /// Their campaign.
-    pub campaign: CampaignId,
-    /// What runs when somebody answers.
-    pub application: ApplicationId,
-    /// Not dialed before this moment.
-    pub next_at: Timestamp,
-    /// Whether that lies ahead.
-    pub parked: bool,
-    /// Whether the campaign takes each reference in once.
-    pub unique_references: bool,
-    /// The country of their account, where it has one of its own.
-    pub country: Option<Country>,
-}
-
 /// The id of a contact that was asked to be taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Given {
@@ -152,8 +128,8 @@ impl Store {
     ) -> Result<Vec<ContactId>, StoreError> {
         let rule = rule.clone();
         let home = self.home();
-        let given = self.write(contacts.len(), move |tx| add(tx, now, home, &rule, &contacts));
-        Ok(given.await?.into_iter().map(|given| given.id).collect())
+        let added = self.write(contacts.len(), move |tx| add(tx, now, home, &rule, &contacts));
+        Ok(added.await?.1.into_iter().map(|given| given.id).collect())
     }
 
     /// Forgets up to `limit` references that were taken before this moment and whose contacts have
@@ -256,29 +232,6 @@ impl Reader {
         self.look(move |sql| sql.one(APPLICATION, values![application], |row| row.application()))
             .await
     }
-}
-
-/// Creates what contacts of a rule share, where it is new.
-pub(crate) fn share(tx: &Tx<'_>, now: Timestamp, rule: &ContactRule) -> Result<Shared, StoreError> {
-    let find = || {
-        let values = values![rule.account, rule.campaign.as_str()];
-        tx.one(CAMPAIGN, values, |row| {
-            Ok((CampaignId(row.int()?), row.flag()?, row.maybe_country()?))
-        })
-    };
-    let found = match find()? {
-        Some(found) => Some(found),
-        None => {
-            campaigns::named(tx, now, rule.account, &rule.campaign)?;
-            find()?
-        }
-    };
-    let lost = || StoreError::Damaged("a campaign without a row".into());
-    let (campaign, unique_references, country) = found.ok_or_else(lost)?;
-    let application = application(tx, rule.account, &rule.application)?;
-    let next_at = rule.window.opens_at.map_or(now, |opens_at| opens_at.max(now));
-    let parked = next_at > now;
-    Ok(Shared { campaign, application, next_at, parked, unique_references, country })
 }
 
 /// The contact of a campaign that has this reference; `None` where none has, or it is forgotten.
@@ -415,15 +368,16 @@ pub(crate) fn add(
     home: Country,
     rule: &ContactRule,
     contacts: &[NewContact],
-) -> Result<Vec<Given>, StoreError> {
+) -> Result<(Shared, Vec<Given>), StoreError> {
     let shared = share(tx, now, rule)?;
-    let home = shared.country.unwrap_or(home);
+    let OfCampaign { campaign, unique_references, country, .. } = shared.of_campaign;
+    let home = country.unwrap_or(home);
     let ids = take_ids(tx, contacts.len())?;
     let DialWindow { opens_at, closes_at } = rule.window;
     let mut given = Vec::with_capacity(ids.len());
     for (id, contact) in ids.iter().zip(contacts) {
-        if shared.unique_references && !contact.reference.is_empty() {
-            let had = take_reference(tx, now, shared.campaign, &contact.reference, *id)?;
+        if unique_references && !contact.reference.is_empty() {
+            let had = take_reference(tx, now, campaign, &contact.reference, *id)?;
             if let Some(id) = had {
                 given.push(Given { id, is_new: false });
                 continue;
@@ -437,7 +391,7 @@ pub(crate) fn add(
             values![
                 *id,
                 rule.account,
-                shared.campaign,
+                campaign,
                 shared.application,
                 shared.parked,
                 shared.next_at,
@@ -464,59 +418,8 @@ pub(crate) fn add(
     }
     let standing = Standing::of(ContactState::Waiting, shared.parked);
     let many = given.iter().filter(|given| given.is_new).count();
-    tx.come(shared.campaign, standing, i64::try_from(many).unwrap_or(i64::MAX));
-    Ok(given)
-}
-
-fn application(
-    tx: &Tx<'_>,
-    account: AccountId,
-    spec: &ApplicationSpec,
-) -> Result<ApplicationId, StoreError> {
-    let hash = spec_hash(spec);
-    let find = || {
-        tx.one(FIND_APPLICATION, values![account, &hash], |row| row.int())
-            .map(|found| found.map(ApplicationId))
-    };
-    if let Some(found) = find()? {
-        return Ok(found);
-    }
-    let (source, script) = script_columns(&spec.script);
-    let detection = detection_column(spec);
-    let parameters = spec.parameters.as_str();
-    let values = values![
-        account,
-        &hash,
-        source,
-        script.as_ref(),
-        parameters,
-        spec.dialect,
-        detection.as_str()
-    ];
-    let created = tx.one(CREATE_APPLICATION, values, |row| row.int())?;
-    match created.map(ApplicationId) {
-        Some(created) => Ok(created),
-        // Another server was faster.
-        None => find()?.ok_or_else(|| StoreError::Damaged("an application without a row".into())),
-    }
-}
-
-/// What equal specs have in common and different ones do not: each part goes in with its length.
-fn spec_hash(spec: &ApplicationSpec) -> [u8; 32] {
-    let (source, script) = script_columns(&spec.script);
-    let mut hash = Sha256::new();
-    for part in [source, script.as_ref(), &spec.parameters] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    hash.update([spec.dialect.0]);
-    // Nothing where nothing is said: such specs have the hash that they always had.
-    hash.update(detection_column(spec));
-    hash.finalize().into()
-}
-
-fn detection_column(spec: &ApplicationSpec) -> String {
-    spec.detection.as_ref().map(ToString::to_string).unwrap_or_default()
+    tx.come(campaign, standing, i64::try_from(many).unwrap_or(i64::MAX));
+    Ok((shared, given))
 }
 
 /// Those in a call: as many as there are calls, found by their open attempts.

@@ -11,11 +11,27 @@ use domain::time::Timestamp;
 
 use crate::claim::Claim;
 use crate::contacts::{end_waiting, held};
-use crate::driver::Sql;
+use crate::driver::{Row, Sql};
 use crate::inbox::Manner;
 use crate::tx::{Standing, Tx};
 use crate::value::{queries, values};
 use crate::{Claimed, Store, StoreError};
+
+/// The first closing of a window of those that wait.
+macro_rules! next_closing {
+    () => {
+        "SELECT closes_at FROM contacts \
+         WHERE state = 'waiting' AND closes_at IS NOT NULL ORDER BY closes_at, id LIMIT 1"
+    };
+}
+
+/// When the first of those becomes due that wait for their time.
+macro_rules! next_parked {
+    () => {
+        "SELECT next_at FROM contacts WHERE state = 'waiting' AND parked = 1 \
+         ORDER BY next_at, id LIMIT 1"
+    };
+}
 
 queries! {
     CAMPAIGN_RUNS = "SELECT campaigns.policy_version FROM campaigns \
@@ -24,24 +40,27 @@ queries! {
         AND NOT EXISTS (SELECT 1 FROM counters WHERE name = 'suspended' AND value = 1)";
     CLOSED = "SELECT id FROM contacts WHERE state = 'waiting' AND closes_at <= $1 \
         ORDER BY closes_at, id LIMIT $2 /*! FOR UPDATE SKIP LOCKED */";
-    DEMANDS = "SELECT campaigns.account, campaigns.id, CAST(sum(n.ready) AS bigint), \
-        accounts.weight FROM campaign_sums n JOIN campaigns ON campaigns.id = n.campaign \
-        JOIN accounts ON accounts.id = campaigns.account \
-        WHERE n.ready <> 0 AND campaigns.state = 'running' AND accounts.suspended = 0 \
-        AND NOT EXISTS (SELECT 1 FROM counters WHERE name = 'suspended' AND value = 1) \
-        GROUP BY campaigns.account, campaigns.id, accounts.weight \
-        HAVING sum(n.ready) > 0 ORDER BY campaigns.id";
+    // The dialer looks at every turn: all that it asks is one question.
+    DEMANDS = concat!(
+        "SELECT campaigns.account, campaigns.id, CAST(sum(n.ready) AS bigint), \
+         accounts.weight, (", next_closing!(), ") \
+         FROM campaign_sums n JOIN campaigns ON campaigns.id = n.campaign \
+         JOIN accounts ON accounts.id = campaigns.account \
+         WHERE n.ready <> 0 AND campaigns.state = 'running' AND accounts.suspended = 0 \
+         AND NOT EXISTS (SELECT 1 FROM counters WHERE name = 'suspended' AND value = 1) \
+         GROUP BY campaigns.account, campaigns.id, accounts.weight \
+         HAVING sum(n.ready) > 0 ORDER BY campaigns.id"
+    );
     OPEN_ONES = "SELECT count(*) FROM (SELECT closes_at FROM (SELECT closes_at FROM contacts \
         WHERE campaign = $1 AND state = 'waiting' AND parked = 0 AND next_at <= $2 \
         ORDER BY rank_at, id LIMIT $3) AS head \
         WHERE closes_at IS NULL OR closes_at > $2 LIMIT $4) AS open_ones";
-    NEXT_CLOSING = "SELECT closes_at FROM contacts \
-        WHERE state = 'waiting' AND closes_at IS NOT NULL ORDER BY closes_at, id LIMIT 1";
+    NEXT_CLOSING = next_closing!();
+    NEXT_DUE = concat!("SELECT (", next_parked!(), "), (", next_closing!(), ")");
     PROMOTE_DUE = "UPDATE contacts SET parked = 0 WHERE id IN \
         (SELECT id FROM contacts WHERE state = 'waiting' AND parked = 1 AND next_at <= $1 \
          ORDER BY next_at, id LIMIT $2 /*! FOR UPDATE SKIP LOCKED */) RETURNING campaign";
-    NEXT_PARKED = "SELECT next_at FROM contacts WHERE state = 'waiting' AND parked = 1 \
-        ORDER BY next_at, id LIMIT 1";
+    NEXT_PARKED = next_parked!();
 }
 
 /// Contacts at the head of a campaign that are looked at for such whose window is open: after the
@@ -64,23 +83,22 @@ impl Store {
     pub async fn demands(&self, now: Timestamp, limit: u32) -> Result<Vec<Demand>, StoreError> {
         self.eyes()
             .look(move |sql| {
-                sql.snapshot(|sql| {
-                    let mut demands = sql.all(DEMANDS, &[], |row| {
-                        let (account, campaign) = (AccountId(row.int()?), CampaignId(row.int()?));
-                        let size = u32::try_from(row.int()?).unwrap_or(u32::MAX);
-                        let account_weight = row.number()?;
-                        let demand = Demand::new(account, campaign, size.min(limit));
-                        Ok(Demand { size, account_weight, ..demand })
-                    })?;
-                    let closing = sql.one(NEXT_CLOSING, &[], |row| row.time())?;
-                    if closing.is_some_and(|closing| closing <= now) {
-                        for demand in &mut demands {
-                            demand.ready = open_ones(sql, now, demand.campaign, limit)?;
-                        }
-                        demands.retain(|demand| demand.ready > 0);
+                let mut closing = None;
+                let mut demands = sql.all(DEMANDS, &[], |row| {
+                    let (account, campaign) = (AccountId(row.int()?), CampaignId(row.int()?));
+                    let size = u32::try_from(row.int()?).unwrap_or(u32::MAX);
+                    let account_weight = row.number()?;
+                    closing = row.maybe_time()?;
+                    let demand = Demand::new(account, campaign, size.min(limit));
+                    Ok(Demand { size, account_weight, ..demand })
+                })?;
+                if closing.is_some_and(|closing| closing <= now) {
+                    for demand in &mut demands {
+                        demand.ready = open_ones(sql, now, demand.campaign, limit)?;
                     }
-                    Ok(demands)
-                })
+                    demands.retain(|demand| demand.ready > 0);
+                }
+                Ok(demands)
             })
             .await
     }
@@ -156,15 +174,9 @@ impl Store {
 
     /// When [`Store::promote_due`] or [`Store::expire`] has something to do next.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.eyes()
-            .look(|sql| {
-                sql.snapshot(|sql| {
-                    let parked = sql.one(NEXT_PARKED, &[], |row| row.time())?;
-                    let closing = sql.one(NEXT_CLOSING, &[], |row| row.time())?;
-                    Ok(parked.into_iter().chain(closing).min())
-                })
-            })
-            .await
+        let due = |row: &mut Row<'_>| Ok([row.maybe_time()?, row.maybe_time()?]);
+        let look = move |sql: Sql<'_>| sql.one(NEXT_DUE, &[], due);
+        Ok(self.eyes().look(look).await?.into_iter().flatten().flatten().min())
     }
 }
 

@@ -14,7 +14,8 @@ use crate::inbox::Manner;
 use crate::tx::Tx;
 use crate::value::{queries, values};
 use crate::{
-    CreateError, NewCampaign, Reader, Store, StoreError, UploadId, campaigns, contacts, uploads,
+    CreateError, NewCampaign, Reader, Store, StoreError, UploadId, campaigns, contacts, share,
+    uploads,
 };
 
 queries! {
@@ -126,13 +127,17 @@ impl Store {
         let (rule, home) = (rule.clone(), self.home());
         self.write(2, move |tx| {
             once(tx, now, key.as_ref(), |tx| {
-                let ids = contacts::add(tx, now, home, &rule, std::slice::from_ref(&contact))?;
+                let new = std::slice::from_ref(&contact);
+                let (shared, given) = contacts::add(tx, now, home, &rule, new)?;
                 let lost = || StoreError::Damaged("a contact not there".into());
-                let Given { id, is_new } = ids.first().copied().ok_or_else(lost)?;
-                if !is_new {
-                    uploads::publish_one(tx, rule.account, id)?;
-                }
-                let contact = contacts::held(tx, id)?.ok_or_else(lost)?.contact;
+                let Given { id, is_new } = given.first().copied().ok_or_else(lost)?;
+                let contact = match is_new {
+                    true => share::added(id, now, &shared, &rule, &contact),
+                    false => {
+                        uploads::publish_one(tx, rule.account, id)?;
+                        contacts::held(tx, id)?.ok_or_else(lost)?.contact
+                    }
+                };
                 let taken = TakenIn { contact, is_new };
                 let kept = key.is_some().then(|| answer(&taken));
                 Ok((taken, kept))

@@ -26,6 +26,7 @@ mod nodes;
 mod numbers;
 mod policies;
 mod services;
+mod share;
 mod uploads;
 mod watch;
 mod webhooks;

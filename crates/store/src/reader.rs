@@ -1,6 +1,6 @@
 //! Reading, on threads of its own and connections that cannot write.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -13,13 +13,13 @@ use crate::driver::{ReadOnly, Sql};
 use crate::events::Horizon;
 use crate::postgres::Purpose;
 use crate::tx::{outcome_counter, webhook_counter};
-use crate::value::{queries, values};
+use crate::value::queries;
 use crate::writer::spawn;
 use crate::{StoreConfig, StoreError, Totals, WebhookState};
 
 queries! {
-    READ_SUM = "SELECT CAST(coalesce(sum(value), 0) AS bigint) FROM sums WHERE name = $1";
     // PostgreSQL sums bigints into a numeric.
+    ALL_SUMS = "SELECT name, CAST(sum(value) AS bigint) FROM sums GROUP BY name";
     SUM_COUNTS = "SELECT CAST(coalesce(sum(waiting), 0) AS bigint), \
         CAST(coalesce(sum(calling), 0) AS bigint), CAST(coalesce(sum(completed), 0) AS bigint), \
         CAST(coalesce(sum(failed), 0) AS bigint), CAST(coalesce(sum(expired), 0) AS bigint), \
@@ -89,17 +89,17 @@ impl Reader {
         self.look(|sql| {
             sql.snapshot(|sql| {
                 let contacts = sql.one(SUM_COUNTS, &[], |row| row.counts())?;
-                let mut outcomes = Vec::new();
-                for outcome in Outcome::ALL {
-                    outcomes.push((outcome, counter(sql, outcome_counter(outcome))?));
-                }
-                let webhooks = |state| counter(sql, webhook_counter(state));
+                let sums = sql.all(ALL_SUMS, &[], |row| Ok((row.text()?, row.number()?)))?;
+                let sums: HashMap<String, u64> = sums.into_iter().collect();
+                let sum = |name: &str| sums.get(name).copied().unwrap_or(0);
+                let webhooks = |state| sum(webhook_counter(state));
+                let of_outcome = |outcome| (outcome, sum(outcome_counter(outcome)));
                 Ok(Totals {
                     contacts: contacts.unwrap_or(CampaignCounts::default()),
-                    outcomes,
-                    webhooks_owed: webhooks(WebhookState::Owed)?,
-                    webhooks_delivered: webhooks(WebhookState::Delivered)?,
-                    webhooks_given_up: webhooks(WebhookState::GivenUp)?,
+                    outcomes: Outcome::ALL.into_iter().map(of_outcome).collect(),
+                    webhooks_owed: webhooks(WebhookState::Owed),
+                    webhooks_delivered: webhooks(WebhookState::Delivered),
+                    webhooks_given_up: webhooks(WebhookState::GivenUp),
                 })
             })
         })
@@ -168,9 +168,4 @@ fn read(mut connection: ReadOnly, looks: &Looks) {
             connection.end_snapshot();
         }
     }
-}
-
-fn counter(sql: Sql<'_>, name: &str) -> Result<u64, StoreError> {
-    let value = sql.one(READ_SUM, values![name], |row| row.number())?;
-    Ok(value.unwrap_or(0))
 }

@@ -8,7 +8,7 @@ use domain::contact::ContactState;
 use domain::ids::{ApplicationId, CampaignId};
 use domain::outcome::{CalleeType, Disposition, Outcome};
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, is_changed_by};
 use crate::driver::{Row, Sql, Value};
 use crate::outbox::Change;
 use crate::value::{SharedApplication, queries, values};
@@ -157,7 +157,7 @@ impl<'w> Tx<'w> {
 
     /// Notes what a statement does to what was read ahead.
     fn note(&self, sql: &str) {
-        if !sql.starts_with("SELECT") {
+        if is_changed_by(sql) {
             self.changed.set(true);
         }
     }

@@ -7,10 +7,11 @@ use domain::outcome::Disposition;
 use domain::region::Country;
 use domain::time::{DialWindow, Timestamp};
 
-use crate::contacts::{self, Given, share, take_ids};
+use crate::contacts::{self, Given, take_ids};
 use crate::driver::Sql;
 use crate::inbox::Manner;
 use crate::numbers::key;
+use crate::share::share;
 use crate::tx::{Number, Standing, Tx};
 use crate::value::{queries, values};
 use crate::{Store, StoreError, UploadId};
@@ -211,7 +212,7 @@ pub(crate) fn committed(
 
 /// Writes down what the contacts of an upload share.
 pub(crate) fn begin(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     now: Timestamp,
     rule: &ContactRule,
 ) -> Result<UploadId, StoreError> {
@@ -220,7 +221,7 @@ pub(crate) fn begin(
     let waits = rule.retry.waits.to_string();
     let values = values![
         rule.account,
-        shared.campaign,
+        shared.of_campaign.campaign,
         shared.application,
         shared.parked,
         shared.next_at,
@@ -235,7 +236,7 @@ pub(crate) fn begin(
         rule.terms.ring_time_max,
         waits.as_str(),
         tx.node,
-        shared.unique_references,
+        shared.of_campaign.unique_references,
     ];
     tx.the(BEGIN, values, |row| row.int()).map(UploadId)
 }

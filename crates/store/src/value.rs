@@ -1,6 +1,7 @@
 //! From the domain's types to a query's parameters and back.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,17 @@ macro_rules! queries {
     };
 }
 pub(crate) use queries;
+
+/// Numbers as one parameter, as PostgreSQL's `string_to_array(…, ',')` takes them apart.
+pub(crate) fn listed(numbers: impl Iterator<Item = i64>) -> String {
+    let mut list = String::new();
+    for number in numbers {
+        let comma = if list.is_empty() { "" } else { "," };
+        // A string takes all that is written into it.
+        let _ = write!(list, "{comma}{number}");
+    }
+    list
+}
 
 macro_rules! id_values {
     ($($id:ident),*) => {$(

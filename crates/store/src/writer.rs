@@ -403,6 +403,7 @@ impl Desk {
                     return Err(error);
                 }
                 self.memory.applications.clear();
+                self.memory.ahead = Ahead::default();
                 self.memory.numbers = numbers;
                 Ok(Some(error))
             }
@@ -484,6 +485,7 @@ impl Desk {
         let numbers = self.memory.numbers;
         self.writer.begin(surety)?;
         self.memory.listen = None;
+        self.memory.ahead = Ahead::default();
         let mut tx = Tx::new(self.writer.sql()?, self.own, &mut self.memory);
         let worked = work(&mut tx).map(|result| (result, tx.into_done()));
         let committed = worked.and_then(|(result, done)| {

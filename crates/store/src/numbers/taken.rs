@@ -1,7 +1,6 @@
 //! The numbers of a head of candidates: taken, asked about and let go together.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use domain::caps::PastCall;
@@ -16,7 +15,7 @@ use super::{
 use crate::StoreError;
 use crate::driver::{Row, Sql};
 use crate::tx::Tx;
-use crate::value::{queries, values};
+use crate::value::{listed, queries, values};
 
 queries! {
     // Numbers are looked at one by one, each by its index, whatever their past.
@@ -79,8 +78,8 @@ impl Taken {
         let numbers = list(keys.keys().map(|(_, number)| number.as_str()));
         let taken: Vec<Key> = match (tx.sql(), numbers) {
             (Sql::Postgres(_), Some(numbers)) if keys.len() >= MANY => {
-                let scopes = digits(keys.keys().map(|(scope, _)| *scope));
-                let attempts = digits(keys.values().map(|attempt| attempt.0));
+                let scopes = listed(keys.keys().map(|(scope, _)| *scope));
+                let attempts = listed(keys.values().map(|attempt| attempt.0));
                 let values = values![scopes.as_str(), numbers.as_str(), attempts.as_str()];
                 tx.all(TAKE_NUMBERS, values, |row| Ok((row.int()?, row.text()?)))?
             }
@@ -301,14 +300,4 @@ fn list<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {
         list.push_str(text);
     }
     (!list.is_empty()).then_some(list)
-}
-
-fn digits(numbers: impl Iterator<Item = i64>) -> String {
-    let mut list = String::new();
-    for number in numbers {
-        let comma = if list.is_empty() { "" } else { "," };
-        // A string takes all that is written into it.
-        let _ = write!(list, "{comma}{number}");
-    }
-    list
 }

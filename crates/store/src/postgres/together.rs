@@ -49,6 +49,14 @@ pub(super) fn for_many(sql: &str, types: &[Type]) -> Option<String> {
         }
         Shape::Keyed(_) => {
             let (head, keys) = sql.split_once(" WHERE ")?;
+            if head.starts_with("DELETE ")
+                && let ([name], Some(key)) =
+                    (names.as_slice(), keys.trim_end().strip_suffix(" = $1"))
+            {
+                // One look at the table at most, where a join might be one for each of the list: of
+                // a table that was empty when it was last looked at, PostgreSQL believes anything.
+                return Some(format!("{head} WHERE {key} = ANY ($1::{name}[])"));
+            }
             let from = if head.starts_with("UPDATE ") { "FROM" } else { "USING" };
             Some(format!("{} {from} {list} WHERE {}", of_list(head), of_list(keys)))
         }
@@ -108,6 +116,12 @@ mod tests {
             "DELETE FROM t USING unnest($1::int8[], $2::int8[]) AS many (c1, c2) \
              WHERE a = many.c1 AND b = many.c2"
         );
+    }
+
+    #[test]
+    fn delete_by_one_key_names_all_of_them() {
+        let many = for_many("DELETE FROM t WHERE a = $1", &[Type::INT8]);
+        assert_eq!(many.unwrap(), "DELETE FROM t WHERE a = ANY ($1::int8[])");
     }
 
     #[test]
