@@ -40,7 +40,7 @@ bench-delay: setup ## From the request for a call to its INVITE, on SQLite and P
 	$(CARGO) build --locked --release -p outdial
 	@scripts/bench-delay.sh $(ARGS)
 
-bench-import: setup ## Lists up to 1,000,000 rows taken in by a real server, on SQLite and PostgreSQL; ARGS="--json FILE"
+bench-import: setup ## Lists of 100,000 and 1,000,000 rows taken in by a real server, on SQLite and PostgreSQL; ARGS="--json FILE"
 	$(CARGO) build --locked --release -p outdial
 	@scripts/bench-import.sh $(ARGS)
 

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 json=""
-rows="${ROWS:-250000 500000 1000000}"
+rows="${ROWS:-100000 1000000}"
 databases="${DATABASES:-sqlite postgresql}"
 while [ $# -gt 0 ]; do
     case "$1" in

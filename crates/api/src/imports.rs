@@ -33,6 +33,7 @@ use crate::body::{Chunks, content_type};
 use crate::error::Fault;
 use crate::idempotency::{self, Begin, Fingerprint, Key};
 use crate::native::{Caller, Id, in_body, list_query};
+use crate::scratch::import_reader;
 use crate::{Parts, Shared};
 
 /// Largest request with a file, in bytes: some ten million rows.
@@ -355,7 +356,7 @@ impl Desk<'_> {
                 }
                 (FormPart::File, Some(reading)) => {
                     self.digest.update(&data);
-                    reading.push(&data).await?;
+                    reading.push(data).await?;
                 }
                 (FormPart::File | FormPart::Nowhere, _) => {}
             },
@@ -390,7 +391,7 @@ impl Desk<'_> {
             lists,
             settings,
             file_name,
-            reader: ImportReader::new(new.options),
+            reader: import_reader(new.options),
             rows: Vec::new(),
             report: ImportReport::default(),
             rejected: None,
@@ -405,7 +406,7 @@ impl Desk<'_> {
             return Err(refused("file", "a file of contacts"));
         };
         let mut rows = std::mem::take(&mut reading.rows);
-        let reader = std::mem::replace(&mut reading.reader, ImportReader::new(Default::default()));
+        let reader = std::mem::take(&mut reading.reader);
         let layout = reader.finish(&mut rows).map_err(no_list)?;
         if reading.rejected.is_none() {
             reading.begin_rejected(&layout);
@@ -420,8 +421,8 @@ impl Desk<'_> {
 }
 
 impl Reading<'_> {
-    async fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.reader.push(bytes, &mut self.rows).map_err(no_list)?;
+    async fn push(&mut self, bytes: Vec<u8>) -> Result<(), Fault> {
+        self.read_on(bytes).await?;
         let Some(layout) = self.reader.layout().cloned() else {
             return Ok(());
         };
@@ -429,6 +430,21 @@ impl Reading<'_> {
             self.begin_rejected(&layout);
         }
         if self.rows.len() >= CONTACTS_MAX { self.take_in(&layout).await } else { Ok(()) }
+    }
+
+    /// Reads rows where that keeps no call waiting: it takes processor time, and of a long file the
+    /// disk.
+    async fn read_on(&mut self, bytes: Vec<u8>) -> Result<(), Fault> {
+        let mut reader = std::mem::take(&mut self.reader);
+        let mut rows = std::mem::take(&mut self.rows);
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = reader.push(&bytes, &mut rows);
+            (reader, rows, read)
+        });
+        let broken = |_| Fault::of_status(StatusCode::INTERNAL_SERVER_ERROR);
+        let (reader, rows, read) = reading.await.map_err(broken)?;
+        (self.reader, self.rows) = (reader, rows);
+        read.map_err(no_list)
     }
 
     fn begin_rejected(&mut self, layout: &Layout) {
@@ -510,6 +526,10 @@ fn refused(field: &str, expected: &str) -> Fault {
 /// The file as a whole is none that can be read.
 pub(crate) fn no_list(error: ImportError) -> Fault {
     let field = match &error {
+        ImportError::Scratch(_) => {
+            tracing::error!(%error, "a file of contacts cannot be read");
+            return Fault::new(ProblemCode::Unavailable, "the disk is full or away, try again");
+        }
         ImportError::Mapping(_) => "mapping",
         ImportError::Encoding(_) => "encoding",
         ImportError::Columns(_) | ImportError::Empty | ImportError::Workbook => "file",

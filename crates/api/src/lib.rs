@@ -22,6 +22,7 @@ mod ranges;
 mod recordings;
 mod router;
 mod rules;
+mod scratch;
 mod server;
 mod speak;
 mod status;
@@ -38,6 +39,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 pub use openapi::document as openapi;
+pub use scratch::import_reader;
 pub use server::{ServeError, serve};
 
 /// Most requests worked on at once: each may hold a body of some hundred kilobytes.

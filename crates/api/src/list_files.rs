@@ -89,7 +89,7 @@ async fn read(
 ) -> Result<ReadFile, Fault> {
     let (head, body) = request.into_parts();
     let mut chunks = Chunks::new(&head.headers, body, FILE_BYTES_MAX)?;
-    let options = ImportOptions { keep_duplicates: true, ..ImportOptions::default() };
+    let options = ImportOptions { numbers_only: true, ..ImportOptions::default() };
     let mut reader = ImportReader::new(options);
     let (mut digest, mut rows) = (Sha256::new(), Vec::new());
     let mut adding = Adding { shared, account, to, added: 0, report: ImportReport::default() };

@@ -7,9 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::Args;
-use facade::import::{
-    Delimiter, ImportOptions, ImportReader, ImportReport, ImportRow, Mapping, RejectedWriter,
-};
+use facade::import::{Delimiter, ImportOptions, ImportReport, ImportRow, Mapping, RejectedWriter};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -173,6 +171,7 @@ fn import_options(options: &Options) -> Result<ImportOptions> {
         header: options.header,
         keep_duplicates: options.keep_duplicates,
         home: None,
+        ..ImportOptions::default()
     })
 }
 
@@ -185,7 +184,7 @@ fn read_here(config: &Config, options: &Options) -> Result<Value> {
         || std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()));
     let mut file = open()?;
     let bar = progress(file.metadata().map(|data| data.len()).unwrap_or_default());
-    let mut reader = ImportReader::new(import);
+    let mut reader = api::import_reader(import);
     let (mut rows, mut chunk) = (Vec::new(), vec![0; CHUNK_BYTES]);
     let mut taken =
         Taken { report: ImportReport::default(), rejected: None, path: options.rejected.clone() };
@@ -422,8 +421,10 @@ const EXAMPLES_SHOWN: usize = 5;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use expect_test::expect;
+    use facade::import::ImportReader;
+
+    use super::*;
 
     #[test]
     fn what_was_found_is_told_with_columns_preview_and_repairs() {

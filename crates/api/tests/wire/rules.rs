@@ -136,6 +136,9 @@ async fn file_of_numbers_comes_on_a_list_and_bad_rows_are_told() {
     let one = "/v1/lists/national/numbers/6172530101";
     assert_eq!(server.native("GET", one, "").await.json()["reason"], "federal");
     assert_eq!(send("", csv, file).await.json()["count"], 0);
+    // Two numbers of one customer are both not to be called.
+    let of_one = b"phone,customer id\n6172530111,7\n6172530112,7\n";
+    assert_eq!(send("", csv, of_one).await.json()["count"], 2);
     let keyed = format!("{csv}Idempotency-Key: \"f\"\r\n");
     let first = send("", &keyed, b"number\n6172530103\n").await;
     assert_eq!((first.status, &first.json()["count"]), (200, &json!(1)));

@@ -5,7 +5,7 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::column::{Column, columns, looks_like_a_number};
+use super::column::{Column, Field, columns, looks_like_a_number};
 use super::{COLUMNS_MAX, ColumnReport, ImportError, ImportOptions};
 use crate::refusal::shortened;
 
@@ -115,7 +115,11 @@ pub(super) fn sniff(
     }
     let header = options.header.unwrap_or_else(|| is_header(&rows));
     let names = header.then(|| rows.remove(0));
-    let columns = columns(names.as_deref(), &rows, &options.mapping)?;
+    let mut columns = columns(names.as_deref(), &rows, &options.mapping)?;
+    if options.numbers_only {
+        let others = columns.iter_mut().filter(|column| column.field != Field::Number);
+        others.for_each(|column| column.field = Field::Ignore);
+    }
     let layout = Layout {
         encoding: encoding.name().to_ascii_lowercase(),
         delimiter,

@@ -2,7 +2,8 @@
 //!
 //! [`ImportReader`] finds out encoding, delimiter and header, maps columns to fields, and says of
 //! every row either a contact or all that is wrong with it: row, column, found, expected, fix. It
-//! decides alone and keeps nothing but fingerprints of the numbers that it has seen, 8 bytes each.
+//! decides alone and keeps nothing but fingerprints of the numbers and references that it has seen,
+//! those of long files in a [`Scratch`].
 //! [`ImportReport`] gathers what people and clients want to read before they commit.
 
 mod column;
@@ -18,6 +19,7 @@ pub use column::{Field, Mapping, MappingError};
 pub use fault::{CellFault, Fault};
 pub use layout::{Delimiter, Layout};
 pub use report::{ColumnReport, FaultReport, ImportReport, PreviewRow};
+pub use seen::Scratch;
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder, WriterBuilder};
 use domain::contact::NewContact;
@@ -26,6 +28,7 @@ use encoding_rs::{Decoder, Encoding};
 
 use layout::{Found, SAMPLE_BYTES, sniff};
 use row::RowReader;
+use seen::Seen;
 
 /// Longest row, in bytes, quotes and line breaks inside included; a longer one is another kind of
 /// file, or one with a quote that is never closed.
@@ -46,6 +49,9 @@ pub struct ImportOptions {
     pub header: Option<bool>,
     /// Whether a number that came before in the file is taken again.
     pub keep_duplicates: bool,
+    /// Whether nothing but numbers is wanted: all other columns are ignored, and nothing is too much
+    /// that came before.
+    pub numbers_only: bool,
     /// The country as whose numbers are read that name none, so that one number written in two ways
     /// is found twice; without it numbers are compared as they are written.
     pub home: Option<Country>,
@@ -108,10 +114,13 @@ pub enum ImportError {
     /// More columns than any list has.
     #[error("file has {0} columns, expected at most {COLUMNS_MAX}")]
     Columns(usize),
+    /// What came before in the file cannot be kept; whoever runs the program repairs it.
+    #[error("cannot keep what came before in the file: {0}")]
+    Scratch(String),
 }
 
 /// Reads a list; give it the file's bytes by [`ImportReader::push`], then [`ImportReader::finish`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ImportReader {
     options: ImportOptions,
     stage: Stage,
@@ -120,8 +129,20 @@ pub struct ImportReader {
 #[derive(Debug)]
 enum Stage {
     /// The beginning of the file, until there is enough of it to know what it is.
-    Sniffing(Vec<u8>),
+    Sniffing(Sniffing),
     Reading(Box<Reading>),
+}
+
+#[derive(Debug, Default)]
+struct Sniffing {
+    sample: Vec<u8>,
+    seen: Seen,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Sniffing(Sniffing::default())
+    }
 }
 
 struct Reading {
@@ -148,9 +169,16 @@ impl std::fmt::Debug for Reading {
 }
 
 impl ImportReader {
-    /// A reader at the beginning of a file.
-    pub const fn new(options: ImportOptions) -> Self {
-        Self { options, stage: Stage::Sniffing(Vec::new()) }
+    /// A reader at the beginning of a file, all of which may be kept in memory.
+    pub fn new(options: ImportOptions) -> Self {
+        Self { options, stage: Stage::default() }
+    }
+
+    /// A reader at the beginning of a file of any length, in as much memory: what came before in it
+    /// is kept in `scratch`. `seed` is random.
+    pub fn keeping_in(options: ImportOptions, seed: u64, scratch: Box<dyn Scratch>) -> Self {
+        let seen = Seen::new(seed, scratch);
+        Self { options, stage: Stage::Sniffing(Sniffing { sample: Vec::new(), seen }) }
     }
 
     /// Takes the next bytes and appends the rows that they complete to `out`.
@@ -158,17 +186,14 @@ impl ImportReader {
     /// After an error the file is to be given up.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ImportRow>) -> Result<(), ImportError> {
         match &mut self.stage {
-            Stage::Sniffing(sample) => {
+            Stage::Sniffing(Sniffing { sample, .. }) => {
                 sample.extend_from_slice(bytes);
                 if sample.len() >= SAMPLE_BYTES {
                     self.begin(false, out)?;
                 }
                 Ok(())
             }
-            Stage::Reading(reading) => {
-                reading.push(bytes, false, out);
-                Ok(())
-            }
+            Stage::Reading(reading) => reading.push(bytes, false, out),
         }
     }
 
@@ -180,7 +205,7 @@ impl ImportReader {
         match self.stage {
             Stage::Sniffing(_) => Err(ImportError::Empty),
             Stage::Reading(mut reading) => {
-                reading.push(&[], true, out);
+                reading.push(&[], true, out)?;
                 Ok(reading.layout)
             }
         }
@@ -195,14 +220,14 @@ impl ImportReader {
     }
 
     fn begin(&mut self, whole: bool, out: &mut Vec<ImportRow>) -> Result<(), ImportError> {
-        let Stage::Sniffing(sample) = &mut self.stage else {
+        let Stage::Sniffing(sniffing) = &mut self.stage else {
             return Ok(());
         };
-        let sample = std::mem::take(sample);
+        let Sniffing { sample, seen } = std::mem::take(sniffing);
         let Found { encoding, skip, layout, columns } = sniff(&sample, whole, &self.options)?;
-        let rows = RowReader::new(columns, &self.options);
+        let rows = RowReader::new(columns, &self.options, seen);
         let mut reading = Box::new(Reading::new(encoding, skip, layout, rows));
-        reading.push(&sample, false, out);
+        reading.push(&sample, false, out)?;
         self.stage = Stage::Reading(reading);
         Ok(())
     }
@@ -225,32 +250,37 @@ impl Reading {
         }
     }
 
-    fn push(&mut self, bytes: &[u8], last: bool, out: &mut Vec<ImportRow>) {
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        out: &mut Vec<ImportRow>,
+    ) -> Result<(), ImportError> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         text.reserve(self.decoder.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len() * 3));
         // Room is reserved for all of it, so one call takes it all.
         let _ = self.decoder.decode_to_string(bytes, &mut text, last);
-        self.records(text.as_bytes(), out);
+        self.records(text.as_bytes(), out)?;
         if last {
-            self.records(&[], out);
+            self.records(&[], out)?;
         }
         self.text = text;
+        Ok(())
     }
 
     /// Reads records until the input is used up; an empty input is the end of the file.
-    fn records(&mut self, mut input: &[u8], out: &mut Vec<ImportRow>) {
+    fn records(&mut self, mut input: &[u8], out: &mut Vec<ImportRow>) -> Result<(), ImportError> {
         let ending = input.is_empty();
         if ending && self.cells_len == 0 && self.ends_len == 0 && !self.cut {
             // Nothing is under way; the reader may still hold the state of a lone quote.
             let (_, _, cells, ends) =
                 self.records.read_record(&[], &mut self.cells, &mut self.ends);
             if ends == 0 {
-                return;
+                return Ok(());
             }
             (self.cells_len, self.ends_len) = (cells, ends);
-            self.record(self.records.line(), out);
-            return;
+            return self.record(self.records.line(), out);
         }
         loop {
             let (result, read, cells, ends) = self.records.read_record(
@@ -265,15 +295,15 @@ impl Reading {
             self.ends_len += ends;
             match result {
                 ReadRecordResult::InputEmpty if ending => {}
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return,
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => return Ok(()),
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
                     self.cut = true;
                     (self.cells_len, self.ends_len) = (0, 0);
                 }
                 ReadRecordResult::Record => {
-                    self.record(self.records.line() - u64::from(counted), out);
+                    self.record(self.records.line() - u64::from(counted), out)?;
                     if ending {
-                        return;
+                        return Ok(());
                     }
                 }
             }
@@ -281,7 +311,7 @@ impl Reading {
     }
 
     /// A record is whole, which ends on this line.
-    fn record(&mut self, last_line: u64, out: &mut Vec<ImportRow>) {
+    fn record(&mut self, last_line: u64, out: &mut Vec<ImportRow>) -> Result<(), ImportError> {
         let (ends, cut) = (self.ends_len.min(COLUMNS_MAX), std::mem::take(&mut self.cut));
         let mut cells = Vec::with_capacity(ends);
         let mut from = 0;
@@ -293,15 +323,17 @@ impl Reading {
         (self.cells_len, self.ends_len) = (0, 0);
         if self.skip > 0 && cells.iter().any(|cell| !cell.trim().is_empty()) {
             self.skip -= 1;
-            return;
+            return Ok(());
         }
         let breaks: usize = cells.iter().map(|cell| cell.matches('\n').count()).sum();
         let begins = last_line.saturating_sub(u64::try_from(breaks).unwrap_or(0)).max(1);
         if cut {
             out.push(self.rows.too_long(last_line, cells));
         } else if cells.iter().any(|cell| !cell.trim().is_empty()) {
-            out.push(self.rows.read(begins, cells));
+            let read = self.rows.read(begins, cells);
+            out.push(read.map_err(|error| ImportError::Scratch(error.to_string()))?);
         }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! One row: a contact, or all that is wrong with it.
 
+use std::io;
+
 use domain::contact::{NewContact, TEXT_MAX};
 use domain::number::canonical::Canonical;
 use domain::number::{Destination, DestinationError};
@@ -9,7 +11,7 @@ use domain::zones::Zone;
 
 use super::column::{Column, Field};
 use super::fault::{CellFault, Fault};
-use super::seen::Seen;
+use super::seen::{Seen, What};
 use super::{ImportOptions, ImportRow, ROW_BYTES_MAX};
 
 /// Fewest digits of a number: short codes have three.
@@ -23,19 +25,13 @@ pub(super) struct RowReader {
     columns: Vec<Column>,
     keep_duplicates: bool,
     home: Option<Country>,
-    numbers: Seen,
-    references: Seen,
+    seen: Seen,
 }
 
 impl RowReader {
-    pub(super) fn new(columns: Vec<Column>, options: &ImportOptions) -> Self {
-        Self {
-            columns,
-            keep_duplicates: options.keep_duplicates,
-            home: options.home,
-            numbers: Seen::new(),
-            references: Seen::new(),
-        }
+    pub(super) fn new(columns: Vec<Column>, options: &ImportOptions, seen: Seen) -> Self {
+        let keep_duplicates = options.keep_duplicates || options.numbers_only;
+        Self { columns, keep_duplicates, home: options.home, seen }
     }
 
     /// A row that is cut off.
@@ -46,19 +42,19 @@ impl RowReader {
         ImportRow::Rejected { line, faults, cells }
     }
 
-    /// Reads a row.
-    pub(super) fn read(&mut self, line: u64, cells: Vec<String>) -> ImportRow {
+    /// Reads a row; fails where what was seen before cannot be kept.
+    pub(super) fn read(&mut self, line: u64, cells: Vec<String>) -> io::Result<ImportRow> {
         let mut faults = Vec::new();
         let contact = self.contact(&cells, &mut faults);
         if let Some(contact) = &contact
             && faults.is_empty()
         {
-            self.seen_before(line, contact, &mut faults);
+            self.seen_before(line, contact, &mut faults)?;
         }
-        match contact {
+        Ok(match contact {
             Some(contact) if faults.is_empty() => ImportRow::Contact { line, contact, cells },
             _ => ImportRow::Rejected { line, faults, cells },
-        }
+        })
     }
 
     fn contact(&self, cells: &[String], faults: &mut Vec<CellFault>) -> Option<NewContact> {
@@ -93,25 +89,32 @@ impl RowReader {
         }
     }
 
-    fn seen_before(&mut self, line: u64, contact: &NewContact, faults: &mut Vec<CellFault>) {
+    fn seen_before(
+        &mut self,
+        line: u64,
+        contact: &NewContact,
+        faults: &mut Vec<CellFault>,
+    ) -> io::Result<()> {
         let column = |field| {
             let named = self.columns.iter().find(|column| column.field == field);
             named.map_or("", |column| column.name.as_str())
         };
         if !contact.reference.is_empty()
-            && let Some(first) = self.references.note(&contact.reference, line)
+            && let Some(first) = self.seen.note(What::Reference, &contact.reference, line)?
         {
             let (name, found) = (column(Field::Reference), &contact.reference);
             let expected = format!("a reference other than that of line {first}");
             faults.push(CellFault::new(Fault::DuplicateReference, name, found, expected));
         }
         if !self.keep_duplicates
-            && let Some(first) = self.numbers.note(&self.number(contact), line)
+            && let number = self.number(contact)
+            && let Some(first) = self.seen.note(What::Number, &number, line)?
         {
             let (name, found) = (column(Field::Number), contact.destination.dialed());
             let expected = format!("a number other than that of line {first}");
             faults.push(CellFault::new(Fault::Duplicate, name, found, expected));
         }
+        Ok(())
     }
 }
 

@@ -193,6 +193,22 @@ fn duplicates_are_taken_where_the_client_wants_them() {
 }
 
 #[test]
+fn list_of_numbers_alone_takes_each_row_whatever_else_stands_in_it() {
+    let options = ImportOptions { numbers_only: true, ..ImportOptions::default() };
+    let file = b"phone,id,priority\n6175550101,7,high\n6175550102,7,\n6175550101,,\nbad,7,\n";
+    let (layout, rows) = read_in(file, &options, 5).unwrap();
+    let taken = |row: &ImportRow| match row {
+        ImportRow::Contact { contact, .. } => Some(contact.destination.to_string()),
+        ImportRow::Rejected { .. } => None,
+    };
+    let taken: Vec<_> = rows.iter().map(taken).collect();
+    let number = |number: &str| Some(number.to_owned());
+    assert_eq!(taken, [number("6175550101"), number("6175550102"), number("6175550101"), None]);
+    let fields: Vec<_> = layout.columns.iter().map(|column| column.field.as_str()).collect();
+    assert_eq!(fields, ["number", "ignore", "ignore"]);
+}
+
+#[test]
 fn rejected_rows_come_back_as_a_file_that_can_be_imported_again() {
     let found = read(b"phone;note\nbad;\"a;b\"\n6175550101;x\n").unwrap();
     let (writer, mut file) = RejectedWriter::new(&found.0);

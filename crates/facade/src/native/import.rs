@@ -165,6 +165,7 @@ fn options(fields: &mut Fields<'_>) -> ImportOptions {
         encoding: fields.text("encoding", WORD_MAX).map(str::to_owned),
         header: fields.switch("header"),
         keep_duplicates: fields.switch("keep_duplicates").unwrap_or(false),
+        numbers_only: false,
         home: None,
     }
 }
