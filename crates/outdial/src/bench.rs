@@ -1,6 +1,7 @@
-//! `outdial bench`: CPU per call beside sipp's own, how many calls one core can play, and delays.
+//! `outdial bench`: CPU per call beside sipp's own, calls on one core, delays, and who answered.
 
 mod delay;
+mod detections;
 mod far_end;
 mod gaps;
 mod menu;
@@ -52,6 +53,9 @@ pub(crate) struct Options {
     /// Directory for what is measured; its disk is what commits go to.
     #[arg(long, value_name = "DIR", requires = "delay")]
     dir: Option<PathBuf>,
+    /// Measure instead how many of so many callees, answered at once, are told right, and its cost.
+    #[arg(long, value_name = "N", conflicts_with = "delay")]
+    detections: Option<u32>,
     /// Calls at once in a menu on one core; 0 for none.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     menu_calls: u32,
@@ -109,6 +113,9 @@ pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
     if options.delay {
         return delays(options, &dir).await;
     }
+    if let Some(calls) = options.detections {
+        return detections(options, calls, &dir).await;
+    }
     let measured = measure(options, &dir).await;
     if measured.is_ok() {
         std::fs::remove_dir_all(&dir).ok();
@@ -138,6 +145,21 @@ async fn delays(options: &Options, dir: &Path) -> Result<ExitCode> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(if delays.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn detections(options: &Options, calls: u32, dir: &Path) -> Result<ExitCode> {
+    let measured = detections::measure(calls, dir).await;
+    match &measured {
+        Ok(_) => std::fs::remove_dir_all(dir)?,
+        Err(_) => eprintln!("logs are in {}", dir.display()),
+    }
+    let detections = measured?;
+    print!("{}", detections.show());
+    if let Some(file) = &options.json {
+        std::fs::write(file, serde_json::to_string_pretty(&detections)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(if detections.is_right() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn measure(options: &Options, dir: &Path) -> Result<Figures> {

@@ -11,6 +11,8 @@ use crate::g711::Law;
 use crate::random::Random;
 use crate::tone::{Generator, Repeat, Sine, Sit, Step, Tone, Wave};
 
+mod disturbed;
+
 #[expect(clippy::disallowed_methods, reason = "trials count from any moment")]
 fn start() -> Instant {
     Instant::now()
@@ -535,84 +537,7 @@ fn more_speech_never_makes_a_machine_less_likely_and_a_longer_pause_never_more()
     }
 }
 
-#[test]
-fn drifting_clocks_lost_frames_and_clipping_change_no_verdict() {
-    let drift = |samples: &[i16], speed: f32| -> Vec<i16> {
-        let count = (samples.len() as f32 / speed) as usize - 1;
-        (0..count).map(|at| samples[(at as f32 * speed) as usize]).collect()
-    };
-    let lose = |samples: &[i16]| -> Vec<i16> {
-        let mut random = Random::new(3);
-        let mut samples = samples.to_vec();
-        for frame in samples.chunks_mut(FRAME_SAMPLES) {
-            if random.next_u64() % 100 < 3 {
-                frame.fill(0);
-            }
-        }
-        samples
-    };
-    let clip = |samples: &[i16]| -> Vec<i16> {
-        samples.iter().map(|s| s.saturating_mul(4).clamp(-20_000, 20_000)).collect()
-    };
-    let shifted = |samples: &[i16]| -> Vec<i16> {
-        samples.iter().map(|sample| sample.saturating_add(6_000)).collect()
-    };
-    let hello = over(CLEAN, &all(&[silence(400), speech(600, 4), silence(6_000)]));
-    let greeting = over(CLEAN, &all(&[silence(400), speech(9_000, 4)]));
-    let busy = over(CLEAN, &tone(Tone::busy(), 6_000));
-    for (sound, callee) in
-        [(hello, Callee::Human), (greeting, Callee::Machine), (busy, Callee::Busy)]
-    {
-        let changed = [drift(&sound, 1.0005), drift(&sound, 0.9995), clip(&sound), shifted(&sound)];
-        for (nth, changed) in changed.iter().chain([&lose(&sound)]).enumerate() {
-            assert_eq!(heard(changed).verdict.callee, callee, "{nth}");
-        }
-    }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn any_sound_in_any_frames_ends_in_one_last_word(
-        frames in prop::collection::vec(prop::collection::vec(any::<i16>(), 0..200), 0..300),
-        loud in any::<i16>(),
-        answered in 0usize..50,
-    ) {
-        let now = start();
-        let mut classifier = Classifier::new(trial::settings());
-        let mut finished = 0;
-        for (nth, frame) in frames.iter().enumerate() {
-            if nth == answered {
-                classifier.handle(now, Input::Answered);
-            }
-            let flat = [loud; FRAME_SAMPLES];
-            let frame = if nth % 7 == 0 { &flat[..] } else { frame };
-            classifier.handle(now + ms(20 * nth as u64), Input::Frame(frame));
-            let verdict = classifier.verdict();
-            prop_assert!((0.0..=1.0).contains(&verdict.probability), "{:?}", verdict);
-            while let Some(effect) = classifier.poll() {
-                finished += usize::from(matches!(effect, Effect::Finished(_)));
-            }
-        }
-        classifier.handle(now, Input::Stop);
-        classifier.handle(now, Input::Stop);
-        while let Some(effect) = classifier.poll() {
-            finished += usize::from(matches!(effect, Effect::Finished(_)));
-        }
-        prop_assert_eq!(finished, 1);
-    }
-
-    #[test]
-    fn any_bytes_of_either_law_are_heard_to_the_end(
-        bytes in prop::collection::vec(any::<u8>(), 0..20_000),
-        law in prop::sample::select(vec![Law::A, Law::Mu]),
-    ) {
-        let samples: Vec<i16> = bytes.iter().map(|byte| law.decode(*byte)).collect();
-        let heard = heard(&samples);
-        prop_assert!(heard.decided <= heard.verdict.at.max(heard.decided));
-    }
-
     #[test]
     fn any_text_is_read_as_a_manifest_or_refused(text in ".{0,400}") {
         let _ = manifest(&text);

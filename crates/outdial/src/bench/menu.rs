@@ -97,7 +97,7 @@ async fn until_heard(ear: &Ear, calls: u32) {
 }
 
 /// How many processes want a processor, on average over the last minute.
-fn load() -> f64 {
+pub(super) fn load() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(f64::NAN)
 }

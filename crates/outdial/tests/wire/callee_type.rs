@@ -437,3 +437,122 @@ async fn campaign_says_for_calls_that_do_not() {
     assert_eq!(call["callee_type"], "fax");
     server.stop().await;
 }
+
+/// A page that speaks to whoever it is, and ends.
+fn speaks(text: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?><vxml version=\"2.0\" xmlns=\"http://www.w3.org/2001/vxml\">\
+         <form><block><prompt>{text}</prompt></block></form></vxml>"
+    )
+}
+
+/// Answers with this greeting where machines are waited for: nothing is said into it, the page is
+/// spoken after it, whole, and the result says who it was.
+async fn is_waited_for(greeting: &[i16]) {
+    let rules = json!({ "on_machine": "wait", "start": "when_known" });
+    let line = Line::dial(&speaks(MESSAGE), rules, json!({})).await;
+    let talk = line.answer().await;
+    talk.say(greeting).await;
+    assert_eq!(loud(&line.ear), 0, "something is said into the greeting");
+    line.hung_up().await;
+    check("page after the greeting", &spoken(MESSAGE).await, &samples(&line.ear));
+    let (result, call) = line.ends("completed").await;
+    let data = &result["data"];
+    // It is the script that was spoken, to a machine; a message of the rules there was none.
+    assert_eq!((&data["callee_type"], &data["message_left"]), (&json!("machine"), &json!(false)));
+    assert_eq!((&data["outcome"], &data["attempts_made"]), (&json!("answered"), &json!(1)));
+    assert!(detected(&call).last().unwrap().starts_with("machine "), "{call}");
+    assert!(call["attempts"][0]["detected"].as_str().unwrap().starts_with("machine "), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn greeting_is_waited_for_to_its_beep_and_the_script_follows_it() {
+    is_waited_for(&greeting_and_beep().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn greeting_without_a_beep_is_waited_for_until_it_is_silent() {
+    is_waited_for(&spoken(GREETING).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn person_is_spoken_to_without_waiting_where_machines_are_waited_for() {
+    let rules = json!({ "on_machine": "wait", "start": "when_known", "decide_within_ms": 60_000 });
+    let line = Line::dial(&speaks(MESSAGE), rules, json!({})).await;
+    let sound = spoken("Hello?").await;
+    let talk = line.answer().await;
+    talk.say(&sound).await;
+    line.hung_up().await;
+    check("page to a person", &spoken(MESSAGE).await, &samples(&line.ear));
+    let (result, _) = line.ends("completed").await;
+    assert_eq!(result["data"]["callee_type"], "human");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_that_hangs_up_in_its_greeting_is_told_and_hears_nothing() {
+    let rules = json!({ "on_machine": "wait", "start": "when_known" });
+    let line = Line::dial(&speaks(MESSAGE), rules, json!({})).await;
+    let greeting = spoken(GREETING).await;
+    let talk = line.answer().await;
+    talk.say(&greeting).await;
+    let answer = line.phone.ask(&talk.invite, "ear", "BYE", 7, line.server.sip).await;
+    assert_eq!(answer.status(), Some(200));
+    let customer_was_asked =
+        line.customer.asked().iter().any(|it| it.method == "POST" && it.path == "/start");
+    assert!(!customer_was_asked, "its greeting was not over");
+    let (result, _) = line.ends("completed").await;
+    assert_eq!(result["data"]["callee_type"], "machine");
+}
+
+/// Calls sipp, which lets this be heard in so many calls and then no more, by rules of three
+/// attempts; the result.
+async fn redialed(scenario: &str, sound: &[i16], calls: usize, after: Value) -> Value {
+    let stage = Stage::new();
+    let coded: Vec<u8> = sound.iter().map(|sample| Law::Mu.encode(*sample)).collect();
+    stage.write("callee.pcmu", coded);
+    let mut sipp = Sipp::start(&stage, scenario, calls, &[], Weather::default()).await;
+    let customer = Customer::open(BRANCHES).await;
+    customer.reply("POST", "/answer", [Reply::page(SAYS_NOTHING)]);
+    let server = Server::start(&stage, sipp.relay.front, &Settings::default()).await;
+    let call = json!({
+        "number": NUMBER, "vxml_url": customer.url("/start"),
+        "result_url": customer.url("/result"), "detection": { "on_fax": "hang_up" },
+        "retry": { "attempts_max": 3, "wait_s": 1, "after": after },
+    });
+    server.create_call(call).await;
+    let result = customer.result().await;
+    sipp.ended_well().await;
+    server.stop().await;
+    serde_json::from_str::<Value>(&result.body).unwrap()["data"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fax_machine_of_sipp_is_not_dialed_again_unless_the_rules_say_so() {
+    let fax = tone(Tone::ced(), 3_500);
+    let data = redialed("plays", &fax, 1, json!({})).await;
+    assert_eq!((&data["callee_type"], &data["attempts_made"]), (&json!("fax"), &json!(1)));
+    let data = redialed("plays", &fax, 3, json!({ "fax": 1 })).await;
+    assert_eq!((&data["callee_type"], &data["attempts_made"]), (&json!("fax"), &json!(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn number_that_tones_of_sipp_call_invalid_is_not_dialed_again() {
+    for (scenario, code) in
+        [("plays", Sit::Intercept), ("plays", Sit::VacantCode), ("plays_early", Sit::Intercept)]
+    {
+        let tones = [tone(Tone::sit(code), 1_100), vec![0; 4_000]].concat();
+        let data = redialed(scenario, &tones, 1, json!({})).await;
+        let ended = (&data["outcome"], &data["attempts_made"]);
+        assert_eq!(ended, (&json!("intercepted"), &json!(1)), "{scenario} {code:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn network_that_says_by_tones_of_sipp_that_it_has_no_circuit_is_tried_again() {
+    for (scenario, code) in [("plays", Sit::NoCircuit), ("plays_early", Sit::NoCircuitInterLata)] {
+        let tones = [tone(Tone::sit(code), 1_200), vec![0; 4_000]].concat();
+        let data = redialed(scenario, &tones, 3, json!({})).await;
+        let ended = (&data["outcome"], &data["attempts_made"]);
+        assert_eq!(ended, (&json!("no_circuit"), &json!(3)), "{scenario} {code:?}");
+    }
+}
