@@ -61,7 +61,7 @@ fn assert_good(score: &Score, people: f32, machines: f32) {
     assert!(percentile(&score.beep_delay_s, 0.5).unwrap() <= 0.12);
     let decided = &score.labels["human"].decided_s;
     let at = |share| percentile(decided, share).unwrap();
-    assert!(at(0.5) <= 2.15 && at(0.95) <= 3.5, "{} {}", at(0.5), at(0.95));
+    assert!(at(0.5) <= 1.8 && at(0.95) <= 3.5, "{} {}", at(0.5), at(0.95));
 }
 
 #[test]

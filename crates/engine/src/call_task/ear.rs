@@ -16,6 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::rtp_io::Frames;
 
+/// Shortest pause that makes a person where a greeting is to be heard to its end: what is said to a
+/// machine that was taken for a person is said into its greeting, and cannot be taken back.
+const PERSON_PAUSE_BEFORE_GREETINGS: Duration = Duration::from_millis(340);
 /// Findings that wait for the call; one has less than a dozen.
 const FINDINGS_MAX: usize = 64;
 
@@ -57,7 +60,13 @@ impl Ear {
 
 /// How a classifier is to decide by these rules; `base` has what the server is set to.
 pub(super) fn settings(base: Settings, rules: &DetectionRules, awaits_greeting: bool) -> Settings {
+    let person_pause = if awaits_greeting {
+        base.person_pause.max(PERSON_PAUSE_BEFORE_GREETINGS)
+    } else {
+        base.person_pause
+    };
     Settings {
+        person_pause,
         mode: match rules.clock {
             AnswerClock::Answer => Mode::AnswerDetect,
             AnswerClock::Connect => Mode::NetworkConnect,
@@ -257,6 +266,17 @@ mod tests {
         let findings = found(&sound, &DetectionRules::TELL, false).await;
         let [Input::Detected(found)] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((found.heard, found.code, found.is_firm), (Heard::SitNumber, "IC", true));
+    }
+
+    #[test]
+    fn people_are_believed_later_where_a_greeting_is_to_be_heard() {
+        let rules = DetectionRules::TELL;
+        let pauses = |own_ms: u64| {
+            let person_pause = Duration::from_millis(own_ms);
+            let base = Settings { person_pause, ..Settings::default() };
+            [false, true].map(|awaits| settings(base, &rules, awaits).person_pause.as_millis())
+        };
+        assert_eq!([pauses(140), pauses(700)], [[140, 340], [700, 700]]);
     }
 
     #[tokio::test]

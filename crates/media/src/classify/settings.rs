@@ -31,8 +31,8 @@ pub struct Settings {
     pub decide_within: Duration,
     /// Largest share of people who may be taken for machines, 0 to 1. All thresholds follow.
     pub humans_taken_max: f32,
-    /// Shortest pause after which a person is decided. Below the default a person is told sooner,
-    /// and more greetings are taken for one at first.
+    /// Shortest pause after which a person is decided. With a longer one a person is told later,
+    /// and fewer greetings are taken for one at first.
     pub person_pause: Duration,
     /// How long a person's verdict may be revised, from when it was decided.
     pub revise_within: Duration,
@@ -60,8 +60,8 @@ impl Default for Settings {
             mode: Mode::default(),
             decide_within: Duration::from_millis(5_000),
             humans_taken_max: 0.05,
-            person_pause: Duration::from_millis(340),
-            revise_within: Duration::from_millis(4_000),
+            person_pause: Duration::from_millis(140),
+            revise_within: Duration::from_millis(5_000),
             greeting: Greeting::default(),
             greeting_pause: Duration::from_millis(2_500),
             greeting_within: Duration::from_secs(60),

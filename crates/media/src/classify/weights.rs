@@ -17,13 +17,13 @@ pub static MODEL: Model = Model {
     scale: 0.9617264,
     shift: -0.056334674,
     firm: &[
-        Firm { share: 0.1, first: 0.7933, later: 0.7344 },
-        Firm { share: 0.07, first: 0.8397, later: 0.7711 },
-        Firm { share: 0.05, first: 0.875, later: 0.8387 },
-        Firm { share: 0.03, first: 0.9056, later: 0.9032 },
-        Firm { share: 0.02, first: 0.9337, later: 0.9232 },
-        Firm { share: 0.01, first: 0.9443, later: 0.949 },
-        Firm { share: 0.005, first: 0.9644, later: 0.9629 },
+        Firm { share: 0.1, first: 0.7933, later: 0.7358 },
+        Firm { share: 0.07, first: 0.8397, later: 0.7721 },
+        Firm { share: 0.05, first: 0.875, later: 0.8443 },
+        Firm { share: 0.03, first: 0.9056, later: 0.9083 },
+        Firm { share: 0.02, first: 0.9337, later: 0.9234 },
+        Firm { share: 0.01, first: 0.9443, later: 0.9509 },
+        Firm { share: 0.005, first: 0.9644, later: 0.9647 },
     ],
 };
 

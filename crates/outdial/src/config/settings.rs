@@ -78,8 +78,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     with(
         "callee_type.person_pause_ms",
         Form::Number(60, 2_000),
-        "340",
-        "Milliseconds of silence after which somebody who spoke briefly is told to be a person. Less, and people are told sooner, but more machines are taken for people at first.",
+        "140",
+        "Milliseconds of silence after which somebody who spoke briefly is told to be a person; 340 at least where a greeting is to be heard to its end. More, and people are told later, but fewer machines are taken for people at first.",
     ),
     with(
         "calls.call_time_max_s",
