@@ -263,7 +263,7 @@ async fn ask(client: &ApiClient, calls: u32, is_on: bool) -> Result<Vec<String>>
                 "retry": { "attempts_max": 1 },
             });
             if is_on {
-                body["detection"] = json!({ "start": "at_once", "on_machine": "wait" });
+                body["detection"] = json!({ "start": "at_once" });
             }
             requests.spawn(async move {
                 let answer = client.post_json("/v1/calls", &body).await?;
@@ -324,7 +324,8 @@ fn told(call: &Value) -> (String, Option<f64>) {
     };
     let events = call["events"].as_array().into_iter().flatten();
     let detected = events.filter(|event| event["kind"] == "callee_detected");
-    let last = detected.filter_map(|event| event["detail"].as_str()).last().unwrap_or_default();
+    let last =
+        detected.filter_map(|event| event["detail"].as_str()).next_back().unwrap_or_default();
     let ms = last.rsplit_once(" after ").and_then(|(_, ms)| ms.split(' ').next()?.parse().ok());
     (said, ms.map(|ms: f64| ms / 1_000.0))
 }
