@@ -122,9 +122,8 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let sockets = Sockets::open(config.sip.bind)
         .map_err(|source| port(format!("sip.bind {}", config.sip.bind), source))?;
     let sip_address = sockets.address().map_err(|source| port("the SIP port".into(), source))?;
-    let journal_path = config.data_dir.join("outdial.journal");
-    let ring_time_max = config.call_limits.ring_time_max;
-    let past = recover(&store, &journal_path, clock.now(), ring_time_max).await?;
+    let journal = config.data_dir.join("outdial.journal");
+    let past = recover(&store, &journal, clock.now(), config.call_limits.ring_time_max).await?;
 
     let (stop, stop_dialing) = (CancellationToken::new(), CancellationToken::new());
     let sip_start = sip_start(&config, &clock, &health, identity_key, &stop)?;
@@ -165,8 +164,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
     let dialer = Dialer::new(dialed, gates, shown, membership, parts, said, woken);
     let runtime = tokio::runtime::Handle::current();
     let dialer = runtime.spawn(dialer.run(asked, stop_dialing.clone(), config.drain_time_max));
-    let keys = KeyMaker::new(config.secret);
-    let peers = peers(&config, identity_key, &store)?;
+    let (keys, peers) = (KeyMaker::new(config.secret), peers(&config, identity_key, &store)?);
     let webhooks = webhooks(&config, (&clock, &store), (&http, &keys), &wakes)?;
     let webhooks = runtime.spawn(webhooks.run(stop.clone()));
     let reaper = reaper(&config, &clock, &store, &policies, &tapes).run(stop.clone());
