@@ -8,7 +8,7 @@ processes=
 end() {
     for process in $processes; do kill "$process" 2> /dev/null || true; done
     for process in $processes; do wait "$process" 2> /dev/null || true; done
-    [ -z "${LOGS:-}" ] || { mkdir -p "$LOGS" && cp "$home"/log "$LOGS/server-$(basename "$home").log"; }
+    [ -z "${LOGS:-}" ] || { mkdir -p "$LOGS" && cp "$home/log" "$LOGS/server-$(basename "$home").log"; }
     rm -rf "$home"
 }
 trap end EXIT
@@ -34,6 +34,8 @@ python3 "$here/page.py" "$home/page" &
 processes="$processes $!"
 started page "$!"
 
+database=
+[ -z "${BENCH_PG:-}" ] || database="url = \"$BENCH_PG\""
 cat > "$home/outdial.toml" << TOML
 [api]
 listen = "127.0.0.1:0"
@@ -51,7 +53,7 @@ port_max = 46998
 bind = "127.0.0.1:0"
 [store]
 path = "$home/outdial.db"
-${BENCH_PG:+url = "$BENCH_PG"}
+$database
 [[trunk]]
 name = "carrier"
 hosts = ["$carrier"]
@@ -78,7 +80,7 @@ cd "$home"
 PYTHONDONTWRITEBYTECODE=1 SCHEMATHESIS_HOOKS="$here/hooks.py" OUTDIAL_KNOWN="$home/known.json" \
     "$SCHEMATHESIS" --config-file "$home/schemathesis.toml" run "$url/openapi.json" \
     --checks all --exclude-checks positive_data_acceptance \
-    --max-examples 30 --seed "${SEED:-1}" --continue-on-failure --generation-database :memory: \
+    --max-examples 30 --request-timeout 60 --seed "${SEED:-1}" --continue-on-failure --generation-database :memory: \
     --suppress-health-check all --warnings off --output-sanitize false "$@" || status=$?
 if ! kill -0 "$server" 2> /dev/null; then
     echo "the server did not outlive it:" >&2

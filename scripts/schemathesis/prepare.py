@@ -73,6 +73,14 @@ password = "{SECRETS['api_key']}"
 [auth.openapi.aculab_service]
 username = "{user}/{service}"
 password = "{PASSWORD}"
+# Whichever refusal it is: that the document has it is another check's.
+[checks.negative_data_rejection]
+expected-statuses = ["4xx"]
+# Its scripts refuse with 200, as the document says; hooks.py looks at what they say.
+[[operations]]
+include-tag = "plum"
+[operations.checks.negative_data_rejection]
+expected-statuses = [200, "4xx"]
 """)
 
 
