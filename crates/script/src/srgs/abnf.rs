@@ -2,8 +2,6 @@
 //!
 //! After a mistake it goes on behind the next semicolon, so that all mistakes are found.
 
-use std::sync::Arc;
-
 use url::Url;
 
 use super::abnf_rule::Expansions;
@@ -109,10 +107,11 @@ impl Reader<'_> {
     }
 
     fn head_tag(&mut self) -> Result<(), Wrong> {
+        let at = self.scan.at();
         let tag = self.scan.tag()?;
         self.scan.blank()?;
         self.scan.expect(';', "a semicolon ends a declaration")?;
-        self.to.head.push(Arc::from(tag));
+        self.to.head_tag(tag, at);
         Ok(())
     }
 
@@ -142,7 +141,7 @@ impl Reader<'_> {
                     Some('<') => self.scan.uri()?,
                     _ => self.scan.until_semicolon(),
                 };
-                self.to.tag_format = TagFormat::named(format);
+                self.to.tag_format = Some(TagFormat::named(format));
             }
             "base" => {
                 self.once("base", at);

@@ -96,7 +96,7 @@ impl Expansions<'_, '_, '_> {
             Some('$') => self.reference(at),
             Some('{') => {
                 let tag = self.scan.tag()?;
-                Ok(Expansion::Tag(Arc::from(tag)))
+                Ok(self.to.tag(tag, at))
             }
             Some('"') => {
                 let text = self.scan.quoted()?;

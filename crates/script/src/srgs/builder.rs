@@ -10,6 +10,7 @@ use super::model::{
     At, Draft, Expansion, Form, Lexicon, Meta, Mode, Reference, Rule, SPECIAL, TagFormat, Target,
     Token, form_of_media_type, is_language, is_rule_name, keys_of,
 };
+use super::tags;
 use crate::vxml::Mistake;
 use crate::vxml::place::Rows;
 
@@ -23,10 +24,12 @@ pub(crate) struct Builder<'r> {
     pub(crate) mode: Mode,
     pub(crate) language: Option<Arc<str>>,
     pub(crate) root: Option<(String, usize)>,
-    pub(crate) tag_format: TagFormat,
+    pub(crate) tag_format: Option<TagFormat>,
     pub(crate) url: Option<Url>,
     pub(crate) base: Option<Url>,
-    pub(crate) head: Vec<Arc<str>>,
+    head: Vec<Arc<str>>,
+    /// All tags, those of the head too, and where they begin.
+    tags: Vec<(Arc<str>, usize)>,
     pub(crate) lexicons: Vec<Lexicon>,
     pub(crate) metas: Vec<Meta>,
     rules: Vec<Rule>,
@@ -56,10 +59,11 @@ impl<'r> Builder<'r> {
             mode: Mode::Voice,
             language: None,
             root: None,
-            tag_format: TagFormat::Unread,
+            tag_format: None,
             base: url.clone(),
             url,
             head: Vec::new(),
+            tags: Vec::new(),
             lexicons: Vec::new(),
             metas: Vec::new(),
             rules: Vec::new(),
@@ -271,6 +275,36 @@ impl<'r> Builder<'r> {
         }
     }
 
+    /// A tag of an expansion.
+    pub(crate) fn tag(&mut self, text: &str, offset: usize) -> Expansion {
+        let tag: Arc<str> = Arc::from(text);
+        self.tags.push((Arc::clone(&tag), offset));
+        Expansion::Tag(tag)
+    }
+
+    /// A tag of the head, which runs before those of any rule.
+    pub(crate) fn head_tag(&mut self, text: &str, offset: usize) {
+        let tag: Arc<str> = Arc::from(text);
+        self.tags.push((Arc::clone(&tag), offset));
+        self.head.push(tag);
+    }
+
+    /// What the tags are; those that should be ECMAScript and are not are mistakes (SISR 1.0 §3.2).
+    fn settle_tags(&mut self) -> TagFormat {
+        let tags = std::mem::take(&mut self.tags);
+        match self.tag_format {
+            Some(TagFormat::Script) => {
+                for (offset, message) in tags::wrong(&tags, MISTAKES_MAX) {
+                    self.mistake(offset, message);
+                }
+                TagFormat::Script
+            }
+            Some(format) => format,
+            None if tags::assign(&tags) && tags::wrong(&tags, 1).is_empty() => TagFormat::Unnamed,
+            None => TagFormat::Unread,
+        }
+    }
+
     // The end.
 
     /// The document, if nothing was wrong with it.
@@ -289,6 +323,7 @@ impl<'r> Builder<'r> {
         for (name, offset) in std::mem::take(&mut self.wanted) {
             self.known(&name, offset, "a reference");
         }
+        let tag_format = self.settle_tags();
         if !self.mistakes.is_empty() {
             self.mistakes.sort_by_key(|mistake| (mistake.row, mistake.column));
             return Err(self.mistakes);
@@ -301,7 +336,7 @@ impl<'r> Builder<'r> {
             mode: self.mode,
             language: self.language,
             root: self.root.map(|(root, _)| root),
-            tag_format: self.tag_format,
+            tag_format,
             head: self.head,
             lexicons: self.lexicons,
             metas: self.metas,

@@ -255,7 +255,7 @@ impl<'g> Instances<'g> {
                 })
             }
             Interpretation::Tags(TagFormat::Literals) => self.literal(at, score),
-            Interpretation::Tags(TagFormat::Script) => {
+            Interpretation::Tags(TagFormat::Script | TagFormat::Unnamed) => {
                 let mut program = Program { of: self, score, text: String::new() };
                 program.whole(at)?;
                 if program.text.len() > PROGRAM_MAX_BYTES {
@@ -365,7 +365,7 @@ impl Program<'_, '_> {
 
     fn is_script(&self, at: usize) -> bool {
         let interpretation = self.of.grammar.interpretation(self.of.all[at].rule);
-        interpretation == Interpretation::Tags(TagFormat::Script)
+        matches!(interpretation, Interpretation::Tags(format) if format.is_script())
     }
 
     /// One rule: a function of its own, in which `out`, `rules` and `meta` are what SISR says.
@@ -378,6 +378,11 @@ impl Program<'_, '_> {
              latest:function(){{return __last&&{{text:__last.text,score:{score}}}}}}},\
              rules={{latest:function(){{return __last&&__last.out}}}};"
         );
+        let own = self.of.grammar.interpretation(self.of.all[at].rule);
+        let unnamed = own == Interpretation::Tags(TagFormat::Unnamed);
+        if unnamed {
+            self.text.push_str("var __first=out,$=out,$$;");
+        }
         let (mut tagged, mut referred) = (false, false);
         for part in &self.of.all[at].parts {
             match part {
@@ -391,11 +396,15 @@ impl Program<'_, '_> {
                 InstancePart::Rule(rule) => {
                     referred = true;
                     self.reference(*rule)?;
+                    if unnamed {
+                        self.text.push_str("$$=__last.out;");
+                    }
                 }
             }
         }
         // Without tags, a rule means what its last reference means, else its text.
         match (tagged, referred) {
+            (true, _) if unnamed => self.text.push_str("return $===__first?out:$};"),
             (true, _) => self.text.push_str("return out};"),
             (false, true) => self.text.push_str("return __last.out};"),
             (false, false) => {

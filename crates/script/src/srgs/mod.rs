@@ -18,6 +18,7 @@ mod model;
 mod network;
 mod parse;
 pub mod suite;
+mod tags;
 mod text;
 mod write;
 mod xml;
@@ -39,7 +40,7 @@ pub use meaning::{Meaning, Reading};
 pub use model::{Draft, Form, Lexicon, Meta, Mode};
 pub use parse::Parse;
 
-pub(crate) use model::is_key;
+pub(crate) use model::{is_key, simple_number};
 pub(crate) use network::{Cost, Network, Over};
 
 /// What is known of a document besides its text.

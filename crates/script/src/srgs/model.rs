@@ -39,6 +39,9 @@ pub(crate) enum TagFormat {
     Literals,
     /// `semantics/1.0`: a tag is ECMAScript.
     Script,
+    /// None is named, and tags assign to `$` or `out`: ECMAScript, where what SISR calls `out` may
+    /// also be called `$`, as its drafts did.
+    Unnamed,
     /// Another format, or none is named: tags are carried along and not read.
     Unread,
 }
@@ -50,6 +53,11 @@ impl TagFormat {
             Some(_) => Self::Script,
             None => Self::Unread,
         }
+    }
+
+    /// Whether tags are run.
+    pub(crate) fn is_script(self) -> bool {
+        matches!(self, Self::Script | Self::Unnamed)
     }
 }
 

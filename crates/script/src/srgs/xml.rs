@@ -87,7 +87,7 @@ impl Reader<'_> {
                 "lexicon" => self.lexicon(child),
                 "tag" => {
                     self.attributes(child, &[]);
-                    self.to.head.push(Arc::from(text_of(child)));
+                    self.to.head_tag(&text_of(child), text_start(child));
                 }
                 "metadata" => {}
                 _ => self.stray(child, "grammar", GRAMMAR_CHILDREN),
@@ -125,7 +125,7 @@ impl Reader<'_> {
         }
         self.to.root = node.attribute("root").map(|root| (root.to_owned(), at));
         if let Some(format) = node.attribute("tag-format") {
-            self.to.tag_format = TagFormat::named(format);
+            self.to.tag_format = Some(TagFormat::named(format));
         }
     }
 
@@ -220,7 +220,7 @@ impl Reader<'_> {
             "ruleref" => parts.extend(self.reference(child)),
             "tag" => {
                 self.attributes(child, &[]);
-                parts.push(Expansion::Tag(Arc::from(text_of(child))));
+                parts.push(self.to.tag(&text_of(child), text_start(child)));
             }
             "token" => self.token(child, language, parts),
             "example" if in_rule => self.attributes(child, &[]),
@@ -441,6 +441,12 @@ fn meta_base<'n>(node: Node<'n, '_>) -> Option<&'n str> {
 
 fn has_text(node: Node<'_, '_>) -> bool {
     node.text().is_some_and(|text| !text.trim().is_empty())
+}
+
+/// Where the text of an element begins.
+fn text_start(node: Node<'_, '_>) -> usize {
+    let text = node.children().find(Node::is_text);
+    text.map_or(node.range().start, |text| text.range().start)
 }
 
 fn text_of(node: Node<'_, '_>) -> String {

@@ -28,7 +28,7 @@ mod rivals;
 mod run;
 mod schema;
 mod scope;
-mod simple;
+pub(crate) mod simple;
 mod subdialog;
 mod throw;
 mod transfer;

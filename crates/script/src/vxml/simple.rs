@@ -148,6 +148,46 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
+/// Whether a text is what may follow a variable to name an element of it: `[index]` and `.name`,
+/// any number of times, or nothing. Whether each index is an expression is for the engine to say.
+pub(crate) fn are_elements(text: &str) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        if let Some(name) = rest.strip_prefix('.') {
+            let end = name.find(['.', '[']).unwrap_or(name.len());
+            if !is_identifier(&name[..end]) {
+                return false;
+            }
+            rest = &name[end..];
+        } else {
+            match index_end(rest) {
+                Some(end) => rest = &rest[end..],
+                None => return false,
+            }
+        }
+    }
+    true
+}
+
+/// Where an index ends that begins here, its brackets included.
+fn index_end(text: &str) -> Option<usize> {
+    let (mut depth, mut quote) = (0_u32, None);
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), '\\') => return None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '[') => depth += 1,
+            (None, ']') if depth == 1 => return Some(at + 1),
+            (None, ']') => depth = depth.checked_sub(1)?,
+            (None, _) if depth == 0 => return None,
+            (None, _) => {}
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,5 +253,15 @@ mod tests {
             "1.2.3",
         ];
         assert_eq!(texts.map(value), texts.map(|_| None));
+    }
+
+    #[test]
+    fn elements_are_named_by_indices_and_properties() {
+        for text in ["", "[0]", "[i].x", "['a]b'][n[1]]", ".x[0].y"] {
+            assert!(are_elements(text), "{text}");
+        }
+        for text in ["[", "[0", "[0]x", ".", "[0].", "[0];n", "[a](1)", "x", "]", "['a\\'']"] {
+            assert!(!are_elements(text), "{text}");
+        }
     }
 }

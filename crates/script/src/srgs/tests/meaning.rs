@@ -116,14 +116,50 @@ fn repeats_run_their_tags_each_time() {
 
 #[test]
 fn scripts_that_fail_say_why() {
-    let grammar =
-        scripted("$r = a {out = missing} | b {out = } | c {!{while (true) {}}!} | d {throw 'me'};");
+    let grammar = scripted("$r = a {out = missing} | c {!{while (true) {}}!} | d {throw 'me'};");
     expect_test::expect![[r#"
         error: ReferenceError: missing is not defined
-        error: SyntaxError: unexpected token in expression: ';'
         error: the script ran too long and was stopped
         error: the script threw "me""#]]
-    .assert_eq(&["a", "b", "c", "d"].map(|said| worth(&grammar, said)).join("\n"));
+    .assert_eq(&["a", "c", "d"].map(|said| worth(&grammar, said)).join("\n"));
+}
+
+#[test]
+fn tags_that_are_no_ecmascript_are_mistakes_of_the_grammar() {
+    let wrong = super::grammar(
+        "#ABNF 1.0;\nlanguage en;\ntag-format <semantics/1.0>;\n{!{function f( {}!};\n\
+         $r = a {out = }\n | b {out = 'b'} | c {return 1};\n",
+    );
+    let told = wrong.unwrap_err();
+    let places: Vec<_> = told.lines().filter_map(|it| it.split_once(": ")).map(|it| it.0).collect();
+    assert_eq!(places, ["4:1", "5:8", "6:22"], "{told}");
+    let wrong =
+        xml("mode='dtmf' tag-format='semantics/1.0'", "<rule id='r'>1<tag>out = </tag></rule>");
+    let wrong = wrong.unwrap_err();
+    assert!(wrong.contains("no ECMAScript"), "{wrong}");
+    // In other formats nothing says what a tag may be.
+    let literal = literal("$r = a {out = };");
+    assert_eq!(worth(&literal, "a"), "\"out =\"");
+}
+
+#[test]
+fn tags_of_no_named_format_that_assign_what_a_rule_means_are_run() {
+    let grammar = abnf(
+        "$r = one {$ = 'uno'} | two {out = 'dos'} | to $c {$.to = $$} | by $c {out.by = rules.c}\
+         | four; $c = rome {$ = 'R'} | \"new york\" {$.n = 'NY'};",
+    );
+    let grammar = grammar.unwrap();
+    let said = ["one", "two", "to rome", "by new york", "four"];
+    expect_test::expect![[r#"
+        "uno"
+        "dos"
+        {"to":"R"}
+        {"by":{"n":"NY"}}
+        "four""#]]
+    .assert_eq(&said.map(|said| worth(&grammar, said)).join("\n"));
+    // One that is no ECMAScript says that they are something else.
+    let other = abnf("$r = one {out = 'uno'} | two {two words};").unwrap();
+    assert_eq!(worth(&other, "one"), "\"one\"");
 }
 
 #[test]
