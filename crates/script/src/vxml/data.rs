@@ -56,7 +56,7 @@ impl Vxml {
         let Some(name) = name else {
             return Ok(());
         };
-        let trees = document.root().children().filter_map(tree).collect();
+        let trees = document.root().children().flat_map(trees).collect();
         self.scopes.set_document(level, name, &Value::List(trees)).map_err(|mut fault| {
             if fault.message.contains("memory") {
                 fault.event = BAD_FETCH.to_owned();
@@ -66,7 +66,19 @@ impl Vxml {
     }
 }
 
-/// A node as `dom.js` has it; white space between elements is kept.
+/// Nodes as `dom.js` has them: one, but for a text that the reader has made of several.
+fn trees(node: Node<'_, '_>) -> Vec<Value> {
+    let leaf = |kind: f64, text: String| Value::List(vec![Value::Number(kind), Value::text(text)]);
+    match node.node_type() {
+        NodeType::Text => {
+            let parts = text_parts(node).into_iter();
+            parts.map(|(cdata, text)| leaf(if cdata { 4.0 } else { 3.0 }, text)).collect()
+        }
+        _ => tree(node).into_iter().collect(),
+    }
+}
+
+/// A node that is no text, as `dom.js` has it; white space between elements is kept.
 ///
 /// The XML reader refuses depths that would make this recursion deep.
 fn tree(node: Node<'_, '_>) -> Option<Value> {
@@ -95,27 +107,90 @@ fn tree(node: Node<'_, '_>) -> Option<Value> {
                 text(tag_as_written(own_text).unwrap_or(tag.name())),
                 tag.namespace().map_or(Value::Null, text),
                 Value::List(declared.chain(attributes).collect()),
-                Value::List(node.children().filter_map(tree).collect()),
+                Value::List(node.children().flat_map(trees).collect()),
             ]
         }
         NodeType::PI => {
             let pi = node.pi()?;
             vec![Value::Number(7.0), text(pi.target), text(pi.value.unwrap_or_default())]
         }
-        NodeType::Root => return None,
-        NodeType::Text => {
-            let kind = if is_cdata(node) { 4.0 } else { 3.0 };
-            vec![Value::Number(kind), text(node.text().unwrap_or_default())]
-        }
+        NodeType::Root | NodeType::Text => return None,
     }))
 }
 
-/// Whether a text is one section of CDATA, which the reader does not tell.
-fn is_cdata(node: Node<'_, '_>) -> bool {
-    const START: &str = "<![CDATA[";
+const CDATA: &str = "<![CDATA[";
+
+/// The texts and sections of CDATA that the reader has made one text of, and whether each is a
+/// section; a section is a node of its own (DOM Level 2 Core §1.3).
+fn text_parts(node: Node<'_, '_>) -> Vec<(bool, String)> {
+    let whole = node.text().unwrap_or_default();
     let (document, at) = (node.document().input_text(), node.range().start);
-    let before = document.get(..at).is_some_and(|before| before.ends_with(START));
-    before || document.get(at..).is_some_and(|rest| rest.starts_with(START))
+    let before = document.get(..at).is_some_and(|before| before.ends_with(CDATA));
+    let start = if before { at - CDATA.len() } else { at };
+    let mut rest = document.get(start..).unwrap_or_default();
+    let mut parts: Vec<(bool, &str)> = Vec::new();
+    loop {
+        if let Some(section) = rest.strip_prefix(CDATA) {
+            let (inner, after) = section.split_once("]]>").unwrap_or((section, ""));
+            parts.push((true, inner));
+            rest = after;
+        } else {
+            let end = rest.find('<').unwrap_or(rest.len());
+            if end == 0 {
+                break;
+            }
+            parts.push((false, &rest[..end]));
+            rest = &rest[end..];
+        }
+    }
+    match parts.as_slice() {
+        [] => vec![(false, whole.to_owned())],
+        [(cdata, _)] => vec![(*cdata, whole.to_owned())],
+        _ => {
+            let text = |(cdata, text)| (cdata, if cdata { lines(text) } else { unescaped(text) });
+            parts.into_iter().map(text).collect()
+        }
+    }
+}
+
+/// Ends of lines as XML has them.
+fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// A text without its references. There are only those of XML itself and those to characters: a
+/// document that declares others is refused.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for (number, part) in lines(text).split('&').enumerate() {
+        let reference = if number == 0 { None } else { part.split_once(';') };
+        match reference.and_then(|(name, rest)| Some((character(name)?, rest))) {
+            Some((character, rest)) => {
+                plain.push(character);
+                plain.push_str(rest);
+            }
+            None => plain.push_str(part),
+        }
+    }
+    plain
+}
+
+fn character(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "apos" => Some('\''),
+        "gt" => Some('>'),
+        "lt" => Some('<'),
+        "quot" => Some('"'),
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix('x') {
+                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                None => number.parse().ok()?,
+            };
+            char::from_u32(code)
+        }
+    }
 }
 
 /// Whether a namespace is declared on this element and not further out.
@@ -199,6 +274,36 @@ mod tests {
         let text = format!("<!-- c -->{rules}<a/>");
         let document = roxmltree::Document::parse(&text).unwrap();
         may_read(document.root(), Url::parse(asker).ok().as_ref())
+    }
+
+    #[test]
+    fn sections_of_cdata_are_told_from_the_texts_around_them() {
+        let parts = |inner: &str| {
+            let text = format!("<a>{inner}</a>");
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let texts = document.root_element().children().filter(Node::is_text);
+            let parts: Vec<Vec<(bool, String)>> = texts.map(text_parts).collect();
+            let told = |(cdata, text): &(bool, String)| match *cdata {
+                true => format!("[{text}]"),
+                false => text.clone(),
+            };
+            parts.iter().map(|it| it.iter().map(told).collect::<Vec<_>>().join("|")).collect()
+        };
+        let told: [Vec<String>; 6] = [
+            "t&lt;x<![CDATA[u&amp;\r\nv]]>&#65;&#x42;&amp;amp;\rw",
+            "<![CDATA[]]><![CDATA[b]]>",
+            "one<!-- c --><![CDATA[two]]><b/>three",
+            "plain &amp; simple",
+            "<![CDATA[<only>]]>",
+            "a<![CDATA[b]]><?pi?>c",
+        ]
+        .map(parts);
+        assert_eq!(told[0], ["t<x|[u&amp;\nv]|AB&amp;\nw"]);
+        assert_eq!(told[1], ["[]|[b]"]);
+        assert_eq!(told[2], ["one", "[two]", "three"]);
+        assert_eq!(told[3], ["plain & simple"]);
+        assert_eq!(told[4], ["[<only>]"]);
+        assert_eq!(told[5], ["a|[b]", "c"]);
     }
 
     #[test]

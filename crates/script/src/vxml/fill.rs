@@ -25,7 +25,19 @@ impl Vxml {
             _ => None,
         };
         self.fill(item, own.unwrap_or(value))?;
+        self.initials_are_answered(&dialog)?;
         self.begin_filled(vec![at]);
+        Ok(())
+    }
+
+    /// Once the callee has filled a field, what was asked for at once is answered; the rest is
+    /// asked for one by one (§2.3.3, App. C).
+    fn initials_are_answered(&mut self, dialog: &Dialog) -> Result<(), Fault> {
+        for item in &dialog.items {
+            if matches!(item.kind, ItemKind::Initial(_)) {
+                self.scopes.set(Level::Dialog, &item.name, Value::Bool(true))?;
+            }
+        }
         Ok(())
     }
 
@@ -46,12 +58,7 @@ impl Vxml {
             }
         }
         if !just.is_empty() {
-            // What was asked for at once is answered; the rest is asked for one by one (§2.3.3).
-            for item in &dialog.items {
-                if matches!(item.kind, ItemKind::Initial(_)) {
-                    self.scopes.set(Level::Dialog, &item.name, Value::Bool(true))?;
-                }
-            }
+            self.initials_are_answered(&dialog)?;
         }
         self.begin_filled(just);
         Ok(())

@@ -308,6 +308,11 @@ impl Vxml {
             }
             GrammarSource::At(given) => {
                 let address = fetched.map_or_else(|| self.given(given), Ok)?;
+                if address.trim_start().starts_with('#') {
+                    // §3.1.1.4.
+                    let message = format!("{address}: a grammar is not a part of this page");
+                    return Err(Fault::semantic(message));
+                }
                 if let Some(built) = grammar::builtin_at(&address) {
                     return built.map(|grammar| Some(Arc::new(grammar)));
                 }

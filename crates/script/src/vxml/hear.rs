@@ -216,7 +216,8 @@ impl Vxml {
         let Some((source, meaning)) = found else {
             return Ok(None);
         };
-        Ok(Some((source, self.meant(meaning)?)))
+        let value = self.meant_by(&source, meaning)?;
+        Ok(Some((source, value)))
     }
 }
 

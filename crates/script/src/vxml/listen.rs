@@ -227,7 +227,7 @@ impl Vxml {
             return Ok(());
         };
         let (source, meaning) = listening.rivals.answer(rival)?;
-        let value = self.meant(meaning)?;
+        let value = self.meant_by(&source, meaning)?;
         let reading = Reading::keys(listening.rivals.utterance(), value.clone());
         self.remember(&[reading], &listening.circumstances())?;
         self.matched(source, value)

@@ -187,8 +187,10 @@ impl Vxml {
             false => self.pages.base(),
         };
         let mut url = resolve(base.as_ref(), &address)?;
-        let names = names.map_or_else(|| self.input_names(), <[String]>::to_vec);
-        let fields = self.fields(&names)?;
+        let fields = match names {
+            Some(names) => self.fields(names)?,
+            None => self.input_fields()?,
+        };
         let method = method(how, fields, &mut url);
         self.move_to(url, method, Way::Submit, fetch, place)
     }
@@ -214,11 +216,20 @@ impl Vxml {
         Ok(fields)
     }
 
-    /// The named input items of the form, which `<submit>` sends without a namelist.
-    fn input_names(&self) -> Vec<String> {
+    /// The named input items of the form, which `<submit>` sends without a namelist. The script
+    /// has not asked for objects by name, so that those which came of subdialogs and of grammars
+    /// go by their properties.
+    fn input_fields(&mut self) -> Result<Vec<(String, String)>, Fault> {
         let items = self.visit.iter().flat_map(|visit| &visit.dialog.items);
         let inputs = items.filter(|item| item.named && item.is_input());
-        inputs.map(|item| item.name.clone()).collect()
+        let names: Vec<String> = inputs.map(|item| item.name.clone()).collect();
+        let mut fields = Vec::new();
+        for name in names {
+            let value = self.scopes.read(&name)?;
+            spread(name, &value, &mut fields);
+        }
+        self.check_submit(fields.iter().map(|(name, text)| name.len() + text.len()).sum())?;
+        Ok(fields)
     }
 
     // Fetching.
@@ -414,6 +425,23 @@ impl Vxml {
         self.pages.fetched_grammar = Some(address);
         self.task = Task::Collect;
         Ok(())
+    }
+}
+
+/// A value by its name, an object by its properties: `name.property`.
+fn spread(name: String, value: &Value, fields: &mut Vec<(String, String)>) {
+    match value {
+        Value::List(values) => {
+            for (at, value) in values.iter().enumerate() {
+                spread(format!("{name}.{at}"), value, fields);
+            }
+        }
+        Value::Record(properties) => {
+            for (property, value) in properties {
+                spread(format!("{name}.{property}"), value, fields);
+            }
+        }
+        value => fields.push((name, value.to_text())),
     }
 }
 

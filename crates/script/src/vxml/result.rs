@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::fault::Fault;
 use super::fia::Vxml;
+use super::form::Source;
 use super::grammar::Meaning;
 use super::record::recording_name;
 use super::value::Value;
@@ -93,6 +94,14 @@ impl Vxml {
             .collect();
         self.pages.last_result = results.first().cloned().unwrap_or_default();
         self.scopes.set_last_results(results)
+    }
+
+    /// What a match of a source means: an option means its value, whatever its keys and words.
+    pub(super) fn meant_by(&mut self, source: &Source, meaning: Meaning) -> Result<Value, Fault> {
+        match source {
+            Source::Option(value) => Ok(Value::text(value.clone())),
+            _ => self.meant(meaning),
+        }
     }
 
     /// What a match means, computed where tags say so.

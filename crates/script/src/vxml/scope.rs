@@ -256,8 +256,9 @@ impl Scopes {
     pub(crate) fn assign(&mut self, name: &str, expr: &Expr) -> Result<(), Fault> {
         self.count()?;
         let wrong = |fault: Fault| fault.at(&expr.place);
-        let path: Vec<&str> = name.split('.').collect();
-        if path.iter().any(|part| !simple::is_identifier(part)) {
+        let (head, elements) = name.split_at(name.find('[').unwrap_or(name.len()));
+        let path: Vec<&str> = head.split('.').collect();
+        if path.iter().any(|part| !simple::is_identifier(part)) || !simple::are_elements(elements) {
             return Err(wrong(Fault::semantic(format!("{name} is no name of a variable"))));
         }
         let scope = NAMES.into_iter().find(|(scope, _)| *scope == path[0]).map(|(_, level)| level);
@@ -281,6 +282,7 @@ impl Scopes {
             (Some(_), [name]) | (None, [_, name]) => Some(*name),
             _ => None,
         };
+        let own = own.filter(|_| elements.is_empty());
         if let (Some(own), Some(value)) = (own, self.simple(&expr.text)) {
             return self.set(level, own, value);
         }

@@ -4,4 +4,5 @@ mod bombs;
 mod chance;
 mod conformance;
 mod golden;
+mod language;
 mod world;

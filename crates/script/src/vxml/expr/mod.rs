@@ -194,10 +194,11 @@ impl Engine {
         })
     }
 
-    /// Evaluates `name = (text)`, where `name` may be a path of properties.
+    /// Evaluates `name = (text)`, where `name` may be a path of properties and elements.
     pub(crate) fn assign(&mut self, name: &str, text: &str) -> Result<(), Fault> {
         self.prepare(text)?;
         let assigned = self.enter(|ctx| {
+            complete(ctx, name)?;
             complete(ctx, text)?;
             run(ctx, &format!("{name}=({text}\n)")).map(|_| ())
         });

@@ -13,6 +13,7 @@ use super::super::fault::{BAD_FETCH, Fault};
 use super::super::grammar::{self, Grammar, Inline, Mode};
 use super::Reader;
 use super::content::{has_text, is_spoken, own_text};
+use crate::srgs::simple_number;
 
 impl Reader<'_> {
     pub(super) fn form(&mut self, node: Node<'_, '_>) -> Dialog {
@@ -361,6 +362,12 @@ impl Reader<'_> {
     }
 
     fn grammar(&mut self, node: Node<'_, '_>) -> Arc<GrammarRef> {
+        if let Some(weight) = node.attribute("weight")
+            && simple_number(weight.trim()).is_none()
+        {
+            let message = format!("weight=\"{weight}\"; it is a number like 2, 0.5 or 3.1");
+            self.mistake(node, message);
+        }
         let inline = node.children().any(|child| child.is_element() || has_text(child));
         let name = self.at_most_one(node, &["src", "srcexpr"]);
         let scope = node.attribute("scope").map(|_| {

@@ -96,6 +96,10 @@ impl Reader<'_> {
                 "link" => document.links.push(Arc::new(self.link(child))),
                 "form" => document.dialogs.push(Arc::new(self.form(child))),
                 "menu" => document.dialogs.push(Arc::new(self.menu(child))),
+                "meta" => {
+                    self.exactly_one(child, &["name", "http-equiv"]);
+                    self.required(child, "content");
+                }
                 _ => {}
             }
         }
@@ -170,6 +174,8 @@ impl Reader<'_> {
     }
 
     fn fetch(&mut self, node: Node<'_, '_>) -> FetchRule {
+        // When something is fetched is ours to decide.
+        self.word(node, "fetchhint", &["safe", "prefetch", "stream"]);
         FetchRule {
             audio: self.attribute(node, "fetchaudio").map(str::to_owned),
             timeout: self.duration(node, "fetchtimeout"),

@@ -81,15 +81,21 @@ impl Reader<'_> {
             }
             "value" => Part::Value(self.required_expr(node, "expr")),
             "desc" | "lexicon" | "meta" | "metadata" => return None,
-            "emphasis" | "p" | "prosody" | "s" | "voice" => match self.language(node) {
-                Some(language) => {
-                    Part::Spoken { language, parts: vec![self.markup(node, Plain::Apart)] }
-                }
-                None => self.markup(node, Plain::Apart),
-            },
+            "emphasis" | "p" | "prosody" | "s" | "voice" => self.manner(node),
             // No part of a prompt: the schema has said so.
             _ => return None,
         })
+    }
+
+    /// An element that says how its content is spoken, perhaps in a language of its own.
+    fn manner(&mut self, node: Node<'_, '_>) -> Part {
+        self.word(node, "level", &["moderate", "none", "reduced", "strong"]);
+        self.word(node, "gender", &["female", "male", "neutral"]);
+        let markup = self.markup(node, Plain::Apart);
+        match self.language(node) {
+            Some(language) => Part::Spoken { language, parts: vec![markup] },
+            None => markup,
+        }
     }
 
     fn inner(&mut self, node: Node<'_, '_>) -> Vec<Part> {
