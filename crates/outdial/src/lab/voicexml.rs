@@ -149,6 +149,8 @@ mod tests {
              "profiles": {"dtmf": {"start": "record.vxml", "inputs": [{"recording": 3}]}}},
             {"key": "slow", "section": "7", "verdict": "exit-pass", "check": {},
              "profiles": {"dtmf": {"start": "slow.vxml", "inputs": []}}},
+            {"key": "uploaded", "section": "8", "verdict": "exit-pass", "check": {},
+             "profiles": {"dtmf": {"start": "upload.vxml", "inputs": [{"recording": 3}]}}},
             {"key": "spoken", "section": "5", "verdict": "exit-pass", "check": {},
              "profiles": {"voice": {"start": "keys.vxml", "inputs": [{"say": "one"}]}}}
         ]
@@ -169,6 +171,12 @@ mod tests {
         <if cond=\"one.documentElement.firstChild.getAttribute('name') != 'a'\">\
         <exit expr=\"'fail'\"/></if>\
         <goto next='/dyn/sleep/5/keys.vxml' fetchtimeout='200ms'/></block></form></vxml>";
+    /// A recording that goes to a server, which says how large it was.
+    const UPLOAD: &str = "<vxml version='2.1'><form><record name='r' type='audio/basic'/><block>\
+        <data name='d' src='/dyn/upload.vxml' namelist='r' method='post' \
+        enctype='multipart/form-data'/>\
+        <if cond=\"d.documentElement.firstChild.firstChild.data.indexOf('24000') > 0\">\
+        <exit expr=\"r$.size == 24000 ? 'pass' : 'fail'\"/></if></block></form></vxml>";
     const RECORD: &str = "<vxml version='2.1'><form><record name='r' type='audio/x-wav'/><block>\
         <exit expr=\"r$.duration == 3000 ? 'pass' : 'fail'\"/></block></form></vxml>";
 
@@ -187,9 +195,10 @@ mod tests {
         write("transfer.vxml", TRANSFER);
         write("record.vxml", RECORD);
         write("slow.vxml", SLOW);
+        write("upload.vxml", UPLOAD);
         let told = report(folder.path(), "dtmf", None).await.unwrap();
         let failed: Vec<_> = told.failures.iter().map(|failure| failure.key.as_str()).collect();
-        assert_eq!((told.passed, told.failed, failed), (5, 1, vec!["missing"]));
+        assert_eq!((told.passed, told.failed, failed), (6, 1, vec!["missing"]));
         write_manifest();
         let spoken = report(folder.path(), "voice", None).await.unwrap();
         assert_eq!((spoken.passed, spoken.failed), (1, 0));

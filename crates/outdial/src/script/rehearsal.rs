@@ -8,15 +8,15 @@ use std::time::Duration;
 use domain::time::Timestamp;
 use engine::clock::Clock;
 use engine::fetch::Fetcher;
-use engine::files::AudioWish;
+use engine::files::{AudioWish, Take, Takes};
 use engine::http::CookieJar;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use script::actions::{Instance, Runner};
 use script::machine::Script;
 use script::step::{
-    Connect, Fetch, Heard, Hypothesis, Input, ListenId, PlayId, Prompt, Record, RecordEnd,
-    Recorded, Session, StartPage, StayEnd, Step, Timer, Transfer, TransferEnd, TransferKind,
+    Connect, Fetch, Heard, Hypothesis, Input, Listen, PlayId, Prompt, Record, RecordEnd, Recorded,
+    RecordingId, Session, StartPage, StayEnd, Step, Timer, Transfer, TransferEnd, TransferKind,
 };
 use script::vxml::{Limits, Vxml};
 
@@ -110,8 +110,13 @@ const CONNECTS_MAX: usize = 8;
 const KEY_TIME: Duration = Duration::from_millis(200);
 /// How long a far end rings before it answers.
 const RING_TIME: Duration = Duration::from_secs(3);
-/// Bytes of a second of recorded sound.
-const SOUND_BYTES_PER_SECOND: u64 = 8_000;
+/// Samples, of a byte each, in a millisecond of recorded sound.
+const SAMPLES_PER_MS: u128 = 8;
+/// A sample of silence, or nearly so, by either law.
+const SILENCE: u8 = 0xd5;
+/// How long and of what media type the sound of something said is.
+const UTTERANCE_TIME: Duration = Duration::from_secs(1);
+const UTTERANCE_TYPE: &str = "audio/x-wav";
 
 /// A call without a telephone.
 pub(crate) struct Rehearsal<C> {
@@ -123,8 +128,10 @@ pub(crate) struct Rehearsal<C> {
     now: Timestamp,
     plays: VecDeque<(PlayId, Vec<Prompt>)>,
     fetches: VecDeque<Fetch>,
-    ear: Option<ListenId>,
+    ear: Option<Listen>,
     record: Option<Record>,
+    /// What was recorded: silence, as long as what was said.
+    takes: Takes,
     transfer: Option<(Transfer, FarEnd, Connected)>,
     /// What is to be told to the script before anything else.
     owed: VecDeque<Input>,
@@ -169,6 +176,7 @@ impl<C: Callee> Rehearsal<C> {
             fetches: VecDeque::new(),
             ear: None,
             record: None,
+            takes: Takes::default(),
             transfer: None,
             owed: VecDeque::new(),
             gone: false,
@@ -248,7 +256,7 @@ impl<C: Callee> Rehearsal<C> {
                 self.owed.push_back(Input::StayEnded { stay, end });
             }
             Step::Leave | Step::StopTranscribe => {}
-            Step::Listen(listen) => self.ear = Some(listen.listen),
+            Step::Listen(listen) => self.ear = Some(listen),
             Step::Log { label, text } => {
                 self.callee.sees(Event::Log { label: &label, text: &text })
             }
@@ -344,7 +352,7 @@ impl<C: Callee> Rehearsal<C> {
 
     async fn get(&mut self, fetch: &Fetch) {
         let begun = self.clock.instant();
-        let result = self.fetcher.page(fetch, &self.cookies).await;
+        let result = self.fetcher.page_with(fetch, &self.cookies, &self.takes).await;
         let arrived = self.now + self.clock.instant().duration_since(begun);
         // What the script does while it waits would have been done by now.
         while let Some((at, timer)) = self.script.deadline().filter(|(at, _)| *at <= arrived) {
@@ -366,12 +374,12 @@ impl<C: Callee> Rehearsal<C> {
             Act::HangUp => self.hang_up(),
             Act::Keys(keys) => self.press(&keys),
             Act::Noise => match self.ear.take() {
-                Some(listen) => self.say(listen, NOISE.to_owned()),
+                Some(listen) => self.say(&listen, NOISE.to_owned()),
                 None => self.press(NOISE_KEY),
             },
             Act::Silence | Act::Speech(_) => self.stay_silent(),
             Act::Words(words) => match self.ear.take() {
-                Some(listen) => self.say(listen, words),
+                Some(listen) => self.say(&listen, words),
                 None => self.stay_silent(),
             },
         }
@@ -391,10 +399,14 @@ impl<C: Callee> Rehearsal<C> {
         }
     }
 
-    fn say(&mut self, listen: ListenId, words: String) {
+    fn say(&mut self, asked: &Listen, words: String) {
+        let listen = asked.listen;
         self.feed(Input::SpeechStarted { listen });
         let hypotheses = vec![Hypothesis { words, confidence: 0.9 }];
-        self.feed(Input::Heard { listen, heard: Heard { hypotheses, recording: None } });
+        let recording = asked.recording.map(|recording| {
+            self.keep(recording, UTTERANCE_TYPE, RecordEnd::Silence, UTTERANCE_TIME)
+        });
+        self.feed(Input::Heard { listen, heard: Heard { hypotheses, recording } });
     }
 
     fn expire(&mut self, at: Timestamp, timer: Timer) {
@@ -442,9 +454,23 @@ impl<C: Callee> Rehearsal<C> {
     }
 
     fn end_record(&mut self, record: &Record, end: RecordEnd, duration: Duration) {
-        let bytes = duration.as_secs() * SOUND_BYTES_PER_SECOND;
-        let recorded = Recorded { end, duration, bytes };
+        let recorded = self.keep(record.recording, &record.media_type, end, duration);
         self.owed.push_back(Input::Recorded { recording: record.recording, recorded });
+    }
+
+    /// Keeps a recording of this length, so that pages can send it.
+    fn keep(
+        &self,
+        recording: RecordingId,
+        media_type: &str,
+        end: RecordEnd,
+        duration: Duration,
+    ) -> Recorded {
+        let samples = usize::try_from(duration.as_millis() * SAMPLES_PER_MS).unwrap_or(0);
+        let sound = vec![SILENCE; samples];
+        let law = Take::law_of(media_type);
+        let kept = (samples > 0).then(|| self.takes.keep(recording, media_type, law, sound));
+        Recorded { end, duration, bytes: kept.flatten().unwrap_or(0) }
     }
 
     fn transfer(&mut self, (transfer, does, connected): (Transfer, FarEnd, Connected)) {

@@ -19,6 +19,8 @@ pub(super) struct Tester {
     silences: u32,
     far_end: FarEnd,
     hangs_up_talking: bool,
+    /// What the callee presses while the two talk.
+    keys_talking: Option<String>,
     /// What was heard: texts and sounds.
     heard: Vec<Sound>,
     logs: Vec<String>,
@@ -41,6 +43,7 @@ impl Tester {
             silences: 0,
             far_end: transfer.map_or(FarEnd::Ends(TransferEnd::BadDestination), far_end),
             hangs_up_talking: transfer.is_some_and(|transfer| transfer.caller.contains("hang")),
+            keys_talking: transfer.and_then(|transfer| pressed(&transfer.caller)),
             heard: Vec::new(),
             logs: Vec::new(),
             transferred_to: Vec::new(),
@@ -134,9 +137,10 @@ impl Callee for Tester {
                 None => Act::Speech(Duration::from_secs(5)),
             },
             Turn::Talking if self.hangs_up_talking => Act::HangUp,
-            Turn::Talking => match self.inputs.front() {
-                Some(Act::Keys(_) | Act::HangUp) => self.next_input(),
-                _ => Act::Silence,
+            Turn::Talking => match (self.inputs.front(), self.keys_talking.take()) {
+                (Some(Act::Keys(_) | Act::HangUp), _) => self.next_input(),
+                (_, Some(keys)) => Act::Keys(keys),
+                (_, None) => Act::Silence,
             },
         };
         self.story.push(format!("callee: {act:?}"));
@@ -197,6 +201,14 @@ fn act(input: &BTreeMap<String, Json>) -> Act {
     }
 }
 
+/// The keys that a callee presses who is described in words, as `presses 1`.
+fn pressed(does: &str) -> Option<String> {
+    let (_, after) = does.split_once("press")?;
+    let mut words = after.split(|c: char| c.is_whitespace() || ",;\"'".contains(c));
+    let is_key = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#');
+    words.find(|word| !word.is_empty() && word.chars().all(is_key)).map(str::to_owned)
+}
+
 /// What a far end does that is described in words.
 fn far_end(transfer: &TransferCheck) -> FarEnd {
     let says = |word: &str| transfer.far_end.contains(word);
@@ -246,6 +258,14 @@ mod tests {
         assert!(tester.judge_output(wanted).is_some_and(|reason| reason.contains("delta")));
         tester.sees(Event::Says("Delta"));
         assert_eq!(tester.judge_output(wanted), None);
+    }
+
+    #[test]
+    fn keys_of_a_talking_callee_are_read_from_words() {
+        assert_eq!(pressed("presses 1 to end it").as_deref(), Some("1"));
+        assert_eq!(pressed("press '*', then wait").as_deref(), Some("*"));
+        assert_eq!(pressed("stay"), None);
+        assert_eq!(pressed("press nothing"), None);
     }
 
     #[test]
