@@ -106,7 +106,7 @@ pub(crate) fn added(
     let retry = RetryRule {
         attempts_max: rule.retry.attempts_max.max(1),
         redial_in_doubt: shared.of_campaign.redial_in_doubt,
-        ..rule.retry.clone()
+        ..rule.retry
     };
     Contact {
         id,
