@@ -197,15 +197,15 @@ pub fn ids(form: &Form, name: &'static str) -> Result<Vec<String>, Vec<String>> 
 
 /// Where an interrupted application goes on, if it does.
 pub fn redirect(form: &Form) -> Result<Option<domain::application::PageAddress>, Vec<String>> {
-    let Some(address) = one(form, "redirect_page") else {
-        return Ok(None);
-    };
     let is_got = match one(form, "redirect_method") {
         None | Some("POST") => false,
         Some("GET") => true,
         Some(other) => {
             return Err(vec![format!("redirect_method '{other}' is not one of ['GET','POST']")]);
         }
+    };
+    let Some(address) = one(form, "redirect_page") else {
+        return Ok(None);
     };
     let url = crate::web_url::parse("redirect_page", address, 2_000)
         .map_err(|refusal| vec![refusal.to_string()])?;
@@ -232,6 +232,26 @@ mod tests {
         form.push("rest_calls".into(), calls_text.into()).unwrap();
         let calls = calls(&form, call_type, "p", |address| address.host == "pbx.example")?;
         Ok(calls.iter().map(|call| format!("{} {}", call.destination, call.reference)).collect())
+    }
+
+    #[test]
+    fn method_of_an_interrupt_is_looked_at_with_a_page_and_without() {
+        let asked = |fields: &[(&str, &str)]| {
+            let mut form = Form::new();
+            for (name, value) in fields {
+                form.push((*name).to_owned(), (*value).to_owned()).unwrap();
+            }
+            redirect(&form)
+        };
+        assert_eq!(asked(&[]), Ok(None));
+        assert_eq!(asked(&[("redirect_method", "GET")]), Ok(None));
+        let page = ("redirect_page", "http://app.example/next");
+        let got = asked(&[page, ("redirect_method", "GET")]).unwrap().unwrap();
+        assert!(got.is_got);
+        for fields in [&[("redirect_method", "PUT")][..], &[page, ("redirect_method", "PUT")]] {
+            let refused = asked(fields).unwrap_err();
+            assert_eq!(refused, ["redirect_method 'PUT' is not one of ['GET','POST']"]);
+        }
     }
 
     #[test]

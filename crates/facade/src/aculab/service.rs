@@ -169,7 +169,7 @@ impl Service {
         let mut given = given.clone();
         let mut details = Vec::new();
         let password = match given.remove("service_password") {
-            None | Some(Value::Null) => None,
+            None => None,
             Some(Value::String(text)) if PASSWORD_CHARS.contains(&text.chars().count()) => {
                 Some(text)
             }
@@ -381,6 +381,19 @@ mod tests {
             "far_end_classification": classification
         });
         Service::write(&config).unwrap().service
+    }
+
+    #[test]
+    fn password_is_a_text_or_is_left_out() {
+        let with = |password: Value| {
+            let pages = json!({"first_page": {"address": "http://app.example/first"}});
+            Service::write(&json!({"rest": pages, "service_password": password}))
+        };
+        assert_eq!(with(json!("correct horse")).unwrap().password.unwrap(), "correct horse");
+        for wrong in [json!(null), json!(12_345_678), json!("short"), json!("x".repeat(129))] {
+            let refused = with(wrong).unwrap_err();
+            assert_eq!(refused, ["service_password is not a text of 8 to 128 characters"]);
+        }
     }
 
     /// Checklist 2-010, 2-018, 2-019, 2-020: classification off or on, hanging up or not.

@@ -107,7 +107,12 @@ fn status() -> Value {
     json!({ "get": get, "options": options("fuse_status_options", call_id()) })
 }
 
+/// The methods are those of all such addresses, whatever stands in them.
 fn options(id: &str, parameters: impl IntoIterator<Item = Value>) -> Value {
+    let parameters = parameters.into_iter().map(|mut parameter| {
+        parameter["schema"] = json!({"type": "string"});
+        parameter
+    });
     let mut allowed = json!({"description": "The methods of this address."});
     allowed["headers"] = json!({"Allow": {"schema": {"type": "string"}}});
     Operation::new(TAG, id, "Names the methods of this address.", None)

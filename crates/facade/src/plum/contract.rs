@@ -125,6 +125,8 @@ fn schemas() -> Value {
         })),
         "PlumQueueCalls": answer("queuecalls", &many, &json!({
             "call": {"type": "array", "items": {"$ref": "#/components/schemas/PlumRow"}},
+            "campaign_named": {"type": "string", "description": "The campaign.",
+                "xml": {"attribute": true, "name": "campaign"}},
             "queued": attribute("How many rows were queued."),
             "rejected": attribute("How many rows were not.")
         })),
