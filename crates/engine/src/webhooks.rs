@@ -189,7 +189,7 @@ where
                 }
                 lane.under_way += 1;
                 let this = self.clone();
-                let task = under_way.spawn(async move { this.deliver(leased.owed).await });
+                let task = under_way.spawn(async move { this.deliver(leased).await });
                 lane_of.insert(task.id(), name.clone());
             }
         }
@@ -239,7 +239,7 @@ where
     }
 
     /// One delivery: post, judge, record.
-    async fn deliver(&self, owed: Owed) -> Done {
+    async fn deliver(&self, Leased { owed, until }: Leased) -> Done {
         let began = (self.now)();
         let nobody = Done { at: began, reception: None, asked: None, story: String::new() };
         if owed.muted {
@@ -248,7 +248,8 @@ where
             }
             return nobody;
         }
-        let posted = match self.post(&owed).await {
+        // Until the store has said what is told, nobody has been told.
+        let posted = match once_it_answers(&self.now, until, || self.post(&owed)).await {
             Ok(posted) => posted,
             Err(error) => {
                 // Its lease runs out, and then it is due again.
@@ -377,6 +378,28 @@ where
             }
         }
         tracing::error!(webhook.id = %owed.webhook, "delivery is not recorded, so it is repeated");
+    }
+}
+
+/// What the store says, asked again while it is away and enough of the lease is left for a delivery: a
+/// moment without it must not cost a whole lease.
+async fn once_it_answers<T, F>(
+    now: impl Fn() -> Timestamp,
+    until: Timestamp,
+    ask: impl Fn() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    loop {
+        match ask().await {
+            Err(StoreError::Unavailable(_))
+                if until.since(now()) >= LEASE_LEFT_MIN + STORE_RETRY =>
+            {
+                sleep(STORE_RETRY).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

@@ -594,6 +594,25 @@ async fn thousand_results_for_one_well_host_share_few_connections() {
     house.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn store_that_is_away_for_a_moment_costs_a_result_no_lease() {
+    let begun = tokio::time::Instant::now();
+    let now = || Timestamp::default() + begun.elapsed();
+    let ask = async |moment: Duration| {
+        once_it_answers(now, Timestamp::from_seconds(180), async || {
+            match begun.elapsed() < moment {
+                true => Err(StoreError::Unavailable(Arc::new(std::io::Error::other("away")))),
+                false => Ok(begun.elapsed()),
+            }
+        })
+        .await
+    };
+    assert_eq!(ask(Duration::from_millis(1_200)).await.unwrap(), Duration::from_millis(1_500));
+    let away = ask(Duration::from_secs(1_000)).await;
+    assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
+    assert_eq!(begun.elapsed(), Duration::from_secs(150));
+}
+
 #[test]
 fn pauses_that_servers_ask_for_are_read_and_bounded() {
     let now = Timestamp::from_seconds(784_111_777);
