@@ -14,7 +14,7 @@ demo: setup ## Server, simulated carrier and a customer's application: 60 real c
 	./target/debug/outdial demo $(ARGS)
 
 test: setup check ## Everything: format, lints, documents, and all tiers of tests
-	$(CARGO) test --locked --workspace $(ARGS)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} $(CARGO) test --locked --workspace $(ARGS)
 
 check: ## Format, lints and documentation, warnings are errors
 	$(CARGO) fmt --all --check
