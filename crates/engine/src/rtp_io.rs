@@ -3,7 +3,7 @@
 //! [`MediaEngine::open`] reserves ports for a call, [`Stream::connect`] begins to send and to hear
 //! once the far end is known. Each media thread has a wheel of 1 ms slots; a stream works when its
 //! slot is due, every 20 ms, and never waits for anybody (`worker`). What a call wants goes into
-//! the stream's mailbox and is done at its next slot; what happened comes out of [`Stream::next`].
+//! the stream's mailbox and is done at its next slot; what happened comes out of [`Sound::next`].
 
 mod endpoint;
 pub(crate) mod frames;
@@ -128,11 +128,11 @@ pub enum MediaEvent {
     Failed(Failure),
     /// The far end pressed a key; once per press, when it begins.
     Key(Key),
-    /// All keys of [`Stream::send_keys`] are sent, and their pauses over.
+    /// All keys of [`Sound::send_keys`] are sent, and their pauses over.
     KeysSent,
-    /// What plays has come to this mark. [`Stream::stop_play`] may cross with it.
+    /// What plays has come to this mark. [`Sound::stop_play`] may cross with it.
     MarkReached(PlayId, Arc<str>),
-    /// The last sample of this playing is out. [`Stream::stop_play`] may cross with it.
+    /// The last sample of this playing is out. [`Sound::stop_play`] may cross with it.
     PlayEnded(PlayId),
     /// The far end's first packet came, or the first after [`Self::RemoteSilent`].
     RemoteHeard,
