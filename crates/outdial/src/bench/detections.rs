@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use media::sound::Sound;
 use media::tone::{Generator, Sit, Tone};
 use media::wav::Packing;
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{RngCore as _, SeedableRng as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -201,12 +203,9 @@ fn recording(who: Who, seed: u64) -> Vec<i16> {
     }
 }
 
-/// Bits that follow these and look like chance (SplitMix64).
-const fn scatter(bits: u64) -> u64 {
-    let mut bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ bits >> 31
+/// Bits that follow these and look like chance.
+fn scatter(bits: u64) -> u64 {
+    SplitMix64::seed_from_u64(bits).next_u64()
 }
 
 fn tone(tone: Tone, ms: usize) -> Vec<i16> {
@@ -266,11 +265,7 @@ async fn ask(client: &ApiClient, calls: u32, is_on: bool) -> Result<Vec<String>>
                 body["detection"] = json!({ "start": "at_once" });
             }
             requests.spawn(async move {
-                let answer = client.post_json("/v1/calls", &body).await?;
-                if answer.status != 201 {
-                    bail!("a call was not taken: {}", answer.body);
-                }
-                let call: Value = serde_json::from_str(&answer.body)?;
+                let call = client.post_json("/v1/calls", &body).await?.json()?;
                 Ok((nth, call["id"].as_str().context("a call has an id")?.to_owned()))
             });
         }
@@ -283,11 +278,7 @@ async fn ask(client: &ApiClient, calls: u32, is_on: bool) -> Result<Vec<String>>
 }
 
 async fn call(client: &ApiClient, id: &str) -> Result<Value> {
-    let answer = client.get(&format!("/v1/calls/{id}")).await?;
-    if answer.status != 200 {
-        bail!("a call is not shown: {}", answer.body);
-    }
-    Ok(serde_json::from_str(&answer.body)?)
+    client.get(&format!("/v1/calls/{id}")).await?.json()
 }
 
 /// Waits until all calls are over: the last ones first, for they end last.
@@ -300,20 +291,16 @@ async fn until_over(client: &ApiClient, ids: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Seconds since midnight of a time such as `2026-11-21T18:40:27.123Z`.
+/// Seconds since 1970 of a time such as `2026-11-21T18:40:27.123Z`.
 fn seconds(time: &Value) -> Option<f64> {
-    let (_, time) = time.as_str()?.split_once('T')?;
-    let mut parts = time.trim_end_matches('Z').split(':');
-    let mut next = || parts.next()?.parse::<f64>().ok();
-    Some(next()? * 3_600.0 + next()? * 60.0 + next()?)
+    let time: jiff::Timestamp = time.as_str()?.parse().ok()?;
+    Some(time.as_millisecond() as f64 / 1_000.0)
 }
 
-/// When a call was answered and when it ended, in seconds since midnight.
+/// When a call was answered and when it ended, in seconds since 1970.
 fn talk(call: &Value) -> Option<(f64, f64)> {
     let attempt = &call["attempts"][0];
-    let (from, until) = (seconds(&attempt["answered_at"])?, seconds(&attempt["ended_at"])?);
-    // One that ends after midnight.
-    Some((from, if until < from { until + 86_400.0 } else { until }))
+    Some((seconds(&attempt["answered_at"])?, seconds(&attempt["ended_at"])?))
 }
 
 /// What was said of a callee in the end, and how long after the answer.
@@ -503,7 +490,7 @@ mod tests {
         let human = json!({ "callee_type": "human", "events": detected });
         let run = |cpu_s: f64| Run {
             calls: vec![
-                ended("2026-11-21T23:59:50.000Z", "2026-11-21T00:00:00.000Z", &human),
+                ended("2026-11-21T23:59:50.000Z", "2026-11-22T00:00:00.000Z", &human),
                 ended("2026-11-21T23:59:55.500Z", "2026-11-22T00:00:05.500Z", &json!({})),
             ],
             cpu_s,
