@@ -225,6 +225,17 @@ impl Taps {
     }
 }
 
+/// 20 ms of what another leg says, where a leg sends that on; it is let go once nothing will come.
+pub(super) fn relayed(relay: &mut Option<Frames>) -> Option<LinearFrame> {
+    match relay.as_mut()?.relay() {
+        Ok(frame) => frame,
+        Err(()) => {
+            *relay = None;
+            None
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::endpoint::{Fate, Outbox};
-use super::frames::{FrameSink, Frames, LegFrame, Taps};
+use super::frames::{FrameSink, Frames, LegFrame, Taps, relayed};
 use super::keys::{KeyPlan, Wanted};
 use super::law::law;
 use super::listener::{Heard, Listener};
@@ -138,7 +138,7 @@ impl Seated {
 
     fn speak(&mut self) {
         // Taken also while something else is heard, so that it is not late afterwards.
-        let relayed = self.relayed();
+        let relayed = relayed(&mut self.relay);
         let mut frame: Frame = [CODEC.silence(); FRAME_SAMPLES];
         let outbox = &mut self.outbox;
         let plays = self.player.fill(CODEC, &mut frame, |told| {
@@ -153,16 +153,6 @@ impl Seated {
         }
         if self.taps.want_said() {
             self.taps.say(said.unwrap_or([0; FRAME_SAMPLES]));
-        }
-    }
-
-    fn relayed(&mut self) -> Option<LinearFrame> {
-        match self.relay.as_mut()?.relay() {
-            Ok(frame) => frame,
-            Err(()) => {
-                self.relay = None;
-                None
-            }
         }
     }
 

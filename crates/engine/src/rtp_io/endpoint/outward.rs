@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use media::LinearFrame;
 use proto::rtp::{FRAME_SAMPLES, Input, KeyTiming, Terms};
 
 use super::inward::linear;
 use super::{Endpoint, HEARD_MAX, Live, SKIPPED_MAX};
 use crate::rtp_io::MediaEvent;
+use crate::rtp_io::frames::relayed;
 use crate::rtp_io::keys::Wanted;
 use crate::rtp_io::law::law;
 use crate::rtp_io::player::Told;
@@ -44,7 +44,7 @@ impl Endpoint {
     fn speak_frame(&mut self, now: Instant) {
         self.press_keys(now);
         // Taken also while something else is heard, so that it is not late afterwards.
-        let relayed = self.relayed();
+        let relayed = relayed(&mut self.relay);
         let Some(live) = &mut self.live else {
             return;
         };
@@ -86,17 +86,6 @@ impl Endpoint {
         {
             let sent = self.sockets.send(packet.to, bytes);
             self.counters.sends_failed += u64::from(sent.is_err());
-        }
-    }
-
-    /// 20 ms of what another leg says, if this one sends that on.
-    fn relayed(&mut self) -> Option<LinearFrame> {
-        match self.relay.as_mut()?.relay() {
-            Ok(frame) => frame,
-            Err(()) => {
-                self.relay = None;
-                None
-            }
         }
     }
 
