@@ -106,10 +106,7 @@ pub(crate) async fn read_recording(
             .await
             .map_err(|error| broken(&ids, &error));
     }
-    match elsewhere(&shared, &asker, attempt).await? {
-        Some(response) => Ok(response),
-        None => Err(not_here(&shared, call, attempt).await?),
-    }
+    elsewhere_or_nowhere(&shared, &asker, (call, attempt)).await
 }
 
 /// Deletes the recording of an attempt, whichever server of the database has it.
@@ -134,10 +131,7 @@ pub(crate) async fn delete_recording(
             "a recording is deleted as asked");
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    match elsewhere(&shared, &asker, attempt).await? {
-        Some(response) => Ok(response),
-        None => Err(not_here(&shared, call, attempt).await?),
-    }
+    elsewhere_or_nowhere(&shared, &asker, (call, attempt)).await
 }
 
 /// Pauses the recording of a call under way: until it goes on, silence is recorded.
@@ -196,6 +190,18 @@ async fn recorded(
 async fn owned(shared: &Parts, account: AccountId, call: ContactId) -> Result<(), Fault> {
     let contact = shared.control.reader().contact(account, call).await?;
     contact.map(drop).ok_or_else(|| Fault::not_found("call"))
+}
+
+/// What the server that made an attempt answers; or which one kept what is nowhere any more.
+async fn elsewhere_or_nowhere(
+    shared: &Parts,
+    asker: &Asker,
+    (call, attempt): (ContactId, AttemptId),
+) -> Result<Response, Fault> {
+    match elsewhere(shared, asker, attempt).await? {
+        Some(response) => Ok(response),
+        None => Err(not_here(shared, call, attempt).await?),
+    }
 }
 
 /// What the server that made an attempt answers; `None`: it is this one, or has no such thing.
