@@ -37,6 +37,14 @@ impl Clock {
         timestamp
     }
 
+    /// Lets time pass at once.
+    #[cfg(test)]
+    pub(crate) fn forward(&self, by: Duration) {
+        self.now();
+        let mut last = self.0.lock().unwrap();
+        last.timestamp = last.timestamp + by;
+    }
+
     /// The time that is only waited for.
     pub fn instant(&self) -> Instant {
         instant()

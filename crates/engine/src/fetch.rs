@@ -14,12 +14,13 @@ use tokio::time::timeout;
 use url::Url;
 
 use domain::time::Timestamp;
+use script::http_equivs;
 use script::step::{Fetch, FetchError, Fetched, Method, Part};
 
 use self::cache::{Cache, Kept, Look};
 use self::form::{Content, Form};
-use self::freshness::{Freshness, Wanted};
-pub use self::text::decode;
+use self::freshness::{Freshness, Wanted, add_said_by_document};
+pub use self::text::{Undecodable, decode};
 use crate::clock::Clock;
 use crate::files::{AudioFile, AudioWish, Takes};
 use crate::http::{
@@ -78,7 +79,8 @@ impl Fetcher {
             let reason = format!("server sent {kind} where a page was expected");
             return Err(FetchError::Failed(reason));
         }
-        let text = text::decode(&kept.content_type, &kept.body).map_err(FetchError::Failed)?;
+        let text = text::decode(&kept.content_type, &kept.body)
+            .map_err(|wrong| FetchError::Failed(wrong.to_string()))?;
         Ok(Fetched { url: kept.url.clone(), content_type: kept.media_type(), text })
     }
 
@@ -163,7 +165,7 @@ impl Fetcher {
         }
         // Of a chain of redirects, only the last answer said how long it holds.
         let redirected = answer.url != *wish.url;
-        let kept = kept_of(answer, now);
+        let kept = kept_of(answer, wish.purpose, now);
         if redirected {
             self.cache.forget(key, now);
         } else {
@@ -180,7 +182,7 @@ impl Fetcher {
         // What was posted may have changed what a GET answers (RFC 9111 §4.4).
         self.cache.forget(&cache::key(Purpose::Page, wish.url), now);
         match answer.status {
-            200..300 => Ok(kept_of(answer, now)),
+            200..300 => Ok(kept_of(answer, wish.purpose, now)),
             status => Err(FetchError::Status(status)),
         }
     }
@@ -241,9 +243,21 @@ fn parts(fields: &[(String, Part)], takes: &Takes) -> Result<Form, FetchError> {
     Ok(Form::multipart(&parts?))
 }
 
-fn kept_of(answer: Answer, now: Timestamp) -> Kept {
+fn kept_of(mut answer: Answer, purpose: Purpose, now: Timestamp) -> Kept {
+    if purpose == Purpose::Page && may_speak_for_itself(&answer.body) {
+        let text = text::decode(&answer.content_type, &answer.body);
+        let said = text.map(|text| http_equivs(&text)).unwrap_or_default();
+        add_said_by_document(&mut answer.headers, &said);
+    }
     let freshness = Freshness::of(answer.status, &answer.headers, now);
     Kept { url: answer.url, content_type: answer.content_type, body: answer.body, freshness }
+}
+
+/// Whether a page may hold an `http-equiv`; looked for where most pages need not be decoded.
+fn may_speak_for_itself(body: &[u8]) -> bool {
+    const NAME: &[u8] = b"http-equiv";
+    let wide = body.iter().take(4).any(|byte| matches!(byte, 0 | 0xfe | 0xff));
+    wide || body.windows(NAME.len()).any(|window| window == NAME)
 }
 
 /// The media type, if pages surely never have it. All others are read: servers that know nothing of

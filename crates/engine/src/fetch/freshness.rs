@@ -43,6 +43,8 @@ pub(super) struct Freshness {
     pub(super) etag: Option<HeaderValue>,
     /// Since when it is as it is.
     pub(super) last_modified: Option<HeaderValue>,
+    /// All else that it said, which holds until a later answer says otherwise.
+    said: Box<[(HeaderName, HeaderValue)]>,
 }
 
 impl Freshness {
@@ -66,28 +68,28 @@ impl Freshness {
             received_at: now,
             etag,
             last_modified,
+            said: said(headers),
         }
     }
 
-    /// The same after the server said 304 with these headers (RFC 9111 §3.2).
+    /// The same after the server said 304 with these headers: what it says takes the place of what
+    /// was said before, all else holds on (RFC 9111 §3.2). How old an answer is, and when it was
+    /// made, each says for itself.
     pub(super) fn renewed(&self, headers: &HeaderMap, now: Timestamp) -> Self {
-        let says = [CACHE_CONTROL, EXPIRES, PRAGMA].iter().any(|name| headers.contains_key(name));
-        let fresh = Self::of(200, headers, now);
-        // A 304 without a word about time leaves the rules as they were.
-        let (lifetime, strict, storable) = if says {
-            (fresh.lifetime, fresh.strict, !Directives::of(headers).forbids())
-        } else {
-            (self.lifetime, self.strict, self.storable)
-        };
-        Self {
-            storable,
-            strict,
-            age: fresh.age,
-            lifetime,
-            received_at: now,
-            etag: fresh.etag.or_else(|| self.etag.clone()),
-            last_modified: fresh.last_modified.or_else(|| self.last_modified.clone()),
+        let mut whole = HeaderMap::new();
+        for name in [AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA, VARY] {
+            for value in headers.get_all(&name) {
+                whole.append(&name, value.clone());
+            }
         }
+        let validators = [(ETAG, &self.etag), (LAST_MODIFIED, &self.last_modified)];
+        let validators = validators.into_iter().filter_map(|(name, it)| Some((name, it.clone()?)));
+        for (name, value) in self.said.iter().cloned().chain(validators) {
+            if !headers.contains_key(&name) {
+                whole.append(name, value);
+            }
+        }
+        Self::of(200, &whole, now)
     }
 
     /// Whether it may be kept for whoever asks next.
@@ -150,10 +152,6 @@ impl Directives {
         directives
     }
 
-    fn forbids(&self) -> bool {
-        self.no_store || self.private
-    }
-
     /// How long the answer stays fresh (RFC 9111 §4.2.1).
     fn lifetime(&self, headers: &HeaderMap, now: Timestamp) -> Duration {
         if self.no_cache {
@@ -178,6 +176,38 @@ fn age(headers: &HeaderMap, now: Timestamp) -> Duration {
     let apparent = if apparent < Duration::from_secs(60) { Duration::ZERO } else { apparent };
     said.max(apparent.min(Duration::from_secs(SECONDS_MAX)))
 }
+
+/// What an answer says of how long it holds, as texts of their own: a part of a head would keep all
+/// of it in memory.
+fn said(headers: &HeaderMap) -> Box<[(HeaderName, HeaderValue)]> {
+    let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    let names = [CACHE_CONTROL, EXPIRES, PRAGMA, VARY].into_iter();
+    names
+        .flat_map(|name| headers.get_all(&name).iter().map(move |value| (name.clone(), value)))
+        .filter_map(|(name, value)| Some((name, copy(value)?)))
+        .collect()
+}
+
+/// Adds what a document says of itself, for each header that its server has not sent.
+///
+/// A server's word wins: `http-equiv` is for authors who cannot set their server's headers
+/// (SRGS 1.0 §4.11.1). What is left out, as `Set-Cookie`, is not a document's to say.
+pub(super) fn add_said_by_document(headers: &mut HeaderMap, said: &[(String, String)]) {
+    let by_server: Vec<HeaderName> = headers.keys().cloned().collect();
+    for (name, content) in said.iter().take(SAID_MAX) {
+        let Ok(name) = HeaderName::from_bytes(name.trim().as_bytes()) else { continue };
+        let counts = [CACHE_CONTROL, DATE, ETAG, EXPIRES, LAST_MODIFIED, PRAGMA].contains(&name);
+        if !counts || by_server.contains(&name) {
+            continue;
+        }
+        if let Ok(value) = HeaderValue::from_str(content.trim()) {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// Header fields that a document may say of itself; there are six that count.
+const SAID_MAX: usize = 20;
 
 /// Whether the answer depends on what differs between calls; all else in our requests is constant.
 fn varies(headers: &HeaderMap) -> bool {
@@ -315,5 +345,55 @@ mod tests {
         assert!(!shorter.is_usable(Wanted::default(), later + Duration::from_secs(5)));
         let gone = old.renewed(&headers(&[("cache-control", "no-store")]), later);
         assert!(!gone.is_storable());
+    }
+
+    #[test]
+    fn answer_that_held_until_a_moment_does_not_hold_on_beyond_it() {
+        let old = freshness(&[("expires", "Sun, 06 Nov 1994 08:50:37 GMT"), ETAG_A]);
+        let before = old.renewed(&headers(&[]), NOW + Duration::from_secs(50));
+        let usable = |it: &Freshness, after_s| {
+            it.is_usable(Wanted::default(), NOW + Duration::from_secs(after_s))
+        };
+        assert_eq!([usable(&before, 59), usable(&before, 60)], [true, false]);
+        let after = old.renewed(&headers(&[]), NOW + Duration::from_secs(70));
+        assert!(!usable(&after, 70));
+        let again = after.renewed(
+            &headers(&[("expires", "Sun, 06 Nov 1994 08:52:37 GMT")]),
+            NOW + Duration::from_secs(80),
+        );
+        assert_eq!([usable(&again, 179), usable(&again, 180)], [true, false]);
+    }
+
+    #[test]
+    fn document_speaks_where_its_server_is_silent() {
+        let judged = |server: &[(&str, &str)], document: &[(&str, &str)]| {
+            let mut headers = headers(server);
+            let said: Vec<(String, String)> =
+                document.iter().map(|(name, it)| ((*name).into(), (*it).into())).collect();
+            add_said_by_document(&mut headers, &said);
+            let freshness = Freshness::of(200, &headers, NOW);
+            (0..200)
+                .find(|s| !freshness.is_usable(Wanted::default(), NOW + Duration::from_secs(*s)))
+        };
+        let max_age = ("Cache-Control", "max-age=60");
+        assert_eq!(judged(&[], &[max_age]), Some(60));
+        assert_eq!(judged(&[("cache-control", "no-cache")], &[max_age]), Some(0));
+        assert_eq!(judged(&[("cache-control", "max-age=9")], &[max_age]), Some(9));
+        // Another header is another matter; the two are weighed as HTTP weighs them.
+        assert_eq!(judged(&[("expires", "Sun, 06 Nov 1994 08:49:47 GMT")], &[max_age]), Some(60));
+        let expires = ("EXPIRES", " Sun, 06 Nov 1994 08:49:57 GMT ");
+        assert_eq!(judged(&[], &[expires]), Some(20));
+        assert_eq!(judged(&[], &[("expires", "0"), max_age]), Some(60));
+        assert_eq!(judged(&[], &[expires, ("Pragma", "no-cache")]), Some(0));
+        let dated = ("Date", "Sun, 06 Nov 1994 08:47:57 GMT");
+        assert_eq!(judged(&[], &[max_age, dated]), Some(0));
+        assert_eq!(
+            judged(&[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], &[max_age, dated]),
+            Some(60)
+        );
+        let split = [("Cache-Control", "max-age=60"), ("Cache-Control", "no-cache")];
+        assert_eq!(judged(&[], &split), Some(0));
+        let nonsense = [("Set-Cookie", "a=b"), ("a b", "c"), ("Expires", "\u{1}"), max_age];
+        assert_eq!(judged(&[], &nonsense), Some(60));
     }
 }

@@ -251,6 +251,77 @@ async fn answer_with_an_endless_age_does_no_harm() {
     assert_eq!(text(&fetcher, &get(server.url("/"))).await.unwrap(), "1");
 }
 
+/// A server that answers with this document, the number of the request in place of `@`.
+async fn numbering(headers: &'static str, document: &'static str) -> Server {
+    let count = AtomicUsize::new(0);
+    Server::start(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst).to_string();
+        Reply::Say(answer("200 OK", headers, &document.replace('@', &number)))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn document_that_says_how_long_it_holds_is_asked_for_again_after_that() {
+    let documents = [
+        "<vxml version='2.1'><meta http-equiv='Cache-Control' content='max-age=60'/>\
+         <form id='f@'/></vxml>",
+        "<grammar version='1.0' root='r' xmlns='http://www.w3.org/2001/06/grammar'>\
+         <meta http-equiv='cache-control' content='max-age=60'/><rule id='r'>@</rule></grammar>",
+        "#ABNF 1.0;\nmode dtmf; root $r; http-equiv 'Cache-Control' is 'max-age=60';\n$r = @;\n",
+    ];
+    for document in documents {
+        let server = numbering("Date: Sun, 06 Nov 2044 08:49:37 GMT\r\n", document).await;
+        let clock = Clock::new();
+        let policy = HttpPolicy::default().with_loopback();
+        let http = HttpClient::new(policy, clock.clone()).unwrap();
+        let fetcher = Fetcher::new(http, clock.clone(), 1_000_000);
+        let mut asked = Vec::new();
+        for wait_s in [0, 50, 20, 50, 20] {
+            clock.forward(Duration::from_secs(wait_s));
+            text(&fetcher, &get(server.url("/"))).await.unwrap();
+            asked.push(server.heard().len());
+        }
+        assert_eq!(asked, [1, 1, 2, 2, 3], "{document}");
+    }
+}
+
+#[tokio::test]
+async fn server_has_the_last_word_on_how_long_a_document_holds() {
+    let document = "<vxml version='2.1'><meta http-equiv='Cache-Control' content='max-age=60'/>\
+                    <meta http-equiv='Expires' content='0'/><form id='f@'/></vxml>";
+    for (headers, asked) in [
+        ("", 1),
+        ("Cache-Control: no-store\r\n", 2),
+        ("Cache-Control: no-cache\r\nETag: \"a\"\r\n", 2),
+        ("Expires: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 1),
+        ("Set-Cookie: a=b\r\n", 2),
+    ] {
+        let server = numbering(headers, document).await;
+        let fetcher = fetcher();
+        for _ in 0..2 {
+            text(&fetcher, &get(server.url("/"))).await.unwrap();
+        }
+        assert_eq!(server.heard().len(), asked, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn document_may_forbid_what_its_server_allows_by_another_header() {
+    let document = "<vxml version='2.1'><meta http-equiv='Cache-Control' content='no-cache'/>\
+                    <form id='f@'/></vxml>";
+    let server = numbering("Expires: Sun, 06 Nov 2044 08:49:37 GMT\r\n", document).await;
+    let wide = {
+        let text = document.encode_utf16().flat_map(u16::to_le_bytes);
+        [b"\xff\xfe".to_vec(), text.collect()].concat()
+    };
+    assert!(may_speak_for_itself(&wide));
+    let fetcher = fetcher();
+    for number in ["f0", "f1", "f2"] {
+        assert!(text(&fetcher, &get(server.url("/"))).await.unwrap().contains(number));
+    }
+}
+
 /// Holds back every answer until the test lets it go.
 async fn gated(headers: &'static str) -> (Server, Arc<Notify>) {
     let gate = Arc::new(Notify::new());

@@ -1,5 +1,7 @@
 //! Bytes of a page as text: whatever encoding it says it has, UTF-8 where it says nothing.
 
+use std::fmt;
+
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// Bytes in which an XML declaration must end.
@@ -7,12 +9,44 @@ const DECLARATION_BYTES_MAX: usize = 256;
 /// How a grammar in the form of SRGS 1.0 §4.1 (ABNF) begins.
 const ABNF: &[u8] = b"#ABNF ";
 
+/// Why bytes are no text: a sentence for the page's author.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecodable {
+    /// Row, and column in characters, of what is no sign, each from 1, where that can be told.
+    pub place: Option<(u32, u32)>,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl Undecodable {
+    fn whole(message: String) -> Self {
+        Self { place: None, message }
+    }
+
+    /// The place behind the valid text `before`.
+    fn behind(before: &str, message: String) -> Self {
+        let rows = before.matches('\n').count();
+        let columns = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
+        Self { place: Some((count(rows), count(columns))), message }
+    }
+}
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some((row, column)) => write!(f, "{row}:{column}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
 /// Decodes a page. What its first bytes say wins over `content_type`, that over its own
 /// declaration, and UTF-8 is what remains (RFC 7303 §3, XML 1.0 appendix F, SRGS 1.0 §4.1).
 ///
-/// The error is a sentence for the page's author. Bytes that are no text in the encoding are an
+/// Bytes that are no text in the encoding are an
 /// error, not a guess: a callee would hear it.
-pub fn decode(content_type: &str, bytes: &[u8]) -> Result<String, String> {
+pub fn decode(content_type: &str, bytes: &[u8]) -> Result<String, Undecodable> {
     let (encoding, said_by) = if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         (encoding, "its byte order mark")
     } else if let Some(encoding) = wide(bytes) {
@@ -35,23 +69,31 @@ pub fn decode(content_type: &str, bytes: &[u8]) -> Result<String, String> {
     if encoding == UTF_8 {
         return match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(format!(
-                "page is not valid UTF-8 (its encoding by {said_by}) at byte {}; \
-                 name its encoding in the Content-Type or the XML declaration",
-                error.valid_up_to()
-            )),
+            Err(error) => {
+                let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let message = format!(
+                    "page is not valid UTF-8 (its encoding by {said_by}); save it so, or name its \
+                     encoding in the Content-Type or the XML declaration"
+                );
+                Err(Undecodable::behind(&String::from_utf8_lossy(before), message))
+            }
         };
     }
     match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
         Some(text) => Ok(text.into_owned()),
-        None => Err(format!("page is not valid {} (its encoding by {said_by})", encoding.name())),
+        None => {
+            let name = encoding.name();
+            let message = format!("page is not valid {name} (its encoding by {said_by})");
+            Err(Undecodable::whole(message))
+        }
     }
 }
 
 /// The encoding of this name; those of the web's standard, under all their names.
-fn named(label: &str) -> Result<&'static Encoding, String> {
-    Encoding::for_label(label.as_bytes())
-        .ok_or_else(|| format!("page says its encoding is {label:?}, which is not known"))
+fn named(label: &str) -> Result<&'static Encoding, Undecodable> {
+    Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+        Undecodable::whole(format!("page says its encoding is {label:?}, which is not known"))
+    })
 }
 
 /// UTF-16 that starts with `<` or `#` and has no byte order mark.
@@ -77,6 +119,8 @@ fn declared(bytes: &[u8]) -> Option<String> {
     let head = &bytes[..bytes.len().min(DECLARATION_BYTES_MAX)];
     let head: String = head.iter().copied().take_while(u8::is_ascii).map(char::from).collect();
     if let Some(header) = head.strip_prefix("#ABNF ") {
+        // A header without its semicolon is no reason to take the rest for an encoding.
+        let header = header.lines().next().unwrap_or_default();
         let (_, encoding) = header.split_once(';')?.0.trim().split_once(' ')?;
         return Some(encoding.trim().to_owned());
     }
@@ -160,12 +204,12 @@ mod tests {
             decode("text/xml; charset=utf-16le", b"a"),
             decode("text/xml; charset=shift_jis", b"\x83"),
         ]
-        .map(Result::unwrap_err);
+        .map(|text| text.unwrap_err().to_string());
         assert_eq!(
             errors,
             [
-                "page is not valid UTF-8 (its encoding by default) at byte 3; \
-                 name its encoding in the Content-Type or the XML declaration",
+                "1:4: page is not valid UTF-8 (its encoding by default); save it so, or name its \
+                 encoding in the Content-Type or the XML declaration",
                 "page says its encoding is \"klingon\", which is not known",
                 "page is not valid UTF-16LE (its encoding by its Content-Type)",
                 "page is not valid Shift_JIS (its encoding by its Content-Type)",
@@ -180,6 +224,12 @@ mod tests {
         }
         let late = format!("<?xml {}encoding=\"latin1\"?>", " ".repeat(DECLARATION_BYTES_MAX));
         assert_eq!(declared(late.as_bytes()), None);
+        assert_eq!(declared(b"#ABNF 1.0\nroot $a;"), None);
+        let late = decode(
+            "",
+            "é\n<é>".as_bytes().iter().chain(b"\xe9").copied().collect::<Vec<_>>().as_slice(),
+        );
+        assert_eq!(late.unwrap_err().place, Some((2, 4)));
         assert_eq!(declared(b" <?xml encoding=\"latin1\"?>"), None);
     }
 }
