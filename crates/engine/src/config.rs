@@ -39,6 +39,8 @@ pub struct Config {
     pub hold_music: Option<PathBuf>,
     /// How long what is kept.
     pub keep: KeepConfig,
+    /// Pages that the script of a call may ask for.
+    pub pages_max: u32,
     /// Recognition of speech.
     pub recognition: RecognitionConfig,
     /// Audio.

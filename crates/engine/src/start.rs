@@ -150,7 +150,7 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         recognizer,
         rooms: Rooms::with_music(hold_music(&config)?),
         speech,
-        script_limits: script_limits(),
+        script_limits: script_limits(config.pages_max),
         seed: config.seed("scripts"),
         store: store.clone(),
         switch,
@@ -466,14 +466,19 @@ fn certificates(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Sta
 /// What scripts may use. Their work is counted, which bounds it alike on every machine; the time
 /// is for what the count does not see, builtins on texts of megabytes, and large enough that a
 /// slow machine meets the count first.
-fn script_limits() -> script::vxml::Limits {
+fn script_limits(pages_max: u32) -> script::vxml::Limits {
     script::vxml::Limits {
+        pages_max,
+        call_resources_max: pages_max.saturating_mul(PAGE_RESOURCES),
         stopwatch: Some(thread_time),
         evaluation_time_max: Duration::from_secs(4),
         call_time_max: Duration::from_secs(20),
         ..script::vxml::Limits::default()
     }
 }
+
+/// Scripts, grammars and data that a page of a script fetches at most, taking all pages together.
+const PAGE_RESOURCES: u32 = 5;
 
 fn tapes(config: &Config) -> Result<TapeDir, StartError> {
     let dir = config.data_dir.join("recordings");

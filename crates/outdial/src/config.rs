@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) ring_time_max: Duration,
     /// Longest time from answer to hang-up.
     pub(crate) call_time_max: Duration,
+    /// Pages that the script of a call may ask for.
+    pub(crate) pages_max: u32,
     /// How long a shutdown waits for live calls.
     pub(crate) drain_time_max: Duration,
     /// How who answered is told, where the rules of a call do not say.

@@ -1,5 +1,6 @@
 //! `outdial script`: for people who write scripts.
 
+mod check;
 pub(crate) mod rehearsal;
 pub(crate) mod site;
 mod terminal_callee;
@@ -7,14 +8,15 @@ mod terminal_callee;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
 use engine::clock::Clock;
 use engine::fetch::Fetcher;
-use engine::http::{CookieJar, HttpClient, HttpPolicy};
-use script::step::{Fetch, FetchId, Method, StartPage};
+use engine::http::{HttpClient, HttpPolicy};
+use script::step::{Method, StartPage};
 use url::Url;
 
+use self::check::Kind;
 use self::rehearsal::Rehearsal;
 use self::site::Site;
 use self::terminal_callee::TerminalCallee;
@@ -23,17 +25,29 @@ use crate::cli::EXIT_FAILED;
 /// The commands for scripts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Find all mistakes in VoiceXML documents and pages of actions, with line and column.
+    /// Find all mistakes in VoiceXML documents, grammars and pages of actions, with row and column.
+    ///
+    /// Exit code 1 if there are any, or if a document cannot be had; all others are checked all the
+    /// same.
     Check {
-        /// Files or http addresses; what begins with `{` or is named .json is a page of actions.
+        /// Files or http addresses. .json, or what begins with `{`, is a page of actions; .gram,
+        /// .grxml, or what begins with `#ABNF` or `<grammar>`, is a grammar.
         #[arg(required = true, value_name = "FILE|URL")]
         documents: Vec<String>,
+        /// Write what was found as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Talk to a VoiceXML document or a page of actions: text out, keys or words in, events shown.
+    ///
+    /// Exit code 1 if the script does not end, or if its first page cannot be had or has mistakes.
     Run {
         /// A file, whose neighbours can be fetched too, or an http address.
         #[arg(value_name = "FILE|URL")]
         document: String,
+        /// Write each thing that happens as a row of JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -43,8 +57,8 @@ const CACHE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// Runs a command for scripts.
 pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Check { documents } => check(documents).await,
-        Command::Run { document } => talk(document).await,
+        Command::Check { documents, json } => check::run(documents, *json).await,
+        Command::Run { document, json } => talk(document, *json).await,
     }
 }
 
@@ -56,32 +70,7 @@ pub(crate) fn fetcher() -> Result<Fetcher> {
     Ok(Fetcher::new(http, clock, CACHE_BYTES_MAX))
 }
 
-async fn check(documents: &[String]) -> Result<ExitCode> {
-    let mut wrong = 0;
-    for document in documents {
-        let text = match address(document) {
-            Some(url) => page(url).await?,
-            None => read(Path::new(document))?,
-        };
-        let mistakes = if is_actions(document, &text) {
-            script::actions::check(&text, &script::actions::Limits::default())
-        } else {
-            script::vxml::check(&text)
-        };
-        for mistake in &mistakes {
-            println!("{document}:{mistake}");
-        }
-        wrong += mistakes.len();
-    }
-    if wrong == 0 {
-        println!("no mistakes in {} documents", documents.len());
-        return Ok(ExitCode::SUCCESS);
-    }
-    println!("{wrong} mistakes");
-    Ok(ExitCode::from(EXIT_FAILED))
-}
-
-async fn talk(document: &str) -> Result<ExitCode> {
+async fn talk(document: &str, json: bool) -> Result<ExitCode> {
     let (url, text, _site) = match address(document) {
         // Whoever serves a page may count its requests: of an address only its name is looked at.
         Some(url) => (url, String::new(), None),
@@ -90,21 +79,15 @@ async fn talk(document: &str) -> Result<ExitCode> {
             (url, read(Path::new(document))?, Some(site))
         }
     };
-    let callee = TerminalCallee::default();
-    let mut rehearsal = if is_actions(document, &text) {
-        Rehearsal::of_actions(fetcher()?, callee)
-    } else {
-        Rehearsal::new(fetcher()?, callee)
+    let callee = TerminalCallee::new(json);
+    let mut rehearsal = match check::kind_of(document, &text) {
+        Kind::Actions => Rehearsal::of_actions(fetcher()?, callee),
+        Kind::Grammar => bail!("{document} is a grammar; a page that uses it can be run"),
+        Kind::Vxml => Rehearsal::new(fetcher()?, callee),
     };
     let ended = rehearsal.run(StartPage::Url { url, method: Method::Get }).await;
-    Ok(if ended.is_some() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
-}
-
-/// Whether this is a page of actions.
-fn is_actions(document: &str, text: &str) -> bool {
-    let path = address(document).map_or_else(|| document.to_owned(), |url| url.path().to_owned());
-    let is_json = Path::new(&path).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
-    is_json || text.trim_start_matches('\u{feff}').trim_start().starts_with('{')
+    let ran = ended.is_some() && rehearsal.callee.has_begun();
+    Ok(if ran { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }
 
 /// A document's address, where its folder is served for as long as the site lives.
@@ -132,17 +115,4 @@ fn read(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let text = engine::fetch::decode("", &bytes);
     text.map_err(|wrong| anyhow!("{}: {wrong}", file.display()))
-}
-
-async fn page(url: Url) -> Result<String> {
-    let fetch = Fetch {
-        fetch: FetchId(1),
-        url: url.clone(),
-        method: Method::Get,
-        timeout: None,
-        maxage_s: None,
-        maxstale_s: None,
-    };
-    let fetched = fetcher()?.page(&fetch, &CookieJar::default()).await;
-    Ok(fetched.with_context(|| format!("cannot fetch {url}"))?.text)
 }

@@ -123,6 +123,7 @@ fn engine_config(config: &Config, api: SocketAddr) -> Result<engine::config::Con
             own_addresses: vec![api],
         },
         hold_music: config.hold_music.clone(),
+        pages_max: config.pages_max,
         keep: KeepConfig {
             answers: config.keep_answers,
             called: config.keep_called,

@@ -236,6 +236,7 @@ fn config(dir: &TempDir, allow_private: &[&str], api: SocketAddr) -> Config {
             own_addresses: vec![api],
         },
         hold_music: None,
+        pages_max: 1_000,
         keep: KeepConfig::default(),
         recognition: engine::config::RecognitionConfig {
             model: String::new(),

@@ -100,7 +100,8 @@ impl ScriptHost {
         let mut machine = Script::Vxml(Box::new(Vxml::new(parts.script_limits.clone(), seed)));
         let page = match script {
             ScriptSource::Actions(pages) => {
-                let limits = script::actions::Limits::default();
+                let pages_max = parts.script_limits.pages_max;
+                let limits = script::actions::Limits { pages_max, ..Default::default() };
                 machine = Script::Actions(Box::new(Runner::new(limits, instance(begun, pages))));
                 first_page(pages)?
             }

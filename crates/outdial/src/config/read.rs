@@ -87,6 +87,7 @@ impl Reader {
             ring_time_max: self.seconds("calls.ring_time_max_s"),
             call_time_max: self.seconds("calls.call_time_max_s"),
             drain_time_max: self.seconds("calls.drain_time_max_s"),
+            pages_max: self.number("calls.pages_max"),
             classify: self.classify(),
             dialing: self.dialing(),
             fetch_allow: self.list("fetch.allow_private"),

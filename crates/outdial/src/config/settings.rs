@@ -94,6 +94,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Seconds that a shutdown (SIGTERM) waits for live calls before it hangs up.",
     ),
     with(
+        "calls.pages_max",
+        Form::Number(1, 100_000),
+        "1000",
+        "Pages that the script of a call may ask for, whatever the callee does; more where surveys are longer. A script that runs away is stopped long before.",
+    ),
+    with(
         "calls.ring_time_max_s",
         Form::Number(1, 300),
         "45",

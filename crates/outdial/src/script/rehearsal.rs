@@ -45,6 +45,11 @@ pub(crate) enum Event<'e> {
         label: &'e str,
         text: &'e str,
     },
+    /// A sound cannot be had: its fallback is played, or nothing.
+    NoAudio {
+        address: &'e str,
+        reason: &'e str,
+    },
     Problem {
         event: &'e str,
         message: &'e str,
@@ -333,7 +338,9 @@ impl<C: Callee> Rehearsal<C> {
                     };
                     match self.fetcher.audio(&wish, &self.cookies).await {
                         Ok(_) => self.callee.sees(Event::Audio(url.as_str())),
-                        Err(_) => {
+                        Err(error) => {
+                            let (address, reason) = (url.as_str(), error.to_string());
+                            self.callee.sees(Event::NoAudio { address, reason: &reason });
                             for prompt in fallback {
                                 self.sound(prompt).await;
                             }

@@ -4,14 +4,44 @@ use std::io::{BufRead as _, Write as _};
 use std::time::Duration;
 
 use script::step::{Timer, Transfer, TransferEnd};
+use serde_json::{Value, json};
 
 use super::rehearsal::{Act, Callee, Event, FarEnd, Turn};
 
-/// Somebody at the terminal.
+/// Somebody at the terminal, or a program that speaks for him.
 #[derive(Debug, Default)]
 pub(crate) struct TerminalCallee {
+    /// What happens is written as JSON.
+    json: bool,
     /// Whether he has been told what to type.
     told: bool,
+    /// Whether the script has begun, once something has happened.
+    begun: Option<bool>,
+}
+
+impl TerminalCallee {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, ..Self::default() }
+    }
+
+    /// Whether there was more than a first page that could not be had or read.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.unwrap_or(true)
+    }
+
+    fn line(&self, prompt: &str) -> Option<String> {
+        if self.json {
+            // A program knows when it is its turn: all that happened before has been written.
+            line("")
+        } else {
+            line(prompt)
+        }
+    }
+
+    fn typed(&self, prompt: &str) -> Act {
+        // The end of the input is the end of the call.
+        self.line(prompt).map_or(Act::HangUp, |line| act(&line))
+    }
 }
 
 const HELP: &str = "  (keys as 12#, words as you would say them, nothing for silence, \
@@ -19,28 +49,42 @@ const HELP: &str = "  (keys as 12#, words as you would say them, nothing for sil
 
 impl Callee for TerminalCallee {
     fn sees(&mut self, event: Event<'_>) {
-        println!("{}", shown(event));
+        let failed = |event: &str| event == "page" || event.starts_with("error.badfetch");
+        let begins = !matches!(event, Event::Problem { event, .. } if failed(event));
+        self.begun.get_or_insert(begins);
+        match self.json {
+            true => println!("{}", written(event)),
+            false => println!("{}", shown(event)),
+        }
     }
 
     fn acts(&mut self, turn: Turn) -> Act {
-        if !std::mem::replace(&mut self.told, true) {
+        if !std::mem::replace(&mut self.told, true) && !self.json {
             println!("{HELP}");
         }
+        if self.json {
+            let turn = match turn {
+                Turn::Listening { speech } => json!({"turn": "listening", "speech": speech}),
+                Turn::Recording => json!({"turn": "recording"}),
+                Turn::Talking => json!({"turn": "talking"}),
+            };
+            println!("{turn}");
+        }
         match turn {
-            Turn::Listening { .. } => typed("you> "),
-            Turn::Recording => match typed("you speak for how many seconds? > ") {
+            Turn::Listening { .. } => self.typed("you> "),
+            Turn::Recording => match self.typed("you speak for how many seconds? > ") {
                 Act::Keys(keys) => match keys.parse() {
                     Ok(seconds) => Act::Speech(Duration::from_secs(seconds)),
                     Err(_) => Act::Keys(keys),
                 },
                 other => other,
             },
-            Turn::Talking => typed("you and the far end talk; nothing lets it go on> "),
+            Turn::Talking => self.typed("you and the far end talk; nothing lets it go on> "),
         }
     }
 
     fn far_end(&mut self, _: &Transfer) -> FarEnd {
-        match line("the far end (answer, busy, noanswer, take over)> ").as_deref() {
+        match self.line("the far end (answer, busy, noanswer, take over)> ").as_deref() {
             Some("busy") => FarEnd::Ends(TransferEnd::Busy),
             Some("noanswer") => FarEnd::Rings,
             Some("take over") => FarEnd::Ends(TransferEnd::Transferred),
@@ -62,6 +106,9 @@ fn shown(event: Event<'_>) -> String {
         Event::Keys(keys) => format!("keys:    {keys}"),
         Event::Log { label: "", text } => format!("log:     {text}"),
         Event::Log { label, text } => format!("log:     {label}: {text}"),
+        Event::NoAudio { address, reason } => {
+            format!("no sound: {address}: {reason}; what stands in its place is heard, if anything")
+        }
         Event::Problem { event, message } => format!("problem: {event}: {message}"),
         Event::Records(record) => {
             let beep = if record.beep { "beep, then " } else { "" };
@@ -84,11 +131,32 @@ fn shown(event: Event<'_>) -> String {
     }
 }
 
-fn typed(prompt: &str) -> Act {
-    match line(prompt) {
-        Some(line) => act(&line),
-        // The end of the input is the end of the call.
-        None => Act::HangUp,
+/// What happens, for programs: `event`, and what belongs to it.
+fn written(event: Event<'_>) -> Value {
+    match event {
+        Event::Audio(address) => json!({"event": "sound", "address": address}),
+        Event::Ended(values) => json!({"event": "ended", "values": values}),
+        Event::HangsUp => json!({"event": "hangs_up"}),
+        Event::Keys(keys) => json!({"event": "keys", "keys": keys}),
+        Event::Log { label, text } => json!({"event": "log", "label": label, "text": text}),
+        Event::NoAudio { address, reason } => {
+            json!({"event": "no_sound", "address": address, "message": reason})
+        }
+        Event::Problem { event, message } => {
+            json!({"event": "problem", "name": event, "message": message})
+        }
+        Event::Records(record) => json!({
+            "event": "records",
+            "beep": record.beep,
+            "time_max_s": record.time_max.as_secs_f64(),
+        }),
+        Event::Says(text) => json!({"event": "says", "text": text}),
+        Event::TimeRuns(timer) => json!({"event": "time", "timer": format!("{timer:?}")}),
+        Event::Transfers(transfer) => json!({
+            "event": "transfers",
+            "destination": transfer.destination,
+            "kind": format!("{:?}", transfer.kind),
+        }),
     }
 }
 

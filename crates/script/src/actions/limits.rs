@@ -31,7 +31,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            pages_max: 500,
+            pages_max: 1_000,
             notices_max: 5_000,
             jumps_max: 20,
             actions_max: 5_000,

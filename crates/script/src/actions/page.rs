@@ -144,7 +144,7 @@ fn read(text: &str, limits: &Limits) -> Result<(Page, Findings), Mistake> {
     let value: Value = serde_json::from_str(text).map_err(|error| Mistake {
         row: u32::try_from(error.line()).unwrap_or(u32::MAX).max(1),
         column: u32::try_from(error.column()).unwrap_or(u32::MAX).max(1),
-        message: format!("the page is not JSON: {error}"),
+        message: not_json(&error),
     })?;
     let Value::Object(map) = &value else {
         let message = "expected an object such as {\"actions\": [{\"hang_up\": {}}]}";
@@ -251,4 +251,10 @@ fn properties_of(name: &str, members: &mut Members<'_>) -> Option<Action> {
             return None;
         }
     })
+}
+/// The place stands before the message already.
+fn not_json(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    format!("the page is not JSON: {}", message.strip_suffix(&place).unwrap_or(&message))
 }

@@ -11,6 +11,7 @@ mod abnf_scan;
 mod builder;
 mod builtin;
 mod chart;
+mod check;
 mod grammar;
 mod link;
 mod meaning;
@@ -34,6 +35,7 @@ use crate::vxml::{Limits, Mistake, expr};
 
 pub use builtin::Refusal;
 pub use chart::{Excess, Matcher, Verdict};
+pub use check::check;
 pub use grammar::Grammar;
 pub use link::{Library, Linked, link, link_builtin};
 pub use meaning::{Meaning, Reading};

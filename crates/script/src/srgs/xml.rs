@@ -26,7 +26,7 @@ pub(crate) fn read(
     embedded: bool,
     bytes_max: usize,
 ) -> Result<Draft, Vec<Mistake>> {
-    let document = xml::parse(text, rows, bytes_max).map_err(|mistake| vec![mistake])?;
+    let document = xml::parse_page(text, rows, bytes_max)?;
     let root = document.root_element();
     if root.tag_name().name() != "grammar" {
         let message = format!("the root is <{}>; a grammar has <grammar>", root.tag_name().name());

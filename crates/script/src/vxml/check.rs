@@ -9,6 +9,7 @@ use super::limits::Limits;
 use super::place::{Mistake, Rows};
 use super::read::read;
 use super::schema::MISTAKES_MAX;
+use super::targets;
 use super::value::Value;
 use super::xml;
 
@@ -39,6 +40,7 @@ pub fn check(text: &str) -> Vec<Mistake> {
     let engine = Engine::new(&limits, 1, &Value::Undefined);
     if let (Ok(document), Ok(mut engine)) = (parsed, engine) {
         check_scripts(document.root_element(), &rows, &mut engine, &mut mistakes);
+        mistakes.extend(targets::lost(document.root_element(), &rows));
     }
     mistakes.sort_by_key(|mistake| (mistake.row, mistake.column));
     mistakes.truncate(MISTAKES_MAX);
@@ -89,6 +91,25 @@ mod tests {
         let starts: Vec<_> = found.iter().filter_map(|text| text.split(':').next()).collect();
         assert_eq!(starts, ["2", "4", "5", "6", "7"], "{found:?}");
         assert!(found[1].contains("cond: SyntaxError"), "{}", found[1]);
+    }
+
+    #[test]
+    fn references_that_lead_nowhere_are_found() {
+        let text = "<vxml version='2.1'><catch><goto next='#leaf'/></catch>\n\
+            <link next='#gone' dtmf='1'/>\n<form id='a'><block name='b'><goto next='#nowhere'/>\n\
+            <goto nextitem='g'/><goto nextitem='f'/><goto next=' #m '/><goto next='#'/></block>\n\
+            <field name='f'><option dtmf='1'>x</option></field>\n\
+            <subdialog name='s' src='#nosub'/><catch><goto next='#caught'/></catch></form>\n\
+            <menu id='m'><choice next='#lost' dtmf='1'>One</choice></menu></vxml>";
+        let found: Vec<_> = check(text).iter().map(Mistake::to_string).collect();
+        expect_test::expect![[r#"
+            2:13: there is no dialog gone in this page; there are a, m
+            3:42: there is no dialog nowhere in this page; there are a, m
+            4:17: there is no form item g in this form; there are b, f, s
+            6:26: there is no dialog nosub in this page; there are a, m
+            6:54: there is no dialog caught in this page; there are a, m
+            7:28: there is no dialog lost in this page; there are a, m"#]]
+        .assert_eq(&found.join("\n"));
     }
 
     #[test]

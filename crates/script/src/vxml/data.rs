@@ -46,8 +46,8 @@ impl Vxml {
         let text = page.text.strip_prefix('\u{feff}').unwrap_or(&page.text);
         let source: Arc<str> = page.url.as_str().into();
         let rows = Rows::new(&source, text);
-        let document = xml::parse(text, &rows, self.limits.document_bytes_max)
-            .map_err(|mistake| mistakes_fault(&source, &[mistake]))?;
+        let document = xml::parse_page(text, &rows, self.limits.document_bytes_max)
+            .map_err(|mistakes| mistakes_fault(&source, &mistakes))?;
         let asker = self.pages.document.as_ref().and_then(|page| page.url.as_ref());
         if !may_read(document.root(), asker) {
             let message = format!("the server of {} does not let this page read it", page.url);

@@ -34,6 +34,11 @@ enum Meanwhile {
 }
 
 impl Fetching {
+    /// Whether the callee hears something meanwhile.
+    pub(super) fn is_heard(&self) -> bool {
+        !self.plays.is_empty() || matches!(self.meanwhile, Meanwhile::Playing { .. })
+    }
+
     pub(super) fn deadline(&self) -> Option<(Timestamp, Timer)> {
         match (&self.meanwhile, &self.arrived) {
             (Meanwhile::Playing { until, .. }, Some(_)) => Some((*until, Timer::FetchAudio)),

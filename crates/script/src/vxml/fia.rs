@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::fetching::Fetching;
 use super::form::{Activation, Visit};
 use super::grammar::Shelf;
-use super::limits::{Limits, Usage};
+use super::limits::{ATTENTION, Limits, Line, Usage};
 use super::listen::Listening;
 use super::load::Pages;
 use super::place::Place;
@@ -56,6 +56,8 @@ pub struct Vxml {
     pub(super) exit: Option<BTreeMap<String, String>>,
     /// Contexts that wait for subdialogs, outermost first.
     pub(super) frames: Vec<Frame>,
+    /// Since when the callee is heard, or hears something; kept between inputs.
+    attending_since: Option<Timestamp>,
     /// Values for the form of a subdialog that is yet to be entered, and where they were given.
     pub(super) params: Vec<(String, Place)>,
     plays: u32,
@@ -134,6 +136,7 @@ impl Vxml {
             hang_up: HangUp::No,
             exit: None,
             frames: Vec::new(),
+            attending_since: None,
             params: Vec::new(),
             plays: 0,
             fetches: 0,
@@ -146,8 +149,7 @@ impl Vxml {
 
     /// One thing happened.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
-        self.now = now;
-        self.scopes.set_time(now);
+        self.set_time(now);
         match (&self.phase, input) {
             (Phase::Ended, _) => {}
             (_, Input::CalleeType(who)) => self.callee_type(who),
@@ -216,6 +218,23 @@ impl Vxml {
         self.run();
     }
 
+    fn set_time(&mut self, now: Timestamp) {
+        self.now = now;
+        self.scopes.set_time(now);
+        if self.attending_since.is_some_and(|since| now.since(since) >= ATTENTION) {
+            self.usage.attended();
+        }
+    }
+
+    /// Whether the callee is heard, or hears something.
+    fn attends(&self) -> bool {
+        match &self.phase {
+            Phase::Listening(_) | Phase::Recording(_) | Phase::Transferring(_) => true,
+            Phase::Fetching(fetching) => fetching.is_heard(),
+            Phase::Idle | Phase::Busy | Phase::Draining(..) | Phase::Ended => false,
+        }
+    }
+
     /// What to do about it, oldest first.
     pub fn poll(&mut self) -> Option<Step> {
         self.steps.pop_front()
@@ -265,6 +284,8 @@ impl Vxml {
                 self.raise(fault);
             }
         }
+        let since = self.attending_since.unwrap_or(self.now);
+        self.attending_since = self.attends().then_some(since);
     }
 
     /// One statement, or one turn of the interpretation algorithm.
@@ -290,10 +311,14 @@ impl Vxml {
 
     /// Says what went wrong to whoever wrote the script.
     pub(super) fn problem(&mut self, event: &str, message: String) {
-        let used = self.usage.log(message.len(), &self.limits);
-        self.steps.push_back(Step::Problem { event: event.to_owned(), message });
-        if let Err(fault) = used {
-            self.limit_reached(&fault);
+        match self.usage.log(message.len(), &self.limits) {
+            Ok(Line::Lost) => {}
+            used => {
+                self.steps.push_back(Step::Problem { event: event.to_owned(), message });
+                if let Err(fault) = used {
+                    self.limit_reached(&fault);
+                }
+            }
         }
     }
 

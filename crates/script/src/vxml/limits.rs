@@ -7,8 +7,11 @@ use super::fault::Fault;
 /// What one call may use; exceeding it ends the call with a `Problem` that names the limit.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Documents fetched, roots included; a script that jumps between pages for ever ends here.
+    /// Documents fetched, roots included, without a second for the callee in between; a script that
+    /// jumps between pages for ever ends here.
     pub documents_max: u32,
+    /// Documents fetched in a call, whatever the callee does in between.
+    pub pages_max: u32,
     /// Form items visited and dialogs entered without input from the callee in between.
     pub jumps_max: u32,
     /// Statements executed without input in between.
@@ -19,10 +22,14 @@ pub struct Limits {
     pub events_max: u32,
     /// Subdialogs inside each other.
     pub subdialogs_max: usize,
-    /// Scripts, grammars and data fetched.
+    /// Scripts, grammars and data fetched without a second for the callee in between.
     pub resources_max: u32,
-    /// Bytes of `<log>` and `Problem` text.
+    /// Scripts, grammars and data fetched in a call.
+    pub call_resources_max: u32,
+    /// Bytes of `<log>` and `Problem` text without a second for the callee in between.
     pub log_bytes_max: usize,
+    /// Bytes of `<log>` and `Problem` text of a call; later ones are not told, the call goes on.
+    pub call_log_bytes_max: usize,
     /// Prompts waiting to be played.
     pub prompts_max: usize,
     /// Bytes of text in prompts waiting to be played.
@@ -58,13 +65,16 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             documents_max: 50,
+            pages_max: 1_000,
             jumps_max: 1_000,
             statements_max: 20_000,
             evaluations_max: 20_000,
             events_max: 100,
             subdialogs_max: 32,
             resources_max: 100,
+            call_resources_max: 5_000,
             log_bytes_max: 64 * 1024,
+            call_log_bytes_max: 1024 * 1024,
             prompts_max: 500,
             prompt_bytes_max: 256 * 1024,
             variable_bytes_max: 1024 * 1024,
@@ -99,12 +109,29 @@ pub(crate) const PREFIXES_MAX: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     documents: u32,
+    pages: u32,
     resources: u32,
+    call_resources: u32,
     jumps: u32,
     statements: u32,
     events: u32,
     log_bytes: usize,
+    call_log_bytes: usize,
 }
+
+/// What becomes of a line for the application's developer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// It is told.
+    Told,
+    /// There is no room for it, and it is the first such one.
+    FirstLost,
+    Lost,
+}
+
+/// Time for the callee, heard or speaking, after which a script is not running away: what is
+/// fetched and logged is counted anew. Bombs that play nothing or wait for nothing stay below it.
+pub(crate) const ATTENTION: Duration = Duration::from_secs(1);
 
 impl Usage {
     /// The callee did something: what is counted between inputs starts again.
@@ -112,14 +139,26 @@ impl Usage {
         self.jumps = 0;
         self.statements = 0;
         self.events = 0;
+        self.attended();
+    }
+
+    /// The callee did something, or had [`ATTENTION`]: what is fetched and logged is counted anew.
+    pub(crate) fn attended(&mut self) {
+        self.documents = 0;
+        self.resources = 0;
+        self.log_bytes = 0;
     }
 
     pub(crate) fn document(&mut self, limits: &Limits) -> Result<(), Fault> {
-        count(&mut self.documents, limits.documents_max, "documents_max", "documents fetched")
+        count(&mut self.pages, limits.pages_max, "pages_max", "documents fetched in a call")?;
+        let what = "documents fetched without a second for the callee in between";
+        count(&mut self.documents, limits.documents_max, "documents_max", what)
     }
 
     pub(crate) fn resource(&mut self, limits: &Limits) -> Result<(), Fault> {
-        let what = "scripts and grammars fetched";
+        let what = "scripts, grammars and data fetched in a call";
+        count(&mut self.call_resources, limits.call_resources_max, "call_resources_max", what)?;
+        let what = "scripts, grammars and data fetched without a second for the callee in between";
         count(&mut self.resources, limits.resources_max, "resources_max", what)
     }
 
@@ -138,16 +177,25 @@ impl Usage {
         count(&mut self.events, limits.events_max, "events_max", what)
     }
 
-    pub(crate) fn log(&mut self, bytes: usize, limits: &Limits) -> Result<(), Fault> {
+    pub(crate) fn log(&mut self, bytes: usize, limits: &Limits) -> Result<Line, Fault> {
         self.log_bytes = self.log_bytes.saturating_add(bytes);
         let max = limits.log_bytes_max;
         if self.log_bytes > max {
             return Err(Fault::limit(
                 "log_bytes_max",
-                format_args!("more than {max} bytes logged"),
+                format_args!(
+                    "more than {max} bytes logged without a second for the callee in between"
+                ),
             ));
         }
-        Ok(())
+        let before = self.call_log_bytes;
+        self.call_log_bytes = before.saturating_add(bytes);
+        let max = limits.call_log_bytes_max;
+        Ok(match (before > max, self.call_log_bytes > max) {
+            (_, false) => Line::Told,
+            (false, true) => Line::FirstLost,
+            (true, true) => Line::Lost,
+        })
     }
 }
 

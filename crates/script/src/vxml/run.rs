@@ -8,9 +8,10 @@ use super::document::{
     ScriptSource, Statement, Target, Throw,
 };
 use super::event::Event;
-use super::fault::Fault;
+use super::fault::{Fault, LIMIT};
 use super::fia::{Drained, HangUp, Task, Vxml};
 use super::form::Visit;
+use super::limits::Line;
 use super::load::Loading;
 use super::place::Place;
 use super::prompt::{Bargein, resolve};
@@ -397,8 +398,18 @@ impl Vxml {
             text.push_str(&self.scopes.evaluate(expr)?.to_text());
         }
         let text = squeeze(&text);
-        self.usage.log(text.len() + label.len(), &self.limits)?;
-        self.steps.push_back(Step::Log { label: label.to_owned(), text });
+        match self.usage.log(text.len() + label.len(), &self.limits)? {
+            Line::Told => self.steps.push_back(Step::Log { label: label.to_owned(), text }),
+            Line::FirstLost => {
+                let max = self.limits.call_log_bytes_max;
+                let message = format!(
+                    "limit call_log_bytes_max: more than {max} bytes logged in a call; nothing \
+                     more is logged of it, and it goes on"
+                );
+                self.steps.push_back(Step::Problem { event: LIMIT.to_owned(), message });
+            }
+            Line::Lost => {}
+        }
         Ok(())
     }
 

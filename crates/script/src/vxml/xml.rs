@@ -4,6 +4,23 @@ use roxmltree::{Document, ParsingOptions};
 
 use super::limits::{ATTRIBUTES_MAX, DEPTH_MAX, NODES_MAX, PREFIXES_MAX};
 use super::place::{Mistake, Rows};
+use super::shape;
+
+/// Reads a text that somebody is to repair: all mistakes where it is no XML.
+pub(crate) fn parse_page<'t>(
+    text: &'t str,
+    rows: &Rows<'_>,
+    bytes_max: usize,
+) -> Result<Document<'t>, Vec<Mistake>> {
+    parse(text, rows, bytes_max).map_err(|first| {
+        let shaped = first.message.starts_with(NOT_WELL_FORMED);
+        let all = if shaped { shape::mistakes(text, rows) } else { Vec::new() };
+        if all.is_empty() { vec![first] } else { all }
+    })
+}
+
+/// How a mistake begins that only the reader has found.
+const NOT_WELL_FORMED: &str = "not well-formed XML: ";
 
 /// Reads a text; what is too large, too deep or may expand is refused before it is parsed.
 pub(crate) fn parse<'t>(
@@ -27,11 +44,10 @@ pub(crate) fn parse<'t>(
     };
     Document::parse_with_options(text, options).map_err(|error| {
         let position = error.pos();
-        Mistake {
-            row: position.row,
-            column: position.col,
-            message: format!("not well-formed XML: {error}"),
-        }
+        let message = format!("{NOT_WELL_FORMED}{error}");
+        // The place stands before the message already.
+        let message = message.strip_suffix(&format!(" at {position}")).unwrap_or(&message);
+        Mistake { row: position.row, column: position.col, message: message.to_owned() }
     })
 }
 
@@ -197,13 +213,13 @@ mod tests {
         expect_test::expect![[r#"
             1:1: a DOCTYPE with declarations of its own ('[') is refused; write the entities out
             1:1: a DOCTYPE with declarations of its own ('[') is refused; write the entities out
-            1:31: not well-formed XML: unknown entity reference 'x' at 1:31
+            1:31: not well-formed XML: unknown entity reference 'x'
             1:1: only comments, CDATA and a DOCTYPE may start with '<!' here
             1:193: elements nested deeper than 64
             1:80000: more than 20000 elements
             1:1: an element with more than 64 attributes
             1:1: not well-formed XML: unexpected end of stream
-            1:13: not well-formed XML: expected ']]>' at 1:13
+            1:13: not well-formed XML: expected ']]>'
             1:1: not well-formed XML: the document does not have a root node"#]]
         .assert_eq(&verdicts.join("\n"));
     }

@@ -55,7 +55,7 @@ fn pages_that_the_callee_notices_end_as_well() {
     let page = r#"{"actions": [{"sleep": {"seconds": 0.1}},
         {"redirect": {"next_page": {"url": "first"}}}]}"#;
     let story = World::new(&[("first", page)], "").run();
-    assert!(story.contains("more than 500 pages asked for in a call"), "{story}");
+    assert!(story.contains("more than 1000 pages asked for in a call"), "{story}");
 }
 
 #[test]

@@ -245,12 +245,12 @@ fn scripts_without_end_are_ended_by_a_limit_that_is_named() {
     expect![[r#"
         items: error.limit: /endless.vxml:4:20: limit jumps_max: more than 1000 form items visited without input from the callee
         dialogs: error.limit: /endless.vxml:5:22: limit jumps_max: more than 1000 form items visited without input from the callee
-        pages: error.limit: /endless.vxml:6:27: limit documents_max: more than 50 documents fetched
+        pages: error.limit: /endless.vxml:6:27: limit documents_max: more than 50 documents fetched without a second for the callee in between
         events: error.limit: /endless.vxml:7:72: limit events_max: more than 100 events without input from the callee
-        logs: error.limit: /endless.vxml:8:87: limit log_bytes_max: more than 65536 bytes logged
+        logs: error.limit: /endless.vxml:8:87: limit log_bytes_max: more than 65536 bytes logged without a second for the callee in between
         prompts: error.limit: /endless.vxml:9:38: limit prompts_max: more than 500 prompts wait to be played
         text: error.limit: /endless.vxml:10:88: limit prompt_bytes_max: more than 262144 bytes of prompts wait to be played
-        scripts: error.limit: /endless.vxml:11:38: limit resources_max: more than 100 scripts and grammars fetched
+        scripts: error.limit: /endless.vxml:11:38: limit resources_max: more than 100 scripts, grammars and data fetched without a second for the callee in between
         work: error.limit: /endless.vxml:12:95: limit call_ticks_max: the scripts of the call do too much work
         silence: error.limit: /endless.vxml:16:22: limit events_max: more than 100 events without input from the callee
         statements: error.limit: /endless.vxml:13:25: limit statements_max: more than 20000 statements executed without input from the callee

@@ -5,4 +5,5 @@ mod chance;
 mod conformance;
 mod golden;
 mod language;
+mod pages;
 mod world;

@@ -122,6 +122,7 @@ impl Callee for Tester {
             Event::Ended(_)
             | Event::HangsUp
             | Event::Keys(_)
+            | Event::NoAudio { .. }
             | Event::Problem { .. }
             | Event::Records(_)
             | Event::TimeRuns(_) => {}

@@ -31,8 +31,7 @@ pub(crate) fn read(
 ) -> Result<Document, Vec<Mistake>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let rows = Rows::new(name, text);
-    let xml =
-        xml::parse(text, &rows, limits.document_bytes_max).map_err(|mistake| vec![mistake])?;
+    let xml = xml::parse_page(text, &rows, limits.document_bytes_max)?;
     let mut reader = Reader {
         rows: &rows,
         base: url.cloned(),

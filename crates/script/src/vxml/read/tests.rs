@@ -59,9 +59,9 @@ fn roots_that_are_no_voicexml_are_refused() {
         1:1: the namespace is http://example.com/; VoiceXML has http://www.w3.org/2001/vxml
         1:1: <vxml> needs version="2.0" or version="2.1"
         1:1: VoiceXML version 1.0; 2.0 and 2.1 are understood
-        1:1: not well-formed XML: the document does not have a root node
-        1:1: not well-formed XML: the root node was opened but never closed
-        1:21: not well-formed XML: unknown entity reference 'nbsp' at 1:21
+        1:1: the document is empty
+        1:1: <vxml> is never closed: </vxml> is missing
+        1:21: there is no &nbsp; in XML; write the sign itself
         1:1: xml:base="::" is no address: relative URL without a base"#]]
     .assert_eq(&texts.map(mistakes).join("\n"));
 }
