@@ -1,5 +1,7 @@
 //! Aculab Cloud: outbound services and what is started by their names. docs/api/aculab.md.
 
+mod interrupt;
+
 use std::net::IpAddr;
 
 use axum::extract::{Extension, Path, Request, State};
@@ -7,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use domain::application;
 use domain::ids::{AccountId, ContactId};
 use domain::number::sip_address::SipNumber;
-use engine::control::{Interrupted, QueueError};
+use engine::control::QueueError;
 use facade::aculab::answer::{self, CONTENT_TYPE as JSON, Failure};
 use facade::aculab::request;
 use facade::aculab::service::{self, Service, Written};
@@ -27,6 +29,8 @@ use crate::plum::{FORM_BYTES_MAX, Refused};
 use crate::server::Peer;
 use crate::upload;
 use crate::{Parts, Shared};
+
+pub(crate) use interrupt::interrupt;
 
 /// Where its addresses begin.
 const ADDRESSES: [&str; 6] = [
@@ -143,37 +147,6 @@ pub(crate) async fn cancel(
     };
     let answer = work.await;
     spoken(&shared, "/service_cancel", answer)
-}
-
-/// `GET` and `POST /rest_interrupt`.
-pub(crate) async fn interrupt(
-    State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
-    request: Request,
-) -> Response {
-    let work = async {
-        let (account, ids, form) = asked(&shared, peer.ip(), APPLICATIONS, request).await?;
-        let page = request::redirect(&form).map_err(invalid)?;
-        let mut members = Vec::new();
-        for id in ids {
-            let interrupted = match id.parse::<ContactId>() {
-                Ok(contact) if is_ours(&shared, account, contact).await? => {
-                    shared.control.interrupt(account, contact, page.clone()).await?
-                }
-                Ok(_) | Err(_) => Interrupted::Unknown,
-            };
-            let result = match interrupted {
-                Interrupted::Busy => "busy, try again",
-                Interrupted::Completed => "application already completed",
-                Interrupted::Done => "interrupted",
-                Interrupted::NotRunning | Interrupted::Unknown => "no such application",
-            };
-            members.push((id, answer::result(result)));
-        }
-        Ok((StatusCode::OK, answer::by_id(members)))
-    };
-    let answer = work.await;
-    spoken(&shared, "/rest_interrupt", answer)
 }
 
 /// The parameter that names invocations.
@@ -425,6 +398,12 @@ impl From<Denied> for Stopped {
             }
             Denied::Wrong => Failure::new(401, "user or password is wrong").into(),
         }
+    }
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self(failure_of(&fault), fault.retry_after_s)
     }
 }
 

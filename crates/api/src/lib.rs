@@ -17,6 +17,7 @@ mod list_files;
 pub mod metrics;
 mod native;
 mod openapi;
+mod peers;
 mod plum;
 mod ranges;
 mod recordings;

@@ -13,8 +13,8 @@ use engine::peers::PeerError;
 use facade::native::problem::ProblemCode;
 use facade::zone::rfc_3339;
 use http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    HeaderName, HeaderValue, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
+    HeaderValue, IF_RANGE, RANGE,
 };
 use http::request::Parts as Head;
 use http::{HeaderMap, Method, StatusCode};
@@ -25,7 +25,7 @@ use crate::error::Fault;
 use crate::native::Caller;
 use crate::ranges::Wanted;
 use crate::server::Peer;
-use crate::{Parts, Shared};
+use crate::{Parts, Shared, peers};
 
 /// Media type of recordings.
 const WAV: &str = "audio/x-wav";
@@ -51,20 +51,10 @@ impl FromRequestParts<Shared> for Asker {
     type Rejection = Fault;
 
     async fn from_request_parts(head: &mut Head, shared: &Shared) -> Result<Self, Fault> {
-        let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let asked = (&head.method, head.uri.path());
-        let peer = authorization.and_then(|text| shared.control.asked_by_peer(text, asked));
-        let (account, is_peer) = match peer {
-            Some(Some(account)) => (account, true),
-            Some(None) => {
-                let from = head.extensions.get::<Peer>().map(|peer| peer.ip());
-                tracing::warn!(
-                    ?from,
-                    "another server asks, and is not of this database or means \
-                    another one: see api.advertise, and clocks"
-                );
-                return Err(Fault::new(ProblemCode::Unauthorized, "this server is not meant"));
-            }
+        let from = head.extensions.get::<Peer>().map(|peer| peer.ip());
+        let (account, is_peer) = match peers::asked(shared, &head.headers, asked, from)? {
+            Some(account) => (account, true),
             None => (Caller::from_request_parts(head, shared).await?.0, false),
         };
         // There is nothing to compare a validator with: then all is sent (RFC 9110 §13.1.5).

@@ -103,13 +103,15 @@ impl LiveCalls {
         }
     }
 
-    /// Asks a call to stop what its script does, where that runs here.
-    pub(crate) fn interrupt(&self, attempt: AttemptId, page: Option<PageAddress>) -> Interrupted {
+    /// Asks a call to stop what its script does; `None`: there is no such call here.
+    pub(crate) fn interrupt(
+        &self,
+        attempt: AttemptId,
+        page: Option<PageAddress>,
+    ) -> Option<Interrupted> {
         let calls = self.calls();
-        let Some(call) = calls.live.get(&attempt) else {
-            return Interrupted::NotRunning;
-        };
-        match call.script {
+        let call = calls.live.get(&attempt)?;
+        Some(match call.script {
             Running::NotYet => Interrupted::NotRunning,
             Running::Over => Interrupted::Completed,
             // It has not done yet what it was asked before, and may not be asked for ever.
@@ -118,7 +120,7 @@ impl LiveCalls {
                 Ok(()) => Interrupted::Done,
                 Err(_) => Interrupted::Completed,
             },
-        }
+        })
     }
 
     /// A recording of this call begins; whether it is paused is heard from the answer.
@@ -173,17 +175,17 @@ mod tests {
     fn only_a_script_that_runs_is_interrupted() {
         let calls = LiveCalls::default();
         let call = AttemptId(1);
-        assert_eq!(calls.interrupt(call, None), Interrupted::NotRunning);
+        assert_eq!(calls.interrupt(call, None), None);
         let mut asked = calls.begin(call);
-        assert_eq!(calls.interrupt(call, None), Interrupted::NotRunning);
+        assert_eq!(calls.interrupt(call, None), Some(Interrupted::NotRunning));
         calls.set_script(call, Running::Now);
-        assert_eq!(calls.interrupt(call, None), Interrupted::Done);
+        assert_eq!(calls.interrupt(call, None), Some(Interrupted::Done));
         assert_eq!(asked.try_recv(), Ok(CallAsk::Interrupt(None)));
         calls.set_script(call, Running::Over);
         calls.set_script(call, Running::Now);
-        assert_eq!(calls.interrupt(call, None), Interrupted::Completed);
+        assert_eq!(calls.interrupt(call, None), Some(Interrupted::Completed));
         calls.end(call);
-        assert_eq!(calls.interrupt(call, None), Interrupted::NotRunning);
+        assert_eq!(calls.interrupt(call, None), None);
     }
 
     #[test]
@@ -192,7 +194,7 @@ mod tests {
         let mut asked = calls.begin(AttemptId(1));
         calls.set_script(AttemptId(1), Running::Now);
         let all = (0..100).map(|_| calls.interrupt(AttemptId(1), None));
-        assert_eq!(all.filter(|it| *it == Interrupted::Busy).count(), 100 - 14);
+        assert_eq!(all.filter(|it| *it == Some(Interrupted::Busy)).count(), 100 - 14);
         calls.cancel(AttemptId(1), "enough");
         let all: Vec<CallAsk> = std::iter::from_fn(|| asked.try_recv().ok()).collect();
         assert_eq!(all.last(), Some(&CallAsk::Cancel("enough".into())));

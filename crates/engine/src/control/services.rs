@@ -3,12 +3,12 @@
 use domain::application::{PageAddress, Service};
 use domain::contact::{ContactRule, ContactState, NewContact};
 use domain::ids::{AccountId, ContactId};
-use store::StoreError;
+use store::{NodePlace, StoreError};
 
 use super::{Control, QueueError};
 
 /// What came of an interrupt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupted {
     /// It was interrupted often just now, and has not done that yet. Time repairs it.
     Busy,
@@ -16,8 +16,9 @@ pub enum Interrupted {
     Completed,
     /// What it did has been stopped, or will be at once.
     Done,
-    /// No application runs for this call, or none here: it waits, it rings, or it is not known yet
-    /// who answered.
+    /// This other server makes the call, and is to be asked.
+    Elsewhere(NodePlace),
+    /// No application runs for this call: it waits, it rings, or it is not known yet who answered.
     NotRunning,
     /// The account has no such call.
     Unknown,
@@ -72,10 +73,14 @@ impl Control {
             ContactState::Calling => {
                 let attempts = self.0.reader.attempts(contact).await?;
                 let open = attempts.iter().rev().find(|attempt| attempt.outcome.is_none());
-                Ok(match open {
-                    Some(open) => self.0.calls.interrupt(open.id, page),
-                    None => Interrupted::Completed,
-                })
+                let Some(open) = open else {
+                    return Ok(Interrupted::Completed);
+                };
+                if let Some(interrupted) = self.0.calls.interrupt(open.id, page) {
+                    return Ok(interrupted);
+                }
+                let keeper = self.0.store.other_keeper(open.id).await?;
+                Ok(keeper.map_or(Interrupted::NotRunning, Interrupted::Elsewhere))
             }
         }
     }

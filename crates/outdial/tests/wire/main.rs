@@ -22,6 +22,7 @@ mod customer;
 mod dialogs;
 mod documents;
 mod ear;
+mod elsewhere;
 mod failover;
 mod fuse;
 mod harness;
