@@ -33,7 +33,7 @@ use store::{Begun, Reader, Store};
 use tokio::sync::mpsc;
 
 use self::ear::Ear;
-use self::refer::Referring;
+use self::refer::{Referring, Replacing};
 use self::script_host::{Done, ScriptHost, Wish};
 use self::scripted::Scripted;
 use self::stay::Stay;
@@ -100,6 +100,8 @@ struct CallTask {
     bridge: Option<Bridge>,
     /// Whom the callee is to be handed over to by his own side.
     referring: Option<Referring>,
+    /// Our place beside whom he talks with is to be taken by his own side.
+    replacing: Option<Replacing>,
     /// The conference that the callee is in.
     stay: Option<Stay>,
     /// Second legs so far.
@@ -164,6 +166,7 @@ pub(crate) async fn run(
         transcript: None,
         bridge: None,
         referring: None,
+        replacing: None,
         stay: None,
         legs: 0,
         is_handed_over: false,
@@ -328,6 +331,7 @@ impl CallTask {
             event = next_in_room(&mut self.stay) => self.heard_in_room(event).await,
             event = next_bridged(&mut self.bridge) => self.bridged(event).await,
             answer = next_weighed(&mut self.referring) => self.weighed(answer).await,
+            () = silence_of(&self.replacing) => self.replaced(None),
             Some(ask) = asked.recv() => match ask {
                 CallAsk::Cancel(reason) => self.inputs.push_back(Input::Cancel { reason }),
                 CallAsk::Interrupt(page) => {
@@ -540,6 +544,13 @@ async fn next_bridged(bridge: &mut Option<Bridge>) -> BridgeEvent {
 async fn next_weighed(referring: &mut Option<Referring>) -> Result<Destination, TransferEnd> {
     match referring {
         Some(referring) => referring.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn silence_of(replacing: &Option<Replacing>) {
+    match replacing {
+        Some(replacing) => replacing.next().await,
         None => std::future::pending().await,
     }
 }

@@ -31,6 +31,8 @@ use crate::switch::{Leg, LegEvent};
 
 /// Longest wait for a second leg to confirm its end: SIP gives up after 32 s by itself.
 const LEG_END_MAX: Duration = Duration::from_secs(40);
+/// Longest wait for a leg to be ended by who has our place in it now.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often a slot is asked for, and how long between: starts are spread over a second.
 const SLOT_TRIES_MAX: u32 = 6;
 const SLOT_WAIT: Duration = Duration::from_millis(250);
@@ -105,32 +107,36 @@ pub(super) enum LegNews {
 }
 
 /// A leg in its slot; dropped, it is hung up, and the slot is free once it is gone.
-pub(super) struct Up(Option<Box<(Leg, LegSlot)>>);
+pub(super) struct Up {
+    held: Option<Box<(Leg, LegSlot)>>,
+    /// Its far end ends it by itself, and is hung up on only if it does not.
+    is_left: bool,
+}
 
 type Placed = (Up, Option<String>);
 
 impl Up {
     pub(super) fn leg(&self) -> Option<&Leg> {
-        self.0.as_ref().map(|up| &up.0)
+        self.held.as_ref().map(|up| &up.0)
     }
 
     /// The next thing that happens to the leg; nothing more after its end.
     pub(super) async fn next(&mut self) -> LegEvent {
-        match &mut self.0 {
+        match &mut self.held {
             Some(up) => up.0.next().await,
             None => std::future::pending().await,
         }
     }
 
     fn hang_up(&mut self) {
-        if let Some(up) = &mut self.0 {
+        if let Some(up) = &mut self.held {
             up.0.hang_up();
         }
     }
 
     /// The slot of a leg that is over.
     fn into_slot(mut self) -> Option<LegSlot> {
-        self.0.take().map(|up| up.1)
+        self.held.take().map(|up| up.1)
     }
 }
 
@@ -163,6 +169,19 @@ impl FarLeg {
         match &self.stage {
             Stage::Ringing(up) | Stage::Screening(up) | Stage::Talking(up) => up.leg(),
             Stage::Asking(_) | Stage::Whispering(_) | Stage::Over => None,
+        }
+    }
+
+    /// Whether we press keys there after the answer.
+    pub(super) fn has_keys(&self) -> bool {
+        let destination = parse(&self.order.parts, &self.order.destination);
+        destination.is_ok_and(|number| number.post_dial().is_some())
+    }
+
+    /// From now on its far end ends it by itself.
+    pub(super) fn leave_to_others(&mut self) {
+        if let Stage::Talking(up) = &mut self.stage {
+            up.is_left = true;
         }
     }
 
@@ -367,23 +386,32 @@ impl FarLeg {
 
 impl Drop for Up {
     fn drop(&mut self) {
-        let Some((mut leg, slot)) = self.0.take().map(|up| *up) else {
+        let Some((mut leg, slot)) = self.held.take().map(|up| *up) else {
             return;
         };
-        leg.hang_up();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
+            return leg.hang_up();
         };
+        if !self.is_left {
+            leg.hang_up();
+        }
+        let leave_max = if self.is_left { LEAVE_TIME_MAX } else { LEG_END_MAX };
         runtime.spawn(async move {
-            let ended = async {
-                while !matches!(leg.next().await, LegEvent::Ended(_) | LegEvent::Failed(_)) {}
-            };
-            if timeout(LEG_END_MAX, ended).await.is_err() {
+            let mut is_over = timeout(leave_max, end_of(&mut leg)).await.is_ok();
+            if !is_over {
+                leg.hang_up();
+                is_over = timeout(LEG_END_MAX, end_of(&mut leg)).await.is_ok();
+            }
+            if !is_over {
                 tracing::warn!("a second leg did not confirm its end");
             }
             drop(slot);
         });
     }
+}
+
+async fn end_of(leg: &mut Leg) {
+    while !matches!(leg.next().await, LegEvent::Ended(_) | LegEvent::Failed(_)) {}
 }
 
 /// Sees whether this may be called, takes a slot, and calls.
@@ -431,7 +459,7 @@ fn dial(order: &Order, shown: &Destination, slot: LegSlot) -> Result<Up, Transfe
     let headers = told_beside(&order.aai);
     let leg = LegOrder { key, trunk: slot.trunk(), destination: shown, headers };
     match parts.switch.dial_leg(parts.clock.now(), leg) {
-        Ok(leg) => Ok(Up(Some(Box::new((Leg::Sip(Box::new(leg)), slot))))),
+        Ok(leg) => Ok(Up { held: Some(Box::new((Leg::Sip(Box::new(leg)), slot))), is_left: false }),
         Err(cause) => {
             tracing::warn!(leg = key, cause = %cause.text, "a second leg was not sent");
             Err(TransferEnd::NoResource)

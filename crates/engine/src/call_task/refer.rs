@@ -2,6 +2,12 @@
 //!
 //! Nothing is dialed here, and no slot is taken; but whom the callee is sent to is weighed like any
 //! second leg, or scripts would be the way around the lists.
+//!
+//! Whom we called for him already and who talks with him through us is not called anew: the callee's
+//! side takes our place beside him (RFC 5589 §7). Until that is done, and if it fails, all stays as
+//! it is.
+
+use std::time::Duration;
 
 use domain::call::Input;
 use domain::cause::Cause;
@@ -10,9 +16,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use proto::sip::ua::Referral;
 use script::step::{Input as ScriptInput, Transfer, TransferEnd, TransferId};
+use tokio::time::Instant;
 
 use super::CallTask;
 use super::far_leg::{parse, permit, refused, told_beside};
+use super::transfer::Bridge;
 use crate::switch::Leg;
 
 /// A callee who is to be taken over by somebody else.
@@ -35,7 +43,71 @@ impl Referring {
     }
 }
 
+/// How long is waited for what is told of our place being taken, once the second leg is gone: it
+/// ends as soon as the place is taken, and may be faster than the word of it.
+const LAST_WORD_MAX: Duration = Duration::from_secs(2);
+
+/// Our place beside the second leg is to be taken by the callee's side.
+#[derive(Default)]
+pub(super) struct Replacing {
+    /// When the call ends, whatever is told: the second leg is gone.
+    ends_at: Option<Instant>,
+}
+
+impl Replacing {
+    /// Nothing was told in time. May be dropped and asked again.
+    pub(super) async fn next(&self) {
+        match self.ends_at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 impl CallTask {
+    /// Lets the two talk without us, where their trunk does that; they do already through us.
+    pub(super) fn begin_replacing(&mut self) {
+        let far = self.bridge.as_ref().and_then(Bridge::replaceable);
+        if let (Some(Leg::Sip(leg)), Some(Leg::Sip(far))) = (&self.leg, far)
+            && self.parts.switch.refer_in_place(leg, far)
+        {
+            let call = self.begun.attempt.id;
+            tracing::info!(call.id = %call, "our place in a transfer is offered by REFER");
+            self.replacing = Some(Replacing::default());
+        }
+    }
+
+    /// The second leg is gone; `true` where it is waited for what that means.
+    pub(super) fn awaits_last_word(&mut self) -> bool {
+        match &mut self.replacing {
+            Some(replacing) => {
+                replacing.ends_at = Some(Instant::now() + LAST_WORD_MAX);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// It is known whether our place was taken; `None`: it was not told in time.
+    pub(super) fn replaced(&mut self, result: Option<Referral>) {
+        let Some(Replacing { ends_at }) = self.replacing.take() else {
+            return;
+        };
+        let call = self.begun.attempt.id;
+        let is_taken = result == Some(Referral::Done);
+        tracing::info!(call.id = %call, ?result, is_taken, "our place in a transfer was offered");
+        if is_taken && let Some(mut bridge) = self.bridge.take() {
+            bridge.leave_to_others();
+            if let Some(leg) = &self.leg {
+                leg.relay(None);
+            }
+        }
+        // Else they go on through us, as long as there are two.
+        if is_taken || ends_at.is_some() {
+            self.inputs.push_back(Input::BridgeEnded);
+        }
+    }
+
     /// Begins to hand the callee over, where that is done by REFER; `false` where it is not.
     ///
     /// Keys behind the number can be pressed only by who calls it.
@@ -86,6 +158,9 @@ impl CallTask {
 
     /// The callee's side has said how it came out.
     pub(super) async fn hear_referral(&mut self, result: Referral) {
+        if self.replacing.is_some() {
+            return self.replaced(Some(result));
+        }
         self.referred(match result {
             Referral::Done => Ok(()),
             Referral::Failed(status) => {

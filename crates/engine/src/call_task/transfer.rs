@@ -144,6 +144,17 @@ impl Bridge {
         self.leg().filter(|_| self.is_connected)
     }
 
+    /// The leg whose place beside it somebody else can take: keys that we press there are ours.
+    pub(super) fn replaceable(&self) -> Option<&Leg> {
+        let has_keys = self.legs.iter().any(FarLeg::has_keys);
+        self.talking().filter(|_| !has_keys)
+    }
+
+    /// Somebody else has taken our place: the far end ends the leg by itself (RFC 3891 §3).
+    pub(super) fn leave_to_others(&mut self) {
+        self.legs.iter_mut().for_each(FarLeg::leave_to_others);
+    }
+
     /// Asks for its end, which is told; before anything was sent, it ends at once.
     fn end(&mut self) {
         self.is_ending = true;
@@ -298,7 +309,10 @@ impl CallTask {
                     TransferKind::Bridge => {
                         self.feed(ScriptInput::TransferConnected { transfer }).await;
                     }
-                    TransferKind::Consultation => self.hand_over(transfer).await,
+                    TransferKind::Consultation => {
+                        self.hand_over(transfer).await;
+                        self.begin_replacing();
+                    }
                 }
             }
             BridgeEvent::FarEnd(nth, news) => {
@@ -316,7 +330,9 @@ impl CallTask {
                     leg.relay(None);
                 }
                 if self.is_handed_over {
-                    self.inputs.push_back(Input::BridgeEnded);
+                    if !self.awaits_last_word() {
+                        self.inputs.push_back(Input::BridgeEnded);
+                    }
                 } else {
                     self.feed(ScriptInput::TransferEnded { transfer, end }).await;
                 }

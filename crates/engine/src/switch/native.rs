@@ -232,6 +232,16 @@ impl NativeSwitch {
         Ok(())
     }
 
+    /// Asks a leg's far end to take our place beside the other's, so that the two talk without us;
+    /// [`LegEvent::Referred`] tells how that came out. `false`: their trunks do no such thing.
+    pub(crate) fn refer_in_place(&self, leg: &Leg, other: &Leg) -> bool {
+        let is_done = leg.trunk == other.trunk && self.refers(leg.trunk);
+        if is_done {
+            self.0.sip.tell(Input::ReferInPlaceOf { call: leg.call, other: other.call });
+        }
+        is_done
+    }
+
     fn invite(
         &self,
         trunk: &TrunkConfig,

@@ -60,12 +60,32 @@ impl Talk {
         Self::begin_as(Ear::open().await, page, settings, policy, more).await
     }
 
+    /// The same whose callee's phone answers with these headers beside.
+    pub(crate) async fn begin_knowing(
+        page: &str,
+        settings: &Settings,
+        headers: &[(&str, &str)],
+    ) -> Self {
+        Self::begin_all(Ear::open().await, page, settings, Value::Null, |_| {}, headers).await
+    }
+
     async fn begin_as(
         ear: Ear,
         page: &str,
         settings: &Settings,
         policy: Value,
         more: impl FnOnce(&Customer),
+    ) -> Self {
+        Self::begin_all(ear, page, settings, policy, more, &[]).await
+    }
+
+    async fn begin_all(
+        ear: Ear,
+        page: &str,
+        settings: &Settings,
+        policy: Value,
+        more: impl FnOnce(&Customer),
+        headers: &[(&str, &str)],
     ) -> Self {
         let stage = Stage::new();
         let phone = Phone::open().await;
@@ -92,7 +112,11 @@ impl Talk {
             |message: &Message| message.is_request("INVITE") && message.number() == NUMBER;
         let invite = phone.take("the callee is called", is_ours).await;
         let voice = ear.speak(&invite.message);
-        phone.accept(&invite, "ear", &ear.sdp()).await;
+        let mut answer = phone.response_to(&invite, 200, "OK", "ear").with_sdp(&ear.sdp());
+        for (name, value) in headers {
+            answer = answer.with(name, *value);
+        }
+        phone.send(&answer, invite.from).await;
         phone.request("ACK").await;
         Self { server, customer, phone, ear, voice, invite, id, _stage: stage }
     }

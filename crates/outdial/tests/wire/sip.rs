@@ -38,6 +38,12 @@ impl Message {
         self
     }
 
+    /// Gives a header that is there another value.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let found = self.headers.iter_mut().find(|header| header.0.eq_ignore_ascii_case(name));
+        value.clone_into(&mut found.expect("it is there").1);
+    }
+
     /// The same with a session description.
     #[must_use]
     pub(crate) fn with_sdp(mut self, sdp: &str) -> Self {

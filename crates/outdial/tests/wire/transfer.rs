@@ -16,7 +16,7 @@ use crate::sip::Message;
 use crate::sound::{check, check_like, prompt, spoken};
 
 /// Whom callees are connected with.
-const AGENT: &str = "15550100777";
+pub(crate) const AGENT: &str = "15550100777";
 /// How often two say the same: a machine that stands still makes a pause in the middle.
 const SAID_MAX: usize = 4;
 
@@ -41,10 +41,10 @@ pub(crate) fn page(attributes: &str) -> String {
 }
 
 /// The second leg, at its phone.
-struct Agent {
+pub(crate) struct Agent {
     ear: Ear,
     voice: Voice,
-    invite: Heard,
+    pub(crate) invite: Heard,
 }
 
 async fn rings(phone: &Phone) -> Heard {
@@ -53,17 +53,26 @@ async fn rings(phone: &Phone) -> Heard {
 }
 
 async fn answers(phone: &Phone) -> Agent {
+    answers_with(phone, &[]).await
+}
+
+/// The same by an answer with these headers beside.
+pub(crate) async fn answers_with(phone: &Phone, headers: &[(&str, &str)]) -> Agent {
     let invite = rings(phone).await;
     let ear = Ear::open().await;
     let voice = ear.speak(&invite.message);
-    phone.accept(&invite, "agent", &ear.sdp()).await;
+    let mut answer = phone.response_to(&invite, 200, "OK", "agent").with_sdp(&ear.sdp());
+    for (name, value) in headers {
+        answer = answer.with(name, *value);
+    }
+    phone.send(&answer, invite.from).await;
     let call_id = invite.message.call_id().to_owned();
     let is_ack = |message: &Message| message.is_request("ACK") && message.call_id() == call_id;
     phone.take("the agent is connected", is_ack).await;
     Agent { ear, voice, invite }
 }
 
-async fn is_hung_up(phone: &Phone, invite: &Heard, tag: &str) {
+pub(crate) async fn is_hung_up(phone: &Phone, invite: &Heard, tag: &str) {
     let call_id = invite.message.call_id().to_owned();
     let is_bye = |message: &Message| message.is_request("BYE") && message.call_id() == call_id;
     let bye = phone.take(&format!("{tag} is hung up"), is_bye).await;
@@ -71,7 +80,7 @@ async fn is_hung_up(phone: &Phone, invite: &Heard, tag: &str) {
 }
 
 /// Both say something, and hear each other.
-async fn both_hear(talk: &Talk, agent: &Agent, seed: u32) {
+pub(crate) async fn both_hear(talk: &Talk, agent: &Agent, seed: u32) {
     let said = (prompt(seed, 2), prompt(seed + 1, 2));
     let [by_agent, by_callee] = both_say(talk, agent, &said).await;
     check("agent hears the callee", &said.0, &by_agent);

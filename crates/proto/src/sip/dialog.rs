@@ -116,6 +116,11 @@ impl Dialog {
         self.routes.first().map_or(&self.target, |route| &route.uri)
     }
 
+    /// Where the far end itself is reached, as whoever calls it from outside writes it.
+    pub fn remote_target(&self) -> Uri {
+        self.target.for_request_line().into_owned()
+    }
+
     /// The far end's tag; empty for one of RFC 2543.
     pub fn remote_tag(&self) -> &str {
         &self.remote_tag

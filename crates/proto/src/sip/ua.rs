@@ -42,6 +42,7 @@ use core::{Core, Due};
 use dialing::Dialing;
 
 use super::timers::Armed;
+use super::uri::Uri;
 
 /// All calls, registrations and probes of one process.
 #[derive(Debug)]
@@ -81,6 +82,10 @@ impl Ua {
             Input::Probe { trunk } => self.core.probe(now, trunk),
             Input::Received { flow, data } => self.received(now, flow, &data),
             Input::Refer { call, to } => self.tell(now, call, Event::Refer(to)),
+            Input::ReferInPlaceOf { call, other } => {
+                let place = self.place_of(call, other);
+                self.tell(now, call, Event::ReferInPlace(place));
+            }
             Input::Register { trunk, aor, expires_s } => {
                 self.core.register(now, trunk, aor, expires_s);
             }
@@ -162,6 +167,13 @@ impl Ua {
         let calls = self.calls.values().filter(|call| call.trunk == trunk);
         let addresses = calls.map(|call| call.way.flow.peer.ip().to_canonical());
         addresses.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The address by which the far end of `call` takes our place in `other`, if it can.
+    fn place_of(&self, call: CallKey, other: CallKey) -> Option<Uri> {
+        let (call, other) = (self.calls.get(&call)?, self.calls.get(&other)?);
+        let fits = call.key != other.key && call.trunk == other.trunk && call.knows_replaces;
+        fits.then(|| other.place()).flatten()
     }
 
     fn tell(&mut self, now: Instant, key: CallKey, event: Event<'_>) {

@@ -118,6 +118,21 @@ impl Uri {
         Self::parse(&text).unwrap_or_else(|_| self.clone())
     }
 
+    /// The same URI with one header more (RFC 3261 §19.1.1); whatever it may not hold is escaped.
+    ///
+    /// `None` where it grows past the limit of URIs, or is of a scheme without headers.
+    pub fn with_header(&self, name: &str, value: &str) -> Option<Self> {
+        if !matches!(self.scheme, Scheme::Sip | Scheme::Sips) {
+            return None;
+        }
+        let mut text = self.text.clone().into_string();
+        text.push(if self.headers.is_empty() { '?' } else { '&' });
+        escape(name, URI_HEADER, &mut text);
+        text.push('=');
+        escape(value, URI_HEADER, &mut text);
+        Self::parse(&text).ok()
+    }
+
     /// The same URI as a Request-URI may hold it: without headers and `method` parameter.
     ///
     /// RFC 3261 §19.1.1, table 1: neither may stand in a Request-URI.

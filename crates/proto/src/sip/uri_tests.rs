@@ -174,3 +174,20 @@ fn request_line_gets_neither_headers_nor_method() {
     let plain = uri("sip:a@h;ob");
     assert!(matches!(plain.for_request_line(), Cow::Borrowed(_)));
 }
+
+#[test]
+fn header_in_an_address_is_escaped_and_stands_behind_those_that_are_there() {
+    let with = |text: &str, name, value| {
+        let uri = Uri::parse(text).unwrap().with_header(name, value);
+        uri.map(|uri| uri.as_str().to_owned())
+    };
+    let replaced = "a~b@[::1];to-tag=x%y;from-tag=\"z\"";
+    assert_eq!(
+        with("sip:bo@x;lr", "Replaces", replaced).unwrap(),
+        "sip:bo@x;lr?Replaces=a~b%40[::1]%3Bto-tag%3Dx%25y%3Bfrom-tag%3D%22z%22"
+    );
+    let twice = with("sip:bo@x?A=b", "C&", "d e\r\n").unwrap();
+    assert_eq!(twice, "sip:bo@x?A=b&C%26=d%20e%0D%0A");
+    assert_eq!(with("tel:+1617", "A", "b"), None);
+    assert_eq!(with("sip:bo@x", "A", &"b".repeat(5_000)), None);
+}

@@ -167,6 +167,15 @@ pub enum Input {
         /// Whom.
         to: Uri,
     },
+    /// Asks the far end of an answered call to take our place in another one: to call the far end
+    /// of that call with Replaces (RFC 3891, RFC 5589 §7). Refused with status 0, and nothing sent,
+    /// unless both are up by the same trunk and both far ends have said that they know Replaces.
+    ReferInPlaceOf {
+        /// Which call's far end is asked.
+        call: CallKey,
+        /// Which call it is to replace.
+        other: CallKey,
+    },
     /// Registers with a trunk and stays registered.
     Register {
         /// Which trunk.
@@ -301,7 +310,8 @@ pub enum Effect {
         /// The telephone network's cause, which announcements come with.
         q850: Option<u8>,
     },
-    /// How a referral came out: one for each [`Input::Refer`], unless the call ends before.
+    /// How a referral came out: one for each [`Input::Refer`] and [`Input::ReferInPlaceOf`], unless
+    /// the call ends before.
     Referred {
         /// Which call.
         call: CallKey,

@@ -12,7 +12,7 @@ use super::api::{CallKey, Effect, End, EndedBy, TrunkKey};
 use super::core::{Core, next_target};
 use super::dialing::Dialing;
 use super::proof::Proofs;
-use super::referring::Refer;
+use super::referring::{REPLACES, Refer};
 use super::refresh::Refresh;
 use super::tables::{Owner, Role, TransactionId};
 use super::talking::{Offered, Unacked};
@@ -47,6 +47,8 @@ pub(super) struct Call {
     pub(super) local_sdp: Bytes,
     /// Whether the far end takes UPDATE.
     pub(super) can_update: bool,
+    /// Whether the far end knows Replaces (RFC 3891 §6.2).
+    pub(super) knows_replaces: bool,
     /// The far end's shortest session interval, where it told one.
     pub(super) min_se_s: Option<u32>,
     pub(super) session: SessionTimer,
@@ -104,6 +106,9 @@ pub(super) enum Event<'a> {
     Invite(TransactionId, Outcome<'a>),
     /// The engine wants the far end to call somebody else.
     Refer(Uri),
+    /// The engine wants the far end to take our place in a call, which this address names; `None`:
+    /// it cannot.
+    ReferInPlace(Option<Uri>),
     /// Our REFER was answered, or not.
     Referred(Outcome<'a>),
     /// Our refresh was answered, or not.
@@ -136,6 +141,7 @@ impl Event<'_> {
             Self::HangUp(_) => "hang up",
             Self::Invite(..) => "invite",
             Self::Refer(_) => "refer",
+            Self::ReferInPlace(_) => "refer in place",
             Self::Referred(_) => "referred",
             Self::Refresh(..) => "refresh",
             Self::Reject(_) => "reject",
@@ -172,6 +178,7 @@ impl Call {
             contact_user: user.map(Into::into),
             local_sdp: invite.offer.clone(),
             can_update: false,
+            knows_replaces: false,
             min_se_s: None,
             session: SessionTimer::default(),
             offered: None,
@@ -220,6 +227,7 @@ impl Call {
 
             (Up, Event::HangUp(reason), _) => self.leave(now, reason, End::us(), core),
             (Up, Event::Refer(to), _) => self.refer(now, to, core),
+            (Up, Event::ReferInPlace(place), _) => self.refer_in_place(now, place, core),
             (Up, Event::Referred(outcome), _) => self.refer_answered(now, outcome, core),
             (Up, Event::Refresh(id, outcome), _) => self.refreshed(now, id, outcome, core),
             (Up, Event::Expired, _) => self.expired(now, core),
@@ -331,6 +339,9 @@ impl Call {
         }
         if headers.has(Name::Allow) {
             self.can_update = headers.allow().any(|method| method == Method::Update);
+        }
+        if headers.has(Name::Supported) {
+            self.knows_replaces = headers.supported().any(|tag| tag.eq_ignore_ascii_case(REPLACES));
         }
     }
 

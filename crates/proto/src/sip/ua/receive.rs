@@ -185,6 +185,7 @@ impl Ua {
     /// An INVITE gets 480: mostly somebody calls back the number that we showed. 480 lets the
     /// carrier divert him as its customer has set up for a number that is not reached; 403 and 405
     /// read like a fault of the account, and 603 would stop all other ways to reach the number.
+    /// One that wants to take another's place in a call is told that there is no such call.
     fn outside(&mut self, now: Instant, id: TransactionId, request: &Request) {
         let to = request.headers.to().ok();
         let is_within = to.as_ref().is_some_and(|to| to.tag().is_some());
@@ -194,6 +195,13 @@ impl Ua {
                 let refused = refuse_extensions(request, &mut self.core);
                 let response = refused.unwrap_or_else(|| capabilities(request, &mut self.core));
                 return self.core.respond(now, id, &response);
+            }
+            Method::Invite if request.headers.has(Name::Replaces) => {
+                if let Some(response) = refuse_extensions(request, &mut self.core) {
+                    return self.core.respond(now, id, &response);
+                }
+                // Two calls at once cannot be replaced (RFC 3891 §3).
+                if request.headers.get_all(Name::Replaces).count() > 1 { 400 } else { 481 }
             }
             Method::Invite => 480,
             Method::Notify | Method::Subscribe => 489,

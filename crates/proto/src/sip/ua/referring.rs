@@ -1,9 +1,10 @@
-//! Asks the far end to call somebody else in our place: REFER and its NOTIFYs (RFC 3515, RFC 4488).
+//! Asks the far end to call somebody else in our place: REFER and its NOTIFYs (RFC 3515, RFC 4488);
+//! or to take our place in a call that is up, with Replaces (RFC 3891, RFC 5589 §7).
 
 use std::time::{Duration, Instant};
 
 use super::api::Effect;
-use super::call::{Call, Outcome};
+use super::call::{Call, Outcome, Phase};
 use super::core::{ALLOW, Core};
 use super::tables::{Owner, Role, TransactionId};
 use crate::sip::message::{Method, Request, Response};
@@ -26,11 +27,28 @@ pub enum Referral {
 /// A referral under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refer {
-    to: Uri,
+    to: Whom,
     stage: Stage,
     /// The number of our REFER, which names its subscription (RFC 3515 §2.4.6).
     cseq: u32,
     give_up_at: Instant,
+}
+
+/// Whom the far end is to call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Whom {
+    /// Somebody who is not called yet.
+    Another(Uri),
+    /// Who talks with us in another call, which the new one replaces.
+    Partner(Uri),
+}
+
+impl Whom {
+    const fn uri(&self) -> &Uri {
+        match self {
+            Self::Another(uri) | Self::Partner(uri) => uri,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,21 +83,55 @@ impl Call {
     /// The engine wants the far end to call somebody else. One referral at a time.
     pub(super) fn refer(&mut self, now: Instant, to: Uri, core: &mut Core) {
         if self.refer.is_none() {
-            self.send_refer(now, to, None, core);
+            self.send_refer(now, Whom::Another(to), None, core);
         }
     }
 
-    fn send_refer(&mut self, now: Instant, to: Uri, challenge: Option<&Response>, core: &mut Core) {
+    /// The engine wants the far end to take our place in another call.
+    pub(super) fn refer_in_place(&mut self, now: Instant, place: Option<Uri>, core: &mut Core) {
+        match place {
+            _ if self.refer.is_some() => {}
+            Some(place) => self.send_refer(now, Whom::Partner(place), None, core),
+            None => self.referral(Referral::Refused(0), core),
+        }
+    }
+
+    /// The address that has whoever calls it take our place in this call: its far end's own, with
+    /// Replaces as that far end sees the dialog, whose local tag is its own (RFC 3891 §3).
+    ///
+    /// Who does not know the header must not ring the far end for it: Require says so.
+    pub(super) fn place(&self) -> Option<Uri> {
+        let dialog = self.dialog.as_ref().filter(|_| self.phase == Phase::Up)?;
+        let remote_tag = Some(dialog.remote_tag()).filter(|tag| !tag.is_empty())?;
+        if !self.knows_replaces {
+            return None;
+        }
+        let (call_id, local_tag) = (&self.call_id, &self.local_tag);
+        let replaced = format!("{call_id};to-tag={remote_tag};from-tag={local_tag}");
+        let uri = dialog.remote_target().with_header("Replaces", &replaced)?;
+        uri.with_header("Require", REPLACES)
+    }
+
+    fn send_refer(
+        &mut self,
+        now: Instant,
+        to: Whom,
+        challenge: Option<&Response>,
+        core: &mut Core,
+    ) {
         let Some((mut request, target)) = self.request(Method::Refer) else {
             return self.referral(Referral::Refused(0), core);
         };
         let cseq = request.headers.cseq().map_or(0, |(cseq, _)| cseq);
         let headers = &mut request.headers;
         self.push_contact(headers, &target, core);
-        headers.push(Name::ReferTo, format_args!("<{to}>"));
+        headers.push(Name::ReferTo, format_args!("<{}>", to.uri()));
         headers.push(Name::Allow, format_args!("{ALLOW}, NOTIFY"));
-        // Who cannot tell how it goes says so (RFC 4488 §4).
-        headers.push(Name::Supported, "norefersub");
+        if matches!(to, Whom::Another(_)) {
+            // Who cannot tell how it goes says so (RFC 4488 §4). Of a place that is to be taken it
+            // must be known: until then we keep it.
+            headers.push(Name::Supported, "norefersub");
+        }
         let owner = (self.trunk, Owner::Call(self.key, Role::Refer));
         let is_sent =
             core.authorize(self.trunk, &target, &mut self.proofs, challenge, &mut request)
@@ -102,8 +154,10 @@ impl Call {
         };
         let Some(refer) = &mut self.refer else { return };
         match response.status {
-            200..300 if says_no_subscription(response) => self.referral(Referral::Done, core),
             200..300 if refer.is_accepted() => {}
+            200..300 if says_no_subscription(response) && matches!(refer.to, Whom::Another(_)) => {
+                self.referral(Referral::Done, core);
+            }
             200..300 => {
                 refer.stage = Stage::Accepted;
                 refer.give_up_at = now + FIRST_NOTICE_MAX;
@@ -213,6 +267,8 @@ fn says_no_subscription(response: &Response) -> bool {
     said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("false")
 }
 
+/// The option tag of RFC 3891.
+pub(super) const REPLACES: &str = "replaces";
 /// Longest wait for an answer to a REFER; its transaction gives up before (timer F).
 const ASKED_TIME_MAX: Duration = Duration::from_secs(40);
 /// Longest wait for the first NOTIFY, which is to come at once (RFC 3515 §2.4.4).

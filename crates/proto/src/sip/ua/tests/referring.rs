@@ -191,13 +191,144 @@ fn nobody_else_decides_whom_we_call() {
     assert_eq!(lab.story(), "> 405 to REFER");
     let allow = lab.last_response(&Method::Refer);
     assert!(!allow.headers.get(Name::Allow).unwrap().contains("REFER"));
-    // Not even by a call that is to take the place of this one (RFC 3891).
+    // Not even by a call that is to take the place of this one (RFC 3891): of none is told that it
+    // is there.
     let replaces = format!("{};to-tag=b;from-tag=a", refer.headers.call_id().unwrap());
     let mut invite = lab.far_request(Method::Invite, 7, "z", &[], "");
     invite.headers.set(Name::CallId, "another@call");
     invite.headers.set(Name::To, "<sip:+16175550100@dialer.example>");
-    invite.headers.push(Name::Replaces, replaces);
+    invite.headers.push(Name::Replaces, &replaces);
+    lab.receive(invite.clone().into());
+    assert_eq!(lab.story(), "> 481 to INVITE");
+    invite.headers.set(Name::CallId, "required@call");
+    invite.headers.set(Name::Via, "SIP/2.0/UDP 192.0.2.1;rport;branch=z9hG4bKrequired");
+    invite.headers.set(Name::Require, "replaces");
+    lab.receive(invite.clone().into());
+    assert_eq!(lab.story(), "> 420 to INVITE");
+    let refused = lab.last_response(&Method::Invite);
+    assert_eq!(refused.headers.get(Name::Unsupported), Some("replaces"));
+    invite.headers.set(Name::CallId, "twice@call");
+    invite.headers.set(Name::Via, "SIP/2.0/UDP 192.0.2.1;rport;branch=z9hG4bKtwice");
+    invite.headers.set(Name::Require, "timer");
+    invite.headers.push(Name::Replaces, &replaces);
+    lab.receive(invite.clone().into());
+    assert_eq!(lab.story(), "> 400 to INVITE");
+    invite.headers.set(Name::CallId, "plain@call");
+    invite.headers.set(Name::Via, "SIP/2.0/UDP 192.0.2.1;rport;branch=z9hG4bKplain");
+    invite.headers.remove(Name::Replaces);
     lab.receive(invite.into());
     assert_eq!(lab.story(), "> 480 to INVITE");
     assert_eq!(lab.ua.calls(), 1);
+}
+
+/// Whom the callee is consulted about.
+const PARTNER: CallKey = CallKey(8);
+const KNOWS: (Name, &str) = (Name::Supported, "timer, Replaces");
+
+/// Two calls that are up: a callee's, and his partner's; what their far ends say of themselves.
+fn consulting(callee: &[(Name, &str)], partner: &[(Name, &str)]) -> Lab {
+    let mut lab = Lab::new();
+    lab.dial();
+    lab.respond_as(&Method::Invite, 200, "b", callee, ANSWER);
+    lab.feed(Input::Invite(Box::new(invite(PARTNER))));
+    lab.respond_as(&Method::Invite, 200, "p!1", partner, ANSWER);
+    lab.story();
+    lab
+}
+
+fn in_place() -> Input {
+    Input::ReferInPlaceOf { call: CALL, other: PARTNER }
+}
+
+#[test]
+fn far_end_is_asked_to_take_our_place_in_another_call_as_its_far_end_knows_it() {
+    let contact = (Name::Contact, "\"P\" <sip:p@192.0.2.1:5070;transport=udp>;q=1");
+    let mut lab = consulting(&[KNOWS], &[KNOWS, contact]);
+    lab.feed(in_place());
+    assert_eq!(lab.story(), "> REFER 2");
+    let refer = lab.last(&Method::Refer);
+    let ours = invite(PARTNER).identity;
+    let call_id = ours.call_id.replace('@', "%40");
+    let place = format!("{call_id}%3Bto-tag%3Dp!1%3Bfrom-tag%3D{}", ours.from_tag);
+    assert_eq!(
+        refer.headers.get(Name::ReferTo),
+        Some(&*format!("<sip:p@192.0.2.1:5070;transport=udp?Replaces={place}&Require=replaces>"))
+    );
+    // It is asked in its own call, and must tell how that goes: till then we stay.
+    assert_eq!(refer.headers.call_id().unwrap(), invite(CALL).identity.call_id);
+    assert!(!refer.headers.has(Name::Supported));
+    let mut taken = response(&refer, 202, "b", &[], "");
+    taken.headers.push_other(&crate::sip::Token::new("Refer-Sub").unwrap(), "false");
+    lab.receive(taken.into());
+    assert_eq!(lab.story(), "");
+    notify(&mut lab, "refer", "active", "SIP/2.0 100 Trying");
+    notify(&mut lab, "refer", "terminated", "SIP/2.0 200 OK");
+    assert_eq!(lab.story(), "> 200 to NOTIFY; > 200 to NOTIFY; referred Done");
+    assert_eq!(lab.ua.calls(), 2);
+}
+
+#[test]
+fn place_that_cannot_be_taken_is_told_and_both_calls_go_on() {
+    for (status, fragment) in [("481", "481 Gone"), ("420", "420 Bad Extension")] {
+        let mut lab = consulting(&[KNOWS], &[KNOWS]);
+        lab.feed(in_place());
+        lab.respond(&Method::Refer, 202);
+        notify(&mut lab, "refer", "terminated", &format!("SIP/2.0 {fragment}"));
+        let story = format!("> REFER 2; > 200 to NOTIFY; referred Failed({status})");
+        assert_eq!(lab.story(), story);
+        assert_eq!(lab.ua.calls(), 2);
+    }
+    let mut lab = consulting(&[KNOWS], &[KNOWS]);
+    lab.feed(in_place());
+    lab.respond(&Method::Refer, 405);
+    assert_eq!(lab.story(), "> REFER 2; referred Refused(405)");
+    assert_eq!(lab.ua.calls(), 2);
+}
+
+/// Nobody rings twice: who does not know Replaces would take the new call for a new one.
+#[test]
+fn nothing_is_asked_where_one_of_the_two_does_not_know_replaces_or_is_not_up() {
+    let nobody = (Name::Supported, "timer");
+    for (callee, partner) in [
+        (&[][..], &[KNOWS][..]),
+        (&[KNOWS][..], &[][..]),
+        (&[nobody][..], &[KNOWS][..]),
+        // Of RFC 2543: without a tag there is no place to name.
+        (&[KNOWS][..], &[KNOWS, (Name::To, "<sip:+16175550101@sip.example>")][..]),
+        (&[KNOWS][..], &[KNOWS, (Name::Contact, "<sip:nobody@192.0.2.1?x=y>")][..]),
+    ] {
+        let mut lab = consulting(callee, partner);
+        lab.feed(in_place());
+        let asked = lab.story();
+        match partner.get(1) {
+            // Headers of a Contact are none of ours.
+            Some((Name::Contact, _)) => {
+                assert_eq!(asked, "> REFER 2");
+                let to = lab.last(&Method::Refer).headers.get(Name::ReferTo).unwrap().to_owned();
+                assert!(to.starts_with("<sip:nobody@192.0.2.1?Replaces="), "{to}");
+            }
+            _ => assert_eq!(asked, "referred Refused(0)", "{callee:?} {partner:?}"),
+        }
+    }
+    let mut lab = consulting(&[KNOWS], &[KNOWS]);
+    for other in [CALL, CallKey(99)] {
+        lab.feed(Input::ReferInPlaceOf { call: CALL, other });
+        assert_eq!(lab.story(), "referred Refused(0)");
+    }
+    lab.feed(Input::HangUp { call: PARTNER, reason: None });
+    lab.story();
+    lab.feed(in_place());
+    assert_eq!(lab.story(), "referred Refused(0)");
+    // Another trunk's far ends do not know each other.
+    let mut lab = Lab::new();
+    let trunk = TrunkKey(2);
+    let targets = vec![target(Transport::Udp, 1)];
+    lab.feed(Input::Trunk { trunk, targets, sources: Vec::new(), credentials: None });
+    lab.dial();
+    lab.respond_as(&Method::Invite, 200, "b", &[KNOWS], ANSWER);
+    lab.feed(Input::Invite(Box::new(Invite { trunk, ..invite(PARTNER) })));
+    lab.respond_as(&Method::Invite, 200, "p", &[KNOWS], ANSWER);
+    lab.story();
+    lab.feed(in_place());
+    assert_eq!(lab.story(), "referred Refused(0)");
 }
