@@ -116,7 +116,7 @@ impl Scene {
     }
 
     /// The next call, answered.
-    async fn answered(&self, ear: &Ear) -> (Heard, Voice) {
+    pub(crate) async fn answered(&self, ear: &Ear) -> (Heard, Voice) {
         let invite = self.phone.request("INVITE").await;
         let voice = ear.speak(&invite.message);
         self.phone.accept(&invite, "ear", &ear.sdp()).await;
@@ -124,7 +124,7 @@ impl Scene {
         (invite, voice)
     }
 
-    async fn hung_up(&self) {
+    pub(crate) async fn hung_up(&self) {
         let bye = self.phone.request("BYE").await;
         self.phone.answer(&bye, 200, "OK", "ear").await;
     }
@@ -241,6 +241,38 @@ async fn interrupt_stops_the_action_and_its_page_goes_on_and_cancel_ends_the_cal
         (&status["state"], &status["call_cause"]),
         (&json!("completed"), &json!("completed"))
     );
+    scene.server.stop().await;
+}
+
+/// While a page is on its way no action is stopped, and the page is not waited for; once the callee
+/// has gone there is nothing to interrupt any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupt_does_not_wait_for_a_page_on_its_way_and_a_callee_who_left_has_no_application() {
+    let scene = Scene::open().await;
+    scene.customer.reply("POST", "/first", [Reply::Hang]);
+    scene.page("/other", json!({"actions": [{"sleep": {"seconds": 600}}], "token": "other"}));
+    let ear = Ear::open().await;
+    let id = scene.start("t").await;
+    let (invite, _voice) = scene.answered(&ear).await;
+    scene.customer.posted("/first").await;
+    let other = scene.customer.url("/other");
+    let to_other = [("redirect_page", other.as_str())];
+    let answer = scene.about("/rest_interrupt", &id, &to_other).await;
+    assert_eq!(answer["result"], "interrupted");
+    let asked = told(&scene.customer.posted("/other").await);
+    assert_eq!(asked["token"], "t", "{asked}");
+    assert_eq!(asked["action_result"].get("action"), None, "{asked}");
+    // Its end is not taken yet when he is asked about again.
+    scene.customer.reply("POST", "/final", [Reply::text(500, "later"), Reply::text(200, "")]);
+    let left = scene.phone.ask(&invite, "ear", "BYE", 7, scene.server.sip).await;
+    assert_eq!(left.status(), Some(200));
+    scene.customer.posted("/final").await;
+    let late = scene.about("/rest_interrupt", &id, &to_other).await;
+    assert_eq!(late["result"], "application already completed");
+    let late = scene.about("/service_cancel", &id, &[]).await;
+    assert_eq!(late["result"], "already completed");
+    let last = told(&scene.customer.posted("/final").await);
+    assert_eq!(last["this_call"]["call_cause"], "hung_up");
     scene.server.stop().await;
 }
 

@@ -178,3 +178,54 @@ async fn call_that_nobody_answers_has_only_its_final_page_with_or_without_classi
         assert_eq!(pages.last["this_call"].get("far_end_type"), None);
     }
 }
+
+/// While it is found out who answered nothing runs yet that could be interrupted; a cancel ends the
+/// call, and its application is asked for nothing but the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn callee_about_whom_it_is_not_known_yet_is_not_interrupted_but_canceled() {
+    let on = json!({"enabled": true, "hang_up_on_answering_machine": false});
+    let scene = Scene::open_with(&Settings::default(), |_| {}).await;
+    let pages = |page: &str| json!({"address": scene.customer.url(page)});
+    scene
+        .put(json!({"far_end_classification": on, "rest": {
+            "first_page": pages("/first"), "final_page": pages("/final")
+        }}))
+        .await;
+    for page in ["/first", "/other"] {
+        scene.page(page, json!({"actions": [{"sleep": {"seconds": 600}}]}));
+    }
+    let other = scene.customer.url("/other");
+    let to_other = [("redirect_page", other.as_str())];
+    // A greeting without end: as long as it is said, its end is waited for.
+    let mut greeting = Vec::new();
+    for _ in 0..6 {
+        greeting.extend(spoken(GREETING).await);
+    }
+    let ear = Ear::open().await;
+    let id = scene.start("t").await;
+    let (_, voice) = scene.answered(&ear).await;
+    voice.say(&greeting);
+    // Also once it is known that a machine has answered, and only its greeting is waited for.
+    let is_machine = async || {
+        let asked = scene.about("/rest_interrupt", &id, &to_other).await;
+        assert_eq!(asked["result"], "no such application");
+        let call = scene.server.call(&id).await;
+        call["events"].to_string().contains("machine").then_some(())
+    };
+    until("it is known that a machine has answered", is_machine).await;
+    let asked = scene.about("/rest_interrupt", &id, &to_other).await;
+    assert_eq!(asked["result"], "no such application");
+    assert_eq!(scene.about("/service_status", &id, &[]).await["state"], "running");
+    assert_eq!(scene.about("/service_cancel", &id, &[]).await["result"], "canceled");
+    let bye = scene.phone.request("BYE").await;
+    let late = scene.about("/service_cancel", &id, &[]).await;
+    assert_eq!(late["result"], "canceled");
+    scene.phone.answer(&bye, 200, "OK", "ear").await;
+    let last = told(&scene.customer.posted("/final").await);
+    assert_eq!(last["this_call"]["call_cause"], "completed");
+    assert_eq!(last["this_call"]["call_state"], "idle");
+    for page in ["/first", "/other"] {
+        assert!(scene.customer.asked().iter().all(|asked| asked.path != page), "{page}");
+    }
+    scene.server.stop().await;
+}

@@ -341,3 +341,96 @@ async fn early_media_is_heard_only_where_it_is_asked_for() {
     let (result, _) = line.ends().await;
     assert_eq!(result["call_cause"], "no_answer", "{result}");
 }
+
+/// A call whose page does this between two keys that are sent; the first one is out.
+async fn doing(action: &str, properties: Value) -> (Scene, Ear, String) {
+    let scene = Scene::open_with(&Settings::default(), |_| {}).await;
+    let pages = |page: &str| json!({"address": scene.customer.url(page)});
+    scene
+        .put(json!({"extra_channels": 1, "rest": {
+            "first_page": pages("/first"), "final_page": pages("/final"),
+            "error_page": pages("/error")
+        }}))
+        .await;
+    let ear = Ear::open().await;
+    let mut middle = json!({});
+    middle[action] = properties;
+    let last = json!({"play": {"play_list": [{"digits_to_play": "9"}]}});
+    let actions = json!([{"send_digits": {"digits": "7"}}, middle, last]);
+    scene.page("/first", json!({"actions": actions, "token": "first"}));
+    scene.page("/other", json!({"actions": [{"sleep": {"seconds": 600}}], "token": "other"}));
+    scene.page("/agent_final", json!({"actions": []}));
+    let id = scene.start("t").await;
+    let (_, voice) = scene.answered(&ear).await;
+    until("the page is begun", async || ear.has_key('7').then_some(())).await;
+    // Nobody says anything, and nothing depends on it.
+    drop(voice);
+    (scene, ear, id)
+}
+
+/// Whatever the pages do is interrupted: the page that is named is told which action was stopped,
+/// and nothing of a result; what else was to come of it comes, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupt_stops_a_prompt_a_question_a_recording_a_menu_and_a_call_to_somebody() {
+    let text = "This is a long text, which nobody wants to hear to its end. ".repeat(20);
+    let next = json!({"url": "got"});
+    let options = json!([{"digit": "1", "next_page": next}]);
+    let agent = json!({"destinations": [AGENT], "next_page": next,
+        "secondary_call": {"final_page": {"url": "agent_final"}}});
+    let talk = json!({"conference_name": "talk", "next_page": next});
+    for (action, properties) in [
+        ("play", json!({"play_list": [{"text_to_say": text}]})),
+        ("get_number", json!({"next_page": next, "seconds_timeout": 300})),
+        ("record", json!({"next_page": next, "milliseconds_max_silence": 60_000})),
+        ("run_menu", json!({"menu_options": options, "seconds_digit_timeout": 300})),
+        ("connect", agent),
+        ("connect_to_conference", talk),
+    ] {
+        let (scene, ear, id) = doing(action, properties).await;
+        let mut rings = None;
+        match action {
+            "play" => {
+                let before = ear.heard_len();
+                let heard = async || (ear.heard_len() > before + 16_000).then_some(());
+                until("it is being said", heard).await;
+            }
+            "connect" => {
+                let invite = scene.phone.request("INVITE").await;
+                scene.phone.answer(&invite, 180, "Ringing", "agent").await;
+                rings = Some(invite);
+            }
+            // They begin, unheard, in the moment when the key is out.
+            _ => {}
+        }
+        let other = scene.customer.url("/other");
+        let to_other = [("redirect_page", other.as_str())];
+        let answer = scene.about("/rest_interrupt", &id, &to_other).await;
+        assert_eq!(answer["result"], "interrupted", "{action}");
+        let asked = told(&scene.customer.posted("/other").await);
+        assert_eq!(asked["token"], "first", "{action}");
+        let result = &asked["action_result"];
+        let stopped = [action, "send_digits"].iter().any(|name| result["action"] == *name);
+        assert!(stopped, "{action}: {asked}");
+        assert_eq!(result.get("result"), None, "{action}: {asked}");
+        if let Some(invite) = rings {
+            assert_eq!(result["action"], action);
+            let cancel = scene.phone.request("CANCEL").await;
+            scene.phone.answer(&cancel, 200, "OK", "agent").await;
+            scene.phone.answer(&invite, 487, "Request Terminated", "agent").await;
+            let last = told(&scene.customer.posted("/agent_final").await);
+            assert_eq!(last["this_call"]["call_to"], AGENT, "{last}");
+        }
+        assert_eq!(scene.about("/service_cancel", &id, &[]).await["result"], "canceled");
+        scene.hung_up().await;
+        scene.customer.reply("POST", "/final", [crate::customer::Reply::text(200, "")]);
+        let last = told(&scene.customer.posted("/final").await);
+        assert_eq!(
+            (&last["token"], &last["this_call"]["call_cause"]),
+            (&json!("other"), &json!("completed")),
+            "{action}"
+        );
+        assert!(scene.customer.asked().iter().all(|asked| asked.path != "/got"), "{action}");
+        assert!(!ear.has_key('9'), "{action}: the rest of its page was done");
+        scene.server.stop().await;
+    }
+}
