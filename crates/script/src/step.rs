@@ -201,6 +201,8 @@ pub enum Part {
 pub struct Listen {
     /// Names this listening.
     pub listen: ListenId,
+    /// It goes on from the one before, which has just ended: what was said since then counts.
+    pub goes_on: bool,
     /// What may be said, in order of precedence; never empty.
     pub grammars: Vec<VoiceGrammar>,
     /// Language as in `en-US`; `None` for the configured one.

@@ -1,5 +1,6 @@
 //! Listens to what the callee says for a script: an utterance cut out of his sound, and recognized.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +31,34 @@ pub(super) struct Listening {
     takes: Takes,
     stage: Stage,
     utterance: Utterance,
+    /// What was said while the last utterance was recognized.
+    ahead: Ahead,
 }
 
 enum Stage {
     Hearing(Frames),
-    Recognizing(BoxFuture<'static, Vec<Hypothesis>>),
-    Over,
+    Recognizing(BoxFuture<'static, Vec<Hypothesis>>, Option<Frames>),
+    Over(Option<Frames>),
 }
+
+/// Frames of sound in order; wiped from memory when they go.
+#[derive(Default)]
+struct Ahead(VecDeque<LinearFrame>);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|frame| frame.zeroize());
+    }
+}
+
+/// Where a listening that is over has left off, for one that goes on from there.
+pub(super) struct Rest {
+    frames: Frames,
+    ahead: Ahead,
+}
+
+/// Frames that are kept while an utterance is recognized: 10 s, longer than that takes.
+const AHEAD_MAX: usize = 500;
 
 impl Listening {
     /// Begins; or what the script is told instead.
@@ -45,6 +67,7 @@ impl Listening {
         recognizer: &Recognizer,
         takes: Takes,
         leg: Option<&Leg>,
+        rest: Option<Rest>,
     ) -> Result<Self, Box<Input>> {
         let failed = |listen, error| Box::new(Input::ListenFailed { listen, error });
         let grammars = wanted.grammars.iter().map(|one| one.grammar());
@@ -55,13 +78,26 @@ impl Listening {
             let error = ListenError::NoResource("the callee is gone".into());
             return Err(failed(wanted.listen, error));
         };
+        let (frames, ahead) = match rest {
+            Some(rest) => (rest.frames, rest.ahead),
+            None => (leg.listen(), Ahead::default()),
+        };
         Ok(Self {
             wanted,
             recognizer: recognizer.clone(),
             takes,
-            stage: Stage::Hearing(leg.listen()),
+            stage: Stage::Hearing(frames),
             utterance: Utterance::default(),
+            ahead,
         })
+    }
+
+    /// Where it has left off, once it is over.
+    pub(super) fn rest(self) -> Option<Rest> {
+        match self.stage {
+            Stage::Over(Some(frames)) => Some(Rest { frames, ahead: self.ahead }),
+            _ => None,
+        }
     }
 
     /// The next thing to tell, and whether it is the last. May be dropped and asked again; no
@@ -71,29 +107,56 @@ impl Listening {
         loop {
             match &mut self.stage {
                 Stage::Hearing(frames) => {
-                    let Some(frame) = frames.next().await else {
-                        self.stage = Stage::Over;
+                    let frame = match self.ahead.0.pop_front() {
+                        Some(frame) => Some(frame),
+                        None => frames.next().await.map(|frame| frame.heard),
+                    };
+                    let Some(frame) = frame else {
+                        self.stage = Stage::Over(None);
                         continue;
                     };
-                    match self.hear(&frame.heard) {
+                    match self.hear(&frame) {
                         Noticed::Nothing => {}
                         Noticed::Speech => return (Input::SpeechStarted { listen }, Last::No),
                         Noticed::End => self.recognize(),
                         Noticed::TooLong => {
-                            self.stage = Stage::Over;
+                            self.stage = Stage::Over(self.take_frames());
                             return (Input::SpeechTooLong { listen }, Last::Yes);
                         }
                     }
                 }
-                Stage::Recognizing(work) => {
-                    let hypotheses = work.await;
-                    self.stage = Stage::Over;
+                Stage::Recognizing(work, frames) => {
+                    let hypotheses = tokio::select! {
+                        hypotheses = work => hypotheses,
+                        frame = next_frame(frames) => {
+                            self.hear_ahead(frame);
+                            continue;
+                        }
+                    };
+                    self.stage = Stage::Over(self.take_frames());
                     let heard = Heard { hypotheses, recording: self.keep() };
                     return (Input::Heard { listen, heard }, Last::Yes);
                 }
-                Stage::Over => std::future::pending::<()>().await,
+                Stage::Over(_) => std::future::pending::<()>().await,
             }
         }
+    }
+
+    fn take_frames(&mut self) -> Option<Frames> {
+        match std::mem::replace(&mut self.stage, Stage::Over(None)) {
+            Stage::Hearing(frames) => Some(frames),
+            Stage::Recognizing(_, frames) | Stage::Over(frames) => frames,
+        }
+    }
+
+    /// What is said during recognition is for whoever listens next.
+    fn hear_ahead(&mut self, frame: LinearFrame) {
+        if self.ahead.0.len() >= AHEAD_MAX
+            && let Some(mut oldest) = self.ahead.0.pop_front()
+        {
+            oldest.zeroize();
+        }
+        self.ahead.0.push_back(frame);
     }
 
     fn hear(&mut self, frame: &LinearFrame) -> Noticed {
@@ -131,7 +194,7 @@ impl Listening {
             found.truncate(most);
             found
         };
-        self.stage = Stage::Recognizing(work.boxed());
+        self.stage = Stage::Recognizing(work.boxed(), self.take_frames());
     }
 
     /// Keeps the utterance where the script wants it.
@@ -142,6 +205,18 @@ impl Listening {
         let duration = self.utterance.duration();
         Some(Recorded { end: RecordEnd::Silence, duration, bytes })
     }
+}
+
+/// The next frame; never comes back where there are no more.
+async fn next_frame(frames: &mut Option<Frames>) -> LinearFrame {
+    if let Some(frame) = match frames {
+        Some(frames) => frames.next().await,
+        None => None,
+    } {
+        return frame.heard;
+    }
+    *frames = None;
+    std::future::pending().await
 }
 
 /// Whether a listening is over with what it tells.

@@ -4,7 +4,7 @@ use domain::time::Timestamp;
 use proto::rtp::Codec;
 use script::step::{Input, Listen, Record, Timer};
 
-use super::listen::{Last, Listening};
+use super::listen::{Last, Listening, Rest};
 use super::record::{BEEP, Recording};
 use super::script_host::{Done, ScriptHost, Wish};
 use crate::files::Takes;
@@ -17,6 +17,8 @@ pub(super) struct Scripted {
     host: Option<ScriptHost>,
     recording: Option<Recording>,
     listening: Option<Box<Listening>>,
+    /// Where the last listening has left off.
+    rest: Option<Rest>,
     /// Whether the keys on their way to the far end are the script's.
     sends_keys: bool,
 }
@@ -76,7 +78,9 @@ impl Scripted {
                 Done::Input(Box::new(input))
             }
             (input, last) = next_listened(&mut self.listening) => {
-                self.listening = self.listening.take().filter(|_| last == Last::No);
+                if last == Last::Yes {
+                    self.rest = self.listening.take().and_then(|over| over.rest());
+                }
                 Done::Input(Box::new(input))
             }
         }
@@ -120,7 +124,7 @@ impl Scripted {
                 self.sends_keys = true;
             }
             (Wish::SendKeys(_), None) => self.later(Input::KeysSent),
-            (Wish::StopListen, _) => self.listening = None,
+            (Wish::StopListen, _) => (self.listening, self.rest) = (None, None),
             (Wish::StopPlay, Some(leg)) => leg.stop_play(),
             (Wish::StopPlay, None) => {}
             (Wish::StopRecord, _) => {
@@ -151,7 +155,8 @@ impl Scripted {
         let Some(takes) = self.takes() else {
             return;
         };
-        match Listening::begin(wanted, recognizer, takes, leg) {
+        let rest = self.rest.take().filter(|_| wanted.goes_on);
+        match Listening::begin(wanted, recognizer, takes, leg, rest) {
             Ok(listening) => self.listening = Some(Box::new(listening)),
             Err(input) => self.later(*input),
         }

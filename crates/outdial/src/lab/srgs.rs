@@ -1,5 +1,6 @@
 //! `outdial lab srgs`: runs lists of grammars with inputs and what they must come to.
 
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ const LISTS: [&str; 2] = ["manifest.json", "vectors.json"];
 
 /// Runs the lists that the options name and prints what came out; fails when something did.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    super::check_writable(options.json.as_deref())?;
     let report = run_folder(&options.dir)?;
     for failure in &report.failures {
         match failure.input.as_str() {
@@ -69,7 +71,13 @@ fn lists(dir: &Path) -> Result<Vec<(PathBuf, Value)>> {
     let mut found = Vec::new();
     for name in LISTS {
         let file = dir.join(name);
-        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => continue,
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", file.display()));
+            }
+        };
         let list: Value = serde_json::from_str(&text)
             .with_context(|| format!("{} is no JSON", file.display()))?;
         if suite::is_suite(&list) {

@@ -62,6 +62,7 @@ pub(crate) struct Failure {
 
 /// Runs the tests of a folder and prints what came of them.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
+    super::check_writable(options.json.as_deref())?;
     let report = report(&options.folder, &options.profile, options.only.as_deref()).await?;
     for failure in &report.failures {
         println!("FAILED {} ({}): {}", failure.key, failure.section, failure.reason);

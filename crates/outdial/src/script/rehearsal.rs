@@ -448,7 +448,15 @@ impl<C: Callee> Rehearsal<C> {
                 self.end_record(&record, RecordEnd::NoInput, Duration::ZERO);
             }
             Act::Speech(time) => self.speak_into(&record, time),
-            Act::Words(_) => self.speak_into(&record, Duration::from_secs(5)),
+            Act::Words(words) => match self.ear.take() {
+                // They may be what ends it.
+                Some(listen) => {
+                    self.record = Some(record);
+                    self.now = self.now + UTTERANCE_TIME;
+                    self.say(&listen, words);
+                }
+                None => self.speak_into(&record, Duration::from_secs(5)),
+            },
         }
     }
 
@@ -501,9 +509,11 @@ impl<C: Callee> Rehearsal<C> {
                 match self.callee.acts(Turn::Talking) {
                     Act::HangUp => self.hang_up(),
                     Act::Keys(keys) => self.press(&keys),
-                    Act::Noise | Act::Silence | Act::Speech(_) | Act::Words(_) => {
-                        self.talk(id, time);
-                    }
+                    Act::Words(words) => match self.ear.take() {
+                        Some(listen) => self.say(&listen, words),
+                        None => self.talk(id, time),
+                    },
+                    Act::Noise | Act::Silence | Act::Speech(_) => self.talk(id, time),
                 }
             }
             (FarEnd::Rings, _) => {

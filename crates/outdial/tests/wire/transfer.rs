@@ -122,6 +122,27 @@ async fn bridged_callee_talks_with_the_agent_and_comes_back_to_the_script_by_a_k
     talk.ends().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bridged_callee_comes_back_to_the_script_by_a_word() {
+    let words = r#"<grammar mode="voice" version="1.0" root="w" xml:lang="en-US"><rule id="w">
+        <one-of><item>chicago</item><item>operator</item></one-of></rule></grammar><filled>"#;
+    let attributes = format!(r#"dest="tel:{AGENT}" bridge="true" connecttimeout="30s""#);
+    let page = page(&attributes).replacen("<filled>", words, 1);
+    let talk = Talk::begin(&page, &Settings::default()).await;
+    let agent = answers(&talk.phone).await;
+    // What the two say to each other is no word.
+    both_hear(&talk, &agent, 71).await;
+    agent.voice.say(&spoken("Chicago").await);
+    until("the agent has said it", async || agent.voice.is_silent().then_some(())).await;
+    let pause = vec![0; 12_000];
+    talk.voice.say(&[pause, spoken("Chicago").await].concat());
+    is_hung_up(&talk.phone, &agent.invite, "agent").await;
+    let answer = talk.answer().await;
+    assert_eq!(answer.field("result"), "near_end_disconnect");
+    assert!(answer.field("took").parse::<f64>().unwrap() >= 2.0, "{}", answer.field("took"));
+    talk.ends().await;
+}
+
 /// A callee and an agent with different codecs: what passes between them is made over.
 #[tokio::test(flavor = "multi_thread")]
 async fn callee_in_g722_or_opus_and_agent_in_g711_hear_each_other_and_keys_pass_both_ways() {

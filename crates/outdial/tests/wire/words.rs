@@ -53,6 +53,35 @@ async fn keys_work_where_no_recognizer_is_connected() {
     talk.ends().await;
 }
 
+/// Records until a word is said, and posts what is there and by which word.
+const RECORDS_UNTIL_A_WORD: &str = r##"<?xml version="1.0"?>
+<vxml version="2.1" xmlns="http://www.w3.org/2001/vxml">
+  <form><record name="note" maxtime="40s" finalsilence="20s" beep="true">
+    <grammar mode="voice" version="1.0" root="r" xml:lang="en-US"><rule id="r"><one-of>
+      <item>chicago</item><item>operator</item>
+    </one-of></rule></grammar>
+    <filled>
+      <var name="word" expr="note$.utterance"/><var name="mode" expr="note$.inputmode"/>
+      <var name="took" expr="note$.duration"/>
+      <submit next="/answer" method="post" namelist="word mode took"/>
+    </filled>
+  </record></form>
+</vxml>"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn word_that_a_callee_says_into_a_recording_ends_it() {
+    let talk = Talk::begin(RECORDS_UNTIL_A_WORD, &Settings::default()).await;
+    talk.beep().await;
+    let note = prompt(61, 2);
+    let pause = vec![0; 12_000];
+    talk.voice.say(&[note.clone(), pause, spoken("Chicago").await].concat());
+    let answer = talk.answer().await;
+    assert_eq!((answer.field("word"), answer.field("mode")), ("chicago", "voice"));
+    let took_ms: f64 = answer.field("took").parse().unwrap();
+    assert!((3_500.0..20_000.0).contains(&took_ms), "{took_ms} ms");
+    talk.ends().await;
+}
+
 /// Plays two prompts with marks around them, and posts which one was reached.
 const MARKS: &str = r##"<?xml version="1.0"?>
 <vxml version="2.1" xmlns="http://www.w3.org/2001/vxml">

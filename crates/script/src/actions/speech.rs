@@ -39,6 +39,7 @@ impl Runner {
         let listen = ListenId(self.ids.listen);
         self.ear = Some(listen);
         self.steps.push_back(Step::Listen(Listen {
+            goes_on: false,
             listen,
             grammars: vec![grammar],
             language: language.map(str::to_owned),

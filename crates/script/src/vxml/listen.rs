@@ -12,16 +12,17 @@ use super::event::Event;
 use super::fault::Fault;
 use super::fia::{Phase, Vxml};
 use super::form::Source;
-use super::grammar::{Grammar, Mode, is_key};
+use super::grammar::{Grammar, is_key};
+use super::hear::Ear;
 use super::prompt::Bargein;
 use super::property::InputRule;
 use super::result::{Circumstances, Reading};
 use super::rivals::{Decision, Rivals};
 use super::value::Value;
-use crate::step::{ListenId, PlayError, PlayId, RecordingId, Step, Timer};
+use crate::step::{PlayError, PlayId, Step, Timer};
 
 /// A grammar in force, and what a match of it means.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Active {
     pub(super) source: Source,
     pub(super) grammar: Arc<Grammar>,
@@ -32,15 +33,12 @@ pub(super) struct Active {
 pub(super) struct Listening {
     /// What keys may match.
     rivals: Rivals,
-    /// What speech may match, in order of precedence.
-    pub(super) voices: Vec<Active>,
+    pub(super) ear: Ear,
     pub(super) rule: InputRule,
     /// What still plays, and what may interrupt it.
     pub(super) plays: VecDeque<(PlayId, Bargein)>,
     /// The last mark that was played, when, and how long before the prompts ended.
     mark: Option<(String, Timestamp, Option<Duration>)>,
-    /// The recognizer's work for us, and where it keeps the sound.
-    pub(super) ear: Option<(ListenId, Option<RecordingId>)>,
     /// Silence after the prompts until `noinput`.
     timeout: Duration,
     pub(super) deadline: Option<(Timestamp, Timer)>,
@@ -56,15 +54,13 @@ impl Vxml {
         }
         let rule = self.properties().input_rule()?;
         let rivals = Rivals::new(&active, &rule)?;
-        let heard = |active: &Active| active.grammar.mode == Mode::Voice && rule.voice;
         let timeout = self.prompts.timeout().unwrap_or(rule.timeout);
         let mut listening = Listening {
             rivals,
-            voices: active.into_iter().filter(heard).collect(),
+            ear: Ear::new(&active, &rule),
             timeout,
             plays: VecDeque::new(),
             mark: None,
-            ear: None,
             deadline: None,
             rule,
         };

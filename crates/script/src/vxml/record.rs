@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::fia::{Phase, Task, Vxml};
 use super::form::Source;
 use super::grammar::is_key;
+use super::hear::Ear;
 use super::listen::Active;
 use super::prompt::Bargein;
 use super::property::InputRule;
@@ -25,7 +26,8 @@ use crate::step::{PlayError, PlayId, Record, RecordEnd, Recorded, RecordingId, S
 #[derive(Debug)]
 pub(super) struct Recording {
     rivals: Rivals,
-    rule: InputRule,
+    pub(super) ear: Ear,
+    pub(super) rule: InputRule,
     /// Whether any key ends it.
     dtmf_term: bool,
     plays: VecDeque<(PlayId, Bargein)>,
@@ -54,6 +56,8 @@ enum Why {
         key: char,
         reading: Option<Reading>,
     },
+    /// Words of a grammar of its own.
+    Words(Reading),
 }
 
 /// Longest recording where the document says nothing.
@@ -98,6 +102,14 @@ fn media_type(given: Option<&str>) -> Result<&'static str, Fault> {
     }
 }
 
+impl Recording {
+    /// Whether a prompt plays that must be heard to its end, or the recording is asked to end.
+    pub(super) fn is_closed(&self) -> bool {
+        let held = self.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never);
+        held || matches!(self.stage, Stage::Ending(_))
+    }
+}
+
 impl Vxml {
     pub(super) fn next_recording(&mut self) -> RecordingId {
         self.recordings += 1;
@@ -128,6 +140,7 @@ impl Vxml {
         self.ahead.zeroize();
         let recording = Recording {
             rivals: Rivals::new(active, &rule)?,
+            ear: Ear::new(active, &rule),
             dtmf_term: record.dtmf_term && rule.dtmf,
             rule,
             plays: self.flush(),
@@ -137,6 +150,7 @@ impl Vxml {
         };
         self.phase = Phase::Recording(Box::new(recording));
         self.record_when_quiet();
+        self.listen_beside();
         Ok(())
     }
 
@@ -155,6 +169,7 @@ impl Vxml {
             recording.plays.retain(|(play, _)| *play > ended);
         }
         self.record_when_quiet();
+        self.listen_beside();
     }
 
     pub(super) fn record_play_failed(&mut self, failed: PlayId, error: &PlayError) {
@@ -168,6 +183,7 @@ impl Vxml {
         if !recording.plays.is_empty() {
             self.steps.push_back(Step::StopPlay);
         }
+        self.close_ear();
         self.phase = Phase::Busy;
         self.raise(Self::play_fault(error));
     }
@@ -178,8 +194,7 @@ impl Vxml {
         let Phase::Recording(recording) = &mut self.phase else {
             return;
         };
-        let held = recording.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never);
-        if held || !is_key(key) || matches!(recording.stage, Stage::Ending(_)) {
+        if recording.is_closed() || !is_key(key) {
             return;
         }
         let own = recording.rivals.takes(key) || !recording.rivals.is_fresh();
@@ -282,8 +297,17 @@ impl Vxml {
         self.end_record(Why::Key { key, reading });
     }
 
+    /// Words of a grammar: its own, or one that leads elsewhere.
+    pub(super) fn end_record_by_words(&mut self, source: Source, value: Value, reading: Reading) {
+        self.end_record(match source {
+            Source::Item => Why::Words(reading),
+            source => Why::Elsewhere(source, value),
+        });
+    }
+
     fn end_record(&mut self, why: Why) {
         let now = self.now;
+        self.close_ear();
         let Phase::Recording(recording) = &mut self.phase else {
             return;
         };
@@ -305,12 +329,13 @@ impl Vxml {
                 }
             }
             Why::HungUp => self.hear_hang_up(),
-            Why::Key { .. } => self.task = Task::Select,
+            Why::Key { .. } | Why::Words(_) => self.task = Task::Select,
         }
     }
 
     /// Something went wrong that has nothing to do with the recording.
-    fn stop_recording_for(&mut self, fault: Fault) {
+    pub(super) fn stop_recording_for(&mut self, fault: Fault) {
+        self.close_ear();
         if let Phase::Recording(recording) = &self.phase {
             self.steps.push_back(match recording.stage {
                 Stage::Prompts => Step::StopPlay,
@@ -334,6 +359,7 @@ impl Vxml {
     }
 
     pub(super) fn record_failed(&mut self, reason: &str) {
+        self.close_ear();
         self.phase = Phase::Busy;
         let message = format!("the callee cannot be recorded: {reason}");
         self.raise(Fault::new("error.noresource", message));
@@ -341,6 +367,7 @@ impl Vxml {
 
     /// The recording is over.
     pub(super) fn recorded(&mut self, recorded: Recorded) {
+        self.close_ear();
         let Phase::Recording(recording) = std::mem::replace(&mut self.phase, Phase::Busy) else {
             return;
         };
@@ -355,7 +382,7 @@ impl Vxml {
             }
             Stage::Prompts | Stage::Recording => {
                 self.input_came();
-                self.fill_recording(id, recorded, None)
+                self.fill_recording(id, recorded, None, None)
             }
         };
         if let Err(fault) = done {
@@ -368,11 +395,12 @@ impl Vxml {
         match why {
             Why::Elsewhere(source, value) => self.matched(source, value),
             Why::HungUp => {
-                let kept = self.keep_recording(id, recorded, None);
+                let kept = self.keep_recording(id, recorded, None, None);
                 self.hear_hang_up();
                 kept.map(|_| ())
             }
-            Why::Key { key, reading } => self.fill_recording(id, recorded, Some((key, reading))),
+            Why::Key { key, reading } => self.fill_recording(id, recorded, Some(key), reading),
+            Why::Words(reading) => self.fill_recording(id, recorded, None, Some(reading)),
         }
     }
 
@@ -380,9 +408,10 @@ impl Vxml {
         &mut self,
         id: RecordingId,
         recorded: Recorded,
-        key: Option<(char, Option<Reading>)>,
+        key: Option<char>,
+        reading: Option<Reading>,
     ) -> Result<(), Fault> {
-        match self.keep_recording(id, recorded, key)? {
+        match self.keep_recording(id, recorded, key, reading)? {
             Some(item) => self.begin_filled(vec![item]),
             None => self.task = Task::Select,
         }
@@ -394,7 +423,8 @@ impl Vxml {
         &mut self,
         id: RecordingId,
         recorded: Recorded,
-        key: Option<(char, Option<Reading>)>,
+        key: Option<char>,
+        reading: Option<Reading>,
     ) -> Result<Option<usize>, Fault> {
         let at_hand = self.visit.as_ref().and_then(|visit| {
             let at = visit.item?;
@@ -403,7 +433,6 @@ impl Vxml {
         let Some((at, name)) = at_hand.filter(|_| recorded.bytes > 0) else {
             return Ok(None);
         };
-        let (key, reading) = key.map_or((None, None), |(key, reading)| (Some(key), reading));
         let term_char = key.map_or(Value::Undefined, |key| Value::text(key.to_string()));
         let mut shadow = vec![
             ("duration".to_owned(), millis(recorded.duration)),

@@ -11,6 +11,7 @@ use super::event::{Event, TRANSFERRED};
 use super::fault::{Fault, SEMANTIC};
 use super::fia::{HangUp, Phase, Vxml};
 use super::grammar::is_key;
+use super::hear::Ear;
 use super::listen::Active;
 use super::prompt::{Bargein, resolve};
 use super::property::InputRule;
@@ -26,7 +27,8 @@ use crate::step::{
 #[derive(Debug)]
 pub(super) struct Transferring {
     rivals: Rivals,
-    rule: InputRule,
+    pub(super) ear: Ear,
+    pub(super) rule: InputRule,
     plays: VecDeque<(PlayId, Bargein)>,
     wanted: Transfer,
     /// How long the two may talk.
@@ -78,12 +80,15 @@ impl Vxml {
         let rule = self.properties().input_rule()?;
         self.ahead.zeroize();
         self.transfers += 1;
-        let rivals = match transfer.kind {
-            TransferKind::Blind => Rivals::default(),
-            TransferKind::Bridge | TransferKind::Consultation => Rivals::new(active, &rule)?,
+        let (rivals, ear) = match transfer.kind {
+            TransferKind::Blind => (Rivals::default(), Ear::deaf()),
+            TransferKind::Bridge | TransferKind::Consultation => {
+                (Rivals::new(active, &rule)?, Ear::new(active, &rule))
+            }
         };
         let transferring = Transferring {
             rivals,
+            ear,
             rule,
             plays: self.flush(),
             wanted: Transfer {
@@ -102,6 +107,7 @@ impl Vxml {
         };
         self.phase = Phase::Transferring(Box::new(transferring));
         self.call_when_quiet();
+        self.listen_beside();
         Ok(())
     }
 
@@ -181,6 +187,7 @@ impl Vxml {
             transferring.ring = transferring.ring.filter(|ring| *ring != ended);
         }
         self.call_when_quiet();
+        self.listen_beside();
     }
 
     pub(super) fn transfer_play_failed(&mut self, failed: PlayId, error: &PlayError) {
@@ -195,6 +202,7 @@ impl Vxml {
             if !transferring.plays.is_empty() {
                 self.steps.push_back(Step::StopPlay);
             }
+            self.close_ear();
             self.phase = Phase::Busy;
             self.raise(Self::play_fault(error));
         }
@@ -206,9 +214,7 @@ impl Vxml {
         let Phase::Transferring(transferring) = &mut self.phase else {
             return;
         };
-        let held = transferring.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never);
-        let ending = matches!(transferring.stage, Stage::Ending(..));
-        if held || ending || !is_key(key) || transferring.rivals.is_empty() {
+        if transferring.is_closed() || !is_key(key) || transferring.rivals.is_empty() {
             return;
         }
         let decided = match transferring.match_key(key, keys_max) {
@@ -217,9 +223,19 @@ impl Vxml {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = decided {
-            self.drop_transfer();
-            self.raise(fault);
+            self.stop_transfer_for(fault);
         }
+    }
+
+    /// Something went wrong that has nothing to do with the far end.
+    pub(super) fn stop_transfer_for(&mut self, fault: Fault) {
+        self.drop_transfer();
+        self.raise(fault);
+    }
+
+    /// Words of a grammar of its own; no others are heard.
+    pub(super) fn end_transfer_by_words(&mut self, reading: Reading) {
+        self.end_transfer(NEAR_END, Some(reading));
     }
 
     fn end_transfer_by_grammar(&mut self, rival: usize) -> Result<(), Fault> {
@@ -239,6 +255,7 @@ impl Vxml {
     /// Asks for the end of the transfer; before the call began, there is nothing to ask for.
     fn end_transfer(&mut self, result: &'static str, reading: Option<Reading>) {
         let now = self.now;
+        self.close_ear();
         let Phase::Transferring(transferring) = &mut self.phase else {
             return;
         };
@@ -313,6 +330,7 @@ impl Vxml {
 
     /// Ends the transfer without waiting for it; how long the two have talked.
     fn drop_transfer(&mut self) -> Duration {
+        self.close_ear();
         self.stop_ring();
         let Phase::Transferring(transferring) = std::mem::replace(&mut self.phase, Phase::Busy)
         else {
@@ -331,6 +349,7 @@ impl Vxml {
 
     /// The transfer is over.
     pub(super) fn transfer_ended(&mut self, end: TransferEnd) {
+        self.close_ear();
         self.stop_ring();
         let Phase::Transferring(transferring) = std::mem::replace(&mut self.phase, Phase::Busy)
         else {
@@ -401,6 +420,12 @@ impl Transferring {
             Decision::Match(rival) | Decision::MatchBefore(rival, _) => Some(rival),
             Decision::NoMatch | Decision::Wait(_) => None,
         })
+    }
+
+    /// Whether a prompt plays that must be heard to its end, or the transfer is asked to end.
+    pub(super) fn is_closed(&self) -> bool {
+        let held = self.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never);
+        held || matches!(self.stage, Stage::Ending(..))
     }
 
     fn talked(&self, now: Timestamp) -> Duration {

@@ -553,10 +553,10 @@ fn page_that_is_not_json_is_told_to_the_error_page() {
         &[("first", "<html>\n oops"), ("error", "")],
         "",
         expect![[r#"
-              0.0 POST /first token="start"
-              0.1 problem page: http://app.example/first:1:1: the page is not JSON: expected value at line 1 column 1
-              0.1 POST /error token="start" error_result {action: "", mistakes: ["1:1: the page is not JSON: expected value at line 1 column 1"], result: "1:1: the page is not JSON: expected value at line 1 column 1", url: "http://app.example/first"}
-              0.2 ends with token "start"
+            0.0 POST /first token="start"
+            0.1 problem page: http://app.example/first:1:1: the page is not JSON: expected value
+            0.1 POST /error token="start" error_result {action: "", mistakes: ["1:1: the page is not JSON: expected value"], result: "1:1: the page is not JSON: expected value", url: "http://app.example/first"}
+            0.2 ends with token "start"
         "#]],
     );
     story(

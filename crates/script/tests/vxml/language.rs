@@ -466,3 +466,238 @@ fn pages_with_mistakes_are_refused() {
         ),
     ]);
 }
+
+#[test]
+fn names_of_events_end_with_as_many_dots_as_they_like() {
+    hold(&[
+        (
+            "§5.2.4: trailing dots are no part of a prefix",
+            "<form><catch event='error.semantic.'>{pass}</catch><block><throw \
+             event='error.semantic'/></block></form>",
+            "",
+        ),
+        (
+            "§5.2.4: what remains of a dot alone takes all",
+            "<form><catch event='.'>{pass}</catch><block><throw event='my.own'/></block></form>",
+            "",
+        ),
+        (
+            "§5.2.4: but a word is not cut",
+            "<form><catch event='erro.'><exit/></catch><catch event='error'>{pass}</catch>\
+             <block><throw event='error.x'/></block></form>",
+            "",
+        ),
+        (
+            "§5.2.2: and counts like the name without it",
+            "<form><catch event='noinput.' count='2'>{pass}</catch><field name='a'>{key 1 yek}\
+             <noinput/></field></form>",
+            "- -",
+        ),
+        (
+            "§5.2.4: of equal counts the first in the document, whatever its name",
+            "<form><catch event=''>{pass}</catch><catch event='noinput'><exit/></catch>\
+             <field name='a'>{key 1 yek}</field></form>",
+            "-",
+        ),
+        (
+            "§5.2.1: without a message there is none",
+            "<form><catch event='e'>{if _message===undefined fi}</catch><block>\
+             <throw eventexpr=\"'e'\"/></block></form>",
+            "",
+        ),
+    ]);
+}
+
+#[test]
+fn results_fill_what_has_their_slots() {
+    let form = "<grammar mode='dtmf' root='r' tag-format='semantics/1.0'><rule id='r'>5\
+                <tag>out.to={city:'x',code:{iata:7}};out.n=2;</tag></rule></grammar>";
+    let nested = format!(
+        "<form>{form}<initial/><field name='a' slot='to.code.iata'>{{key 1 yek}}</field>\
+         <field name='b' slot='to.city'>{{key 1 yek}}</field><field name='n'>{{key 1 yek}}</field>\
+         <filled>{{if a===7 and b=='x' and n===2 and b$.inputmode=='dtmf' fi}}</filled></form>"
+    );
+    let own = "<form><field name='f'><grammar mode='dtmf' root='r' tag-format='semantics/1.0'>\
+               <rule id='r'>5<tag>out.f='v';out.g='w';</tag></rule></grammar><filled>\
+               {if f=='v' and f$.interpretation.g=='w' fi}</filled></field></form>";
+    let whole = own.replace("name='f'", "name='q'").replace("f=='v'", "q.f=='v'");
+    let whole = whole.replace("f$.", "q$.");
+    let slot = own.replace("name='f'", "name='f' slot='g'").replace("f=='v'", "f=='w'");
+    hold(&[
+        ("§3.1.6.1: slots name properties of properties", &nested, "5"),
+        ("§3.1.6.2: a field takes the property of its name", own, "5"),
+        ("§3.1.6.2: or all of it", &whole, "5"),
+        ("§3.1.6.2: or that of its slot", &slot, "5"),
+        (
+            "§2.4: a filled for any of several runs for the one that was filled",
+            "<form><filled mode='any' namelist='a b'>{if a==1 and b===undefined fi}</filled>\
+             <field name='a'>{key 1 yek}</field><field name='b'>{key 2 yek}</field></form>",
+            "1",
+        ),
+        (
+            "§2.3.1: keys do not count where only speech is wanted",
+            "<form><property name='inputmodes' value='voice'/><field name='a'>{key 1 yek}\
+             <grammar mode='voice' root='v' version='1.0'><rule id='v'>one</rule></grammar>\
+             <filled>{if a=='one' and a$.inputmode=='voice' fi}</filled></field></form>",
+            "1 \"one",
+        ),
+        (
+            "§5.1.5: all readings are there, best first, no more than are wanted",
+            "<form><property name='maxnbest' value='2'/><field name='a'>\
+             <grammar mode='voice' root='v' version='1.0' tag-format='semantics/1.0'>\
+             <rule id='v'><one-of><item>one<tag>out=1;</tag></item><item>two<tag>out=2;</tag></item>\
+             <item>three<tag>out=3;</tag></item></one-of></rule></grammar><filled>\
+             {if application.lastresult$.length==2 and application.lastresult$[0].interpretation==2 \
+             and application.lastresult$[1].utterance=='one' and application.lastresult$.utterance\
+             =='two' and a==2 fi}</filled></field></form>",
+            "\"one:0.6|two:0.8|three:0.55",
+        ),
+        (
+            "§5.1.5: none is that is less sure than the level",
+            "<form><property name='confidencelevel' value='0.7'/><property name='maxnbest' \
+             value='5'/><field name='a'><grammar mode='voice' root='v' version='1.0'><rule id='v'>\
+             <one-of><item>one</item><item>two</item></one-of></rule></grammar><filled>\
+             {if application.lastresult$.length==1 and a=='two' fi}</filled></field></form>",
+            "\"one:0.6|two:0.8",
+        ),
+    ]);
+}
+
+#[test]
+fn contexts_of_subdialogs_are_their_own() {
+    hold(&[
+        (
+            "§2.3.4: <exit> in one ends all, with its values",
+            "<form><subdialog name='r' src='#s'><filled><exit/></filled></subdialog></form>\
+             <form id='s'><block><exit expr=\"'pass'\"/></block></form>",
+            "",
+        ),
+        (
+            "§6.3: the properties of the caller's form are not theirs",
+            "<form><property name='inputmodes' value='voice'/><subdialog name='r' src='#s'>\
+             <filled>{if r.a==1 fi}</filled></subdialog></form>\
+             <form id='s'><field name='a'>{key 1 yek}<noinput><exit/></noinput></field>\
+             <block><return namelist='a'/></block></form>",
+            "1",
+        ),
+        (
+            "§2.3.4: counts of the caller go on behind it",
+            "<form><var name='n' expr='0'/><catch event='e' count='2'>{if n==2 fi}</catch>\
+             <catch event='e'><assign name='n' expr='n+1'/></catch>\
+             <subdialog name='r' src='#s'><param name='p' expr='n'/>\
+             <prompt><value expr=\"(n++,'')\"/></prompt></subdialog></form>\
+             <form id='s'><var name='p'/><block><return event='e'/></block></form>",
+            "",
+        ),
+        (
+            "§2.3.4: nested, each returns to its own caller",
+            "<form><subdialog name='r' src='#s'><filled>{if r.q.v=='deep' fi}</filled></subdialog>\
+             </form><form id='s'><subdialog name='q' src='#t'/><block><return namelist='q'/></block>\
+             </form><form id='t'><var name='v' expr=\"'deep'\"/><block><return namelist='v'/></block>\
+             </form>",
+            "",
+        ),
+        (
+            "§5.3.6: a reprompt in one is not one of its caller",
+            "<var name='n' expr='0'/><form><field name='a'>{key 1 yek}<prompt>\
+             <value expr=\"(n++,'')\"/></prompt><noinput><goto nextitem='r'/></noinput><filled>\
+             {if n==2 fi}</filled></field><subdialog name='r' cond='false' src='#s'/></form>\
+             <form id='s'><field name='b'>{key 2 yek}<nomatch><reprompt/></nomatch></field><block>\
+             <return/></block></form>",
+            "- 9 2 1",
+        ),
+        (
+            "§5.3.10: <return> where there is no caller",
+            "<form><block><return/></block><catch event='error.semantic'>{pass}</catch></form>",
+            "",
+        ),
+    ]);
+}
+
+#[test]
+fn executable_content_does_what_it_says_and_nothing_else() {
+    hold(&[
+        (
+            "§5.3.7: an item by an expression",
+            "<form><block><goto expritem=\"'z'\"/></block><block><exit/></block>\
+             <block name='z'>{pass}</block></form>",
+            "",
+        ),
+        (
+            "§5.3.7: an item that is not there",
+            "<form><block><goto nextitem='nobody'/></block>\
+             <catch event='error.badfetch'>{pass}</catch></form>",
+            "",
+        ),
+        (
+            "§5.1.1: a name with a dot is none of a variable",
+            "<form><catch event='error.semantic'>{pass}</catch><block><var name='a.b'/></block>\
+             </form>",
+            "",
+        ),
+        (
+            "§5.3.2: what is not declared cannot be assigned",
+            "<form><catch event='error.semantic'>{pass}</catch><block>\
+             <assign name='nobody' expr='1'/></block></form>",
+            "",
+        ),
+        (
+            "§5.1.2: what a session has is not changed",
+            "<form><catch event='error.semantic'>{pass}</catch><block>\
+             <assign name='session.connection' expr='1'/>{if session.connection.local.uri==\
+             'tel:+15550100' fi}</block></form>",
+            "",
+        ),
+        (
+            "§5.3.3: <clear> alone opens all items again, and leaves variables",
+            "<form><var name='n' expr='0'/><field name='a'>{key 1 yek}</field><block>\
+             <assign name='n' expr='n+1'/><if cond='n == 1'><clear/><else/>{if a==1 fi}</if></block>\
+             </form>",
+            "1 1",
+        ),
+        (
+            "§2.1.4: an item with a value is not visited",
+            "<form><block expr='0'><exit/></block><field name='a' expr='null'>{key 1 yek}</field>\
+             <block>{if a===null fi}</block></form>",
+            "",
+        ),
+        (
+            "§5.3.12: variables of a script are those of where it stands",
+            "<form><block><script>var inner = 1;</script>{if inner==1 and typeof \
+             document.inner=='undefined' fi}</block></form>",
+            "",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_given_away_is_whole_and_events_stay_where_they_belong() {
+    hold(&[
+        (
+            "2.1 §6: what is no array is not gone through",
+            "<form><catch event='error.semantic'>{pass}</catch><block><foreach item='i' \
+             array='undefined'><exit/></foreach></block></form>",
+            "",
+        ),
+        (
+            "§5.3.9: an object is given back whole",
+            "<form><block><var name='pass' expr=\"({a:[1]})\"/><if cond='pass.a[0]==1'>\
+             <exit expr=\"'pass'\"/></if></block></form>",
+            "",
+        ),
+        (
+            "§5.2.3: what a field's own link leads to",
+            "<form><field name='a'>{key 1 yek}<link event='e'>{key 7 yek}</link>\
+             <catch event='e'>{if _event=='e' fi}</catch></field></form>",
+            "7",
+        ),
+        (
+            "§2.2: a choice that throws, in a subdialog",
+            "<form><subdialog name='s' src='#m'><filled>{if s.why=='x' fi}</filled></subdialog></form>\
+             <menu id='m'><choice dtmf='1' event='e.x' message='x'>one</choice>\
+             <catch event='e'><var name='why' expr='_message'/><return namelist='why'/></catch>\
+             </menu>",
+            "1",
+        ),
+    ]);
+}

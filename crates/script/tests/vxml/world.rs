@@ -273,6 +273,7 @@ impl<'s> World<'s> {
         let recording = self.record.is_some() || self.transfer.is_some();
         let due = match self.acts.front() {
             None | Some(Act::Silence | Act::FarEnd(_)) => false,
+            Some(Act::Says(_)) if recording => self.ear.is_some() && self.ready_in_recording(),
             Some(Act::Says(_)) => self.ear.is_some() && !in_prompt,
             Some(Act::Talks(_)) => self.ear.is_some() && in_prompt,
             Some(Act::Records(_)) => self.record.is_some() && self.spoken.is_none(),
