@@ -92,6 +92,48 @@ pub(crate) fn check_like(what: &str, sent: &[i16], heard: &[i16], alike_min: f64
     alignment
 }
 
+/// Samples of the pieces in which a sound is looked for: long enough to be like no other.
+const PIECE: usize = RATE_HZ * 2 / 5;
+/// Energy of a piece, as a share of the mean, below which it is a pause of the speaker.
+const PAUSE_SHARE: f64 = 0.05;
+
+/// The share of what was sent that is heard, piece by piece and in its order.
+///
+/// A machine that stands still for longer than a jitter buffer holds makes a hole, and all behind
+/// it comes later. As a whole the two are less alike then, the more so the nearer the hole is to
+/// the middle, and that says nothing of how the sound is made: no piece but that one is damaged.
+pub(crate) fn share_heard(sent: &[i16], heard: &[i16], alike_min: f64) -> f64 {
+    let energy = |piece: &[i16]| piece.iter().map(|it| f64::from(*it).powi(2)).sum::<f64>();
+    let pieces: Vec<&[i16]> = sent.chunks_exact(PIECE).collect();
+    let mean = pieces.iter().map(|piece| energy(piece)).sum::<f64>() / pieces.len() as f64;
+    let loud = pieces.into_iter().filter(|piece| energy(piece) >= mean * PAUSE_SHARE);
+    let (mut all, mut found, mut from) = (0, 0, 0);
+    for piece in loud {
+        all += 1;
+        let place = align(piece, &heard[from..]).filter(|it| it.correlation >= alike_min);
+        if let Some(offset) = place.and_then(|it| usize::try_from(it.offset).ok()) {
+            found += 1;
+            from += offset;
+        }
+    }
+    f64::from(found) / f64::from(all)
+}
+
+#[test]
+fn hole_in_the_middle_costs_the_piece_that_it_is_in_and_no_other() {
+    let sent = prompt(91, 4);
+    assert!((share_heard(&sent, &sent, 0.95) - 1.0).abs() < 1e-9);
+    // 300 ms of silence in the middle of the fifth piece of ten, and the rest later.
+    let hole = 4 * PIECE + PIECE / 2;
+    let heard = [&sent[..hole], &[0; 2_400], &sent[hole..]].concat();
+    assert!(align(&sent, &heard).unwrap().correlation < 0.8, "the whole is less alike");
+    assert!((share_heard(&sent, &heard, 0.95) - 0.9).abs() < 1e-9);
+    // Another sound, and the same backwards, piece by piece.
+    assert!(share_heard(&sent, &prompt(92, 4), 0.8) < 0.1);
+    let backwards: Vec<i16> = sent.chunks(PIECE).rev().flatten().copied().collect();
+    assert!(share_heard(&sent, &backwards, 0.8) < 0.3);
+}
+
 async fn with_baresip(page: &str) -> (Server, Baresip, Customer, Stage) {
     let stage = Stage::new();
     let baresip = Baresip::start(&stage, NUMBER).await;
