@@ -152,6 +152,9 @@ mod tests {
              "profiles": {"dtmf": {"start": "slow.vxml", "inputs": []}}},
             {"key": "uploaded", "section": "8", "verdict": "exit-pass", "check": {},
              "profiles": {"dtmf": {"start": "upload.vxml", "inputs": [{"recording": 3}]}}},
+            {"key": "worded", "section": "9", "verdict": "exit-pass", "check": {},
+             "profiles": {"voice": {"start": "worded.vxml",
+                                    "inputs": [{"say": "so it was"}, {"say": "stop"}]}}},
             {"key": "spoken", "section": "5", "verdict": "exit-pass", "check": {},
              "profiles": {"voice": {"start": "keys.vxml", "inputs": [{"say": "one"}]}}}
         ]
@@ -178,6 +181,11 @@ mod tests {
         enctype='multipart/form-data'/>\
         <if cond=\"d.documentElement.firstChild.firstChild.data.indexOf('24000') > 0\">\
         <exit expr=\"r$.size == 24000 ? 'pass' : 'fail'\"/></if></block></form></vxml>";
+    /// A recording that a word ends, and others do not.
+    const WORDED: &str = "<vxml version='2.1'><form><record name='r'>\
+        <grammar version='1.0' mode='voice' root='w' xml:lang='en-US'><rule id='w'>stop</rule>\
+        </grammar><filled><exit expr=\"r$.utterance == 'stop' ? 'pass' : 'fail'\"/></filled>\
+        </record></form></vxml>";
     const RECORD: &str = "<vxml version='2.1'><form><record name='r' type='audio/x-wav'/><block>\
         <exit expr=\"r$.duration == 3000 ? 'pass' : 'fail'\"/></block></form></vxml>";
 
@@ -195,6 +203,7 @@ mod tests {
         write("output.vxml", OUTPUT);
         write("transfer.vxml", TRANSFER);
         write("record.vxml", RECORD);
+        write("worded.vxml", WORDED);
         write("slow.vxml", SLOW);
         write("upload.vxml", UPLOAD);
         let told = report(folder.path(), "dtmf", None).await.unwrap();
@@ -202,7 +211,7 @@ mod tests {
         assert_eq!((told.passed, told.failed, failed), (6, 1, vec!["missing"]));
         write_manifest();
         let spoken = report(folder.path(), "voice", None).await.unwrap();
-        assert_eq!((spoken.passed, spoken.failed), (1, 0));
+        assert_eq!((spoken.passed, spoken.failed), (2, 0));
     }
 
     #[tokio::test]

@@ -183,6 +183,8 @@ fn line(prompt: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -196,5 +198,47 @@ mod tests {
             Act::Words("7 up".into()),
         ];
         assert_eq!(acts, expected);
+    }
+
+    fn problem(name: &str) -> Event<'_> {
+        Event::Problem { event: name, message: "1:1: what" }
+    }
+
+    #[test]
+    fn script_whose_first_page_cannot_be_had_has_not_begun() {
+        for (first, begun) in [
+            (problem("error.badfetch.http.404"), false),
+            (problem("page"), false),
+            (problem("error.semantic"), true),
+            (Event::Says("hello"), true),
+        ] {
+            let mut callee = TerminalCallee::new(true);
+            callee.sees(first);
+            callee.sees(problem("error.badfetch"));
+            callee.sees(Event::Says("Sorry"));
+            assert_eq!(callee.has_begun(), begun, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn what_happens_is_written_as_json_a_row_each() {
+        let values = BTreeMap::from([("exit".to_owned(), "pass \"1\"".to_owned())]);
+        let events = [
+            Event::Says("one\ntwo"),
+            Event::NoAudio { address: "http://a/b.wav", reason: "server answered 404" },
+            Event::Log { label: "", text: "x" },
+            problem("error.semantic"),
+            Event::TimeRuns(Timer::NoInput),
+            Event::Ended(&values),
+        ];
+        let rows: Vec<String> = events.map(|event| written(event).to_string()).into();
+        expect_test::expect![[r#"
+            {"event":"says","text":"one\ntwo"}
+            {"address":"http://a/b.wav","event":"no_sound","message":"server answered 404"}
+            {"event":"log","label":"","text":"x"}
+            {"event":"problem","message":"1:1: what","name":"error.semantic"}
+            {"event":"time","timer":"NoInput"}
+            {"event":"ended","values":{"exit":"pass \"1\""}}"#]]
+        .assert_eq(&rows.join("\n"));
     }
 }

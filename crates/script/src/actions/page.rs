@@ -252,6 +252,7 @@ fn properties_of(name: &str, members: &mut Members<'_>) -> Option<Action> {
         }
     })
 }
+
 /// The place stands before the message already.
 fn not_json(error: &serde_json::Error) -> String {
     let message = error.to_string();

@@ -338,7 +338,10 @@ impl<'m> Members<'m> {
         for name in self.map.keys().filter(|name| !self.asked.contains(&name.as_str())) {
             let mut way = self.way.clone();
             way.push(Turn::Member(name.clone()));
-            let known = self.asked.join(", ");
+            let known = match self.asked.as_slice() {
+                [] => "nothing".to_owned(),
+                asked => asked.join(", "),
+            };
             self.found
                 .pass_over(&way, &format!("is not known here and passed over; known: {known}"));
         }
