@@ -36,6 +36,7 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn refuse(&mut self, way: &[Turn], found: &str, expected: &str) {
         if self.mistakes.len() < MISTAKES_MAX {
+            let found = cut(found);
             let message = format!("{}: found {found}, expected {expected}", path(way));
             self.mistakes.push(Finding { way: way.to_vec(), message });
         }
@@ -196,7 +197,12 @@ impl<'m> Members<'m> {
         match found {
             Some(word) => word,
             None => {
-                self.refuse(name, value, &format!("one of {}", words.join(", ")));
+                let named = words.iter().filter(|word| !word.is_empty()).copied();
+                let mut expected = format!("one of {}", named.collect::<Vec<_>>().join(", "));
+                if words.contains(&"") {
+                    expected.push_str(", or an empty text");
+                }
+                self.refuse(name, value, &expected);
                 default
             }
         }

@@ -36,6 +36,32 @@ fn page_of_many_actions_things_and_mistakes_is_refused() {
     assert!(first_mistake(&odd).contains("is not known here"));
 }
 
+/// The error page is told all mistakes: a value that is wrong must not be told whole.
+#[test]
+fn value_that_is_wrong_is_told_by_its_beginning() {
+    let long = "y".repeat(100_000);
+    let next = r#""next_page": {"url": "n"}"#;
+    for properties in [
+        format!(r#""conference": {{"conference_name": "{long}"}}"#),
+        format!(r#""connect": {{"destinations": ["{long}"], {next}}}"#),
+        format!(r#""record": {{"format": "{long}", {next}}}"#),
+        format!(r#""send_digits": {{"digits": "{long}"}}"#),
+        format!(r#""{long}": {{}}"#),
+    ] {
+        let page = format!("{{\"actions\": [{{{properties}}}]}}");
+        let found = check(&page, &Limits::default());
+        let message = &found.first().expect("it is wrong").message;
+        assert!(message.len() < 2_000, "{} bytes: {}", message.len(), &message[..200]);
+    }
+}
+
+#[test]
+fn words_to_choose_from_name_the_empty_text_as_one() {
+    let page = r#"{"actions": [{"record": {"format": "wav", "next_page": {"url": "n"}}}]}"#;
+    let expected = "found \"wav\", expected one of alaw, ulaw, or an empty text";
+    assert!(first_mistake(page).contains(expected), "{}", first_mistake(page));
+}
+
 #[test]
 fn token_that_is_too_long_is_refused() {
     let page = format!("{{\"actions\": [], \"token\": \"{}\"}}", "t".repeat(2_000));
