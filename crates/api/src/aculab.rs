@@ -189,7 +189,7 @@ async fn write(
     let is_part = request.method() == Method::PATCH;
     let body = json_body(request).await?;
     if !service::is_name(name) {
-        let text = "the name of a service has 1 to 64 letters, digits, blanks and _ - .";
+        let text = "the name of a service has 1 to 64 letters, digits, _ - . and blanks within";
         return Err(Failure::new(400, text).into());
     }
     let before = found.as_ref().filter(|_| is_part).map(read).transpose()?;

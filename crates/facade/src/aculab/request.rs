@@ -60,6 +60,10 @@ pub fn calls(
     let mut details = Vec::new();
     let mut calls = Vec::new();
     for (nth, item) in items.iter().enumerate() {
+        if !item.is_object() {
+            details.push(format!("rest_calls[{nth}] is not of type 'object'"));
+            continue;
+        }
         match call(item, call_type, application_parameters, &is_at_trunk) {
             Ok(call) => calls.push(call),
             Err(why) => details.extend(why.iter().map(|why| format!("rest_calls[{nth}].{why}"))),
@@ -280,6 +284,11 @@ mod tests {
                  most one '-'",
             ]
         );
+        let why = "rest_calls[1] is not of type 'object'";
+        for other in ["null", "[]", "\"+15550100\"", "5"] {
+            let calls = format!(r#"[{{"to": "+15550100", "from": "1"}}, {other}]"#);
+            assert_eq!(read(&calls).unwrap_err(), [why], "{other}");
+        }
         // Nobody has us send anything to hosts that are no trunk's.
         let other = r#"{"to": "sip:+16175551234@192.0.2.1:5060", "from": "1"}"#;
         let why = "rest_calls[0].to: calls leave by trunks, and none of them is at \

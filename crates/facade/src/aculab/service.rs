@@ -199,9 +199,11 @@ pub fn campaign(name: &str) -> String {
     format!("services/{name}")
 }
 
-/// Whether a service may be called so.
+/// Whether a service may be called so. A blank at either end is nobody's wish, and is lost where the
+/// name stands in a user.
 pub fn is_name(name: &str) -> bool {
     !name.is_empty()
+        && name.trim() == name
         && name.chars().count() <= NAME_MAX
         && name
             .chars()
@@ -381,6 +383,16 @@ mod tests {
             "far_end_classification": classification
         });
         Service::write(&config).unwrap().service
+    }
+
+    #[test]
+    fn names_of_services_neither_begin_nor_end_with_a_blank() {
+        for name in ["s", "Our reminders", "a_b-c.d", &"n".repeat(64)] {
+            assert!(is_name(name), "{name:?}");
+        }
+        for name in ["", " ", " s", "s ", "a/b", "ä", "a\u{0}", &"n".repeat(65)] {
+            assert!(!is_name(name), "{name:?}");
+        }
     }
 
     #[test]
