@@ -13,6 +13,7 @@ need() { # program, package
 }
 need cc gcc
 need espeak-ng espeak-ng
+need flite flite
 need pocketsphinx_batch "pocketsphinx pocketsphinx-en-us"
 need sipp sip-tester
 need baresip baresip

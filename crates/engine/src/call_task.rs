@@ -278,7 +278,7 @@ impl CallTask {
         let detection = self.parts.detection(&self.begun);
         if let (Some(leg), Some(rules)) = (&self.leg, detection.rules()) {
             let settings = ear::settings(self.parts.classify, rules, self.call.awaits_greeting());
-            self.ear = Some(Ear::open(self.parts.clock.clone(), leg.listen(), settings));
+            self.ear = Some(Ear::open(&self.parts, leg.listen(), settings));
         }
     }
 

@@ -3,6 +3,7 @@
 mod dictation;
 mod reading;
 mod sphinx;
+mod spotting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +110,20 @@ impl Recognizer {
         };
         let slow = || Err(RecognizerError::Slow(dictation::TIME_MAX));
         timeout(dictation::TIME_MAX, work).await.unwrap_or_else(|_| slow())
+    }
+
+    /// Which of the phrases that tell machines were said ([`media::classify::SPOTTED`]); `samples`
+    /// are one utterance of 8 kHz.
+    pub async fn spot(&self, samples: &[i16]) -> Result<Vec<&'static str>, RecognizerError> {
+        let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
+            return Err(RecognizerError::Off);
+        };
+        let work = async {
+            let _slot = self.slots.acquire().await.map_err(|_| RecognizerError::Off)?;
+            sphinx.spot(samples).await
+        };
+        let slow = || Err(RecognizerError::Slow(spotting::TIME_MAX));
+        timeout(spotting::TIME_MAX, work).await.unwrap_or_else(|_| slow())
     }
 
     /// What was said, best reading first; `samples` are one utterance of 8 kHz.

@@ -13,6 +13,7 @@ use domain::ids::TrunkId;
 use domain::time::Timestamp;
 use domain::trunk::TrunkGate;
 use facade::zone::Zone;
+use media::classify::Settings;
 use media::sound::{Encoded, Hint};
 use proto::rtp::Codec;
 use proto::sip::flow::Target;
@@ -131,14 +132,14 @@ pub async fn start(config: Config, store: Store, reader: Reader) -> Result<Engin
         sip_io::start(sockets, sip_start).map_err(|source| port("the SIP port".into(), source))?;
     let media = MediaEngine::start(media_config(&config), clock.clone())?;
     let (http, cache) = (http_client(&config.fetch, &clock)?, sound_cache(&config)?);
-    let (speech, recognizer) = speaking_and_hearing(&config, cache.clone(), &health).await;
+    let (speech, recognizer, classify) = speech_and_hearing(&config, cache.clone(), &health).await;
     let switch = switch(&config, (sip, media), past.journal, &past.in_doubt, identity_key)?;
 
     let (wakes, calls) = (Wakes::default(), LiveCalls::default());
     let policies = Policies::read(&config.dialing, reader.clone()).await?;
     let ((desk, asked), tapes) = (slots::desk(), tapes(&config)?);
     let parts = Arc::new(CallParts {
-        classify: config.classify,
+        classify,
         clock: clock.clone(),
         desk,
         evaluations: Evaluations::default(),
@@ -349,16 +350,16 @@ fn node(
 }
 
 /// Speech both ways, tried out; what does not work is told, and calls go on without it.
-async fn speaking_and_hearing(
+async fn speech_and_hearing(
     config: &Config,
     cache: SoundCache,
     health: &HealthBoard,
-) -> (Speech, Recognizer) {
+) -> (Speech, Recognizer, Settings) {
     let speech = speech(&config.speech, cache);
     check_speech(&speech, health).await;
     let recognizer = recognizer(&config.recognition, &config.data_dir);
-    check_recognizer(&recognizer).await;
-    (speech, recognizer)
+    let classify = classify(config.classify, &recognizer).await;
+    (speech, recognizer, classify)
 }
 
 fn webhooks(
@@ -502,11 +503,14 @@ async fn check_speech(speech: &Speech, health: &HealthBoard) {
 }
 
 /// The same for what callees say: keys still work without.
-async fn check_recognizer(recognizer: &Recognizer) {
+/// How who answered is told: without words, where speech is not recognized.
+async fn classify(settings: Settings, recognizer: &Recognizer) -> Settings {
     match recognizer.check().await {
-        Ok(()) | Err(RecognizerError::Off) => {}
+        Ok(()) => return settings,
+        Err(RecognizerError::Off) => {}
         Err(error) => tracing::warn!("speech is not recognized: {error}"),
     }
+    Settings { words_time: Duration::ZERO, ..settings }
 }
 
 /// The recognizer that the settings name; what it writes for its processes is in `data_dir`.

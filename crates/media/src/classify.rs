@@ -7,7 +7,7 @@
 //! Three kinds of evidence, strongest first:
 //! - tones (one 32 ms spectrum every 10 ms, shared by all detectors): special information tones
 //!   with their code, fax machines, busy, reorder, ringback, beeps;
-//! - words, where a recogniser hears the call as well ([`Input::Words`]);
+//! - words, where a recogniser hears the call as well ([`Input::Words`], [`SPOTTED`]);
 //! - the timing of speech: when there is voice and when not ([`FEATURE_NAMES`]), and a [`Model`] of
 //!   small trees whose generated table says where it came from (`classify/weights.rs`).
 //!
@@ -22,6 +22,7 @@ mod ear;
 mod fax;
 mod model;
 mod music;
+mod questions;
 mod settings;
 mod sit;
 mod spectrum;
@@ -42,15 +43,17 @@ use self::beep::Beep;
 use self::cadence::Cadence;
 use self::ear::{Ear, Finding};
 use self::music::MusicDetector;
+use self::questions::{Answer, Questions, Wait};
 use self::timing::{PAUSE, Timing};
-use self::words::Speaker;
 
 pub use self::model::{DEPTH, Firm, LEAVES, Model, Tree};
+pub use self::questions::QUESTIONS_MAX;
 pub use self::settings::{Greeting, Mode, Settings};
 pub use self::sit::SitCode;
 pub use self::timing::{FEATURE_DIRECTIONS, FEATURE_NAMES, FEATURES, Features};
 pub use self::verdict::{Callee, Verdict};
 pub use self::weights::MODEL;
+pub use self::words::SPOTTED;
 
 /// Milliseconds of a hop.
 const HOP_MS: u64 = 10;
@@ -76,9 +79,12 @@ const LEFT_OVER_CHANCE: f32 = 0.9;
 const FRAMES_LATE_MAX: Duration = Duration::from_millis(300);
 /// How long the end of a phrase is awaited when the time for revising is over.
 const PHRASE_AWAITED_MAX: Duration = Duration::from_millis(2_000);
-/// Pause in which a machine's words are read, in hops, and how long that takes at most.
-const WORDS_PAUSE_HOPS: u32 = 60;
-const WORDS_TIME: Duration = Duration::from_millis(2_500);
+/// Pause in which it is asked what was said, in seconds, and voice that is worth asking, in hops: a
+/// single word says nothing.
+const WORDS_PAUSE_S: f32 = 0.3;
+const WORDS_HOPS_MIN: u32 = 60;
+/// Voice that is worth asking again, of a machine that waits for its words.
+const WORDS_AGAIN_HOPS: u32 = 50;
 /// Longest pause between two rings (ITU-T E.180 Supp. 2: 5 s, and most have 4 s).
 const RING_PAUSE_MAX: Duration = Duration::from_millis(5_000);
 /// A pause up to this length lies within a phrase, in hops.
@@ -150,8 +156,9 @@ pub enum Effect {
     },
     /// The last word; nothing follows it.
     Finished(Verdict),
-    /// It speaks like a machine and has come to a pause: what it has said since the answer should
-    /// be read now ([`Input::Words`]). Told once, and only where [`Settings::words_within`] is set.
+    /// What was said since the answer should be read now, and [`Input::Words`] told of it, with
+    /// nothing if nothing was understood. Only where [`Settings::words_time`] is set, and at most
+    /// [`QUESTIONS_MAX`] times a call.
     WordsWanted {
         /// When.
         at: Duration,
@@ -171,19 +178,6 @@ enum Phase {
     LateBeep,
     /// All has been said.
     Finished,
-}
-
-/// What is known of a machine's words.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Words {
-    /// Nothing, and nobody has asked.
-    Unheard,
-    /// Its speech is a machine's, by this chance; its words are not known yet.
-    Due { machine: f32 },
-    /// They were asked for.
-    Wanted { machine: f32 },
-    /// They came.
-    Known,
 }
 
 /// Tells who or what answered one call.
@@ -207,7 +201,7 @@ pub struct Classifier {
     /// Until when a beep after the greeting is awaited.
     late_beep_until: u32,
     was_quiet: bool,
-    words: Words,
+    questions: Questions,
     effects: VecDeque<Effect>,
 }
 
@@ -235,7 +229,7 @@ impl Classifier {
             standing_hop: 0,
             late_beep_until: 0,
             was_quiet: false,
-            words: Words::Unheard,
+            questions: Questions::default(),
             effects: VecDeque::with_capacity(EFFECTS_AT_ONCE),
         }
     }
@@ -280,7 +274,7 @@ impl Classifier {
         self.phase = Phase::Deciding;
         self.answered_hop = self.ear.hops;
         // Somebody who speaks across the answer goes on speaking; what came before it is over.
-        let is_speaking = self.timing.pause_hops().is_some_and(|pause| pause < SAME_SPEECH_HOPS);
+        let is_speaking = self.is_speaking();
         let is_known = self.standing.is_some_and(|verdict| verdict.callee == Callee::Machine);
         self.restart(now, is_speaking && is_known);
         if let Some(standing) = &mut self.standing {
@@ -296,7 +290,7 @@ impl Classifier {
     fn restart(&mut self, now: Instant, is_same_speech: bool) {
         self.clock_hop = self.ear.hops;
         self.clock_at = Some(now);
-        self.words = Words::Unheard;
+        self.questions = Questions::default();
         if !is_same_speech {
             self.timing = Timing::default();
         }
@@ -381,48 +375,32 @@ impl Classifier {
     }
 
     fn read(&mut self, text: &str) {
-        let before = std::mem::replace(&mut self.words, Words::Known);
-        match (words::speaker(text), before) {
-            (Some(Speaker::CallScreener), _) => {
-                self.decide(Callee::CallScreener, WORDS_CHANCE, true);
-            }
-            (Some(Speaker::Machine), _) => self.decide(Callee::Machine, WORDS_CHANCE, true),
-            (None, Words::Due { machine } | Words::Wanted { machine }) => {
-                self.decide(Callee::Machine, machine, true);
-            }
-            (None, Words::Unheard | Words::Known) => {}
+        match self.questions.answered(text) {
+            Answer::Says(callee) => self.decide(callee, WORDS_CHANCE, true),
+            // Of one that talks on, the next words may tell.
+            Answer::Leaves(_) if self.is_speaking() && self.questions.may_ask() => {}
+            Answer::Leaves(machine) => self.decide(Callee::Machine, machine, true),
+            Answer::Nothing => {}
         }
     }
 
     /// Speech that is a machine's beyond doubt: firm, or heard for its words first.
     fn machine_spoke(&mut self, machine: f32) {
-        let is_heard = self.since_clock(self.ear.hops) < self.settings.words_within;
-        match self.words {
-            Words::Known => self.decide(Callee::Machine, machine, true),
-            _ if !is_heard => self.decide(Callee::Machine, machine, true),
-            Words::Unheard => {
-                self.decide(Callee::Machine, machine, false);
-                self.words = Words::Due { machine };
-            }
-            Words::Due { .. } | Words::Wanted { .. } => {}
-        }
+        self.ask(0);
+        let until = self.ear.hops.saturating_add(hops(self.settings.words_time));
+        let waits = self.questions.wait(machine, until);
+        self.decide(Callee::Machine, machine, !waits);
     }
 
-    /// Words are read in a pause, or when there is just time enough for it.
-    fn judge_words(&mut self) {
-        let (Words::Due { machine } | Words::Wanted { machine }) = self.words else { return };
-        let clock = self.since_clock(self.ear.hops);
-        if clock >= self.settings.words_within {
-            self.words = Words::Known;
-            return self.decide(Callee::Machine, machine, true);
-        }
-        let is_pause = self.timing.pause_hops().is_some_and(|pause| pause >= WORDS_PAUSE_HOPS);
-        let is_late = clock + WORDS_TIME >= self.settings.words_within;
-        if matches!(self.words, Words::Due { .. }) && (is_pause || is_late) {
-            self.words = Words::Wanted { machine };
+    /// Asks for the words of so many hops of voice, unless they were asked for; whether it did.
+    fn ask(&mut self, least: u32) -> bool {
+        let is_on = !self.settings.words_time.is_zero();
+        let asks = is_on && self.questions.ask(self.timing.speech_hops(), least);
+        if asks {
             let at = self.since_answer(self.ear.hops);
             self.effects.push_back(Effect::WordsWanted { at });
         }
+        asks
     }
 
     /// Before the answer only a machine can speak: a voicemail, an announcement.
@@ -445,11 +423,16 @@ impl Classifier {
         self.judge_quiet(clock);
         // Nobody is judged in the middle of a phrase that may tell.
         let is_speaking = standing == Some(Callee::Human)
-            && self.timing.pause_hops().is_some_and(|pause| pause < SAME_SPEECH_HOPS)
+            && self.is_speaking()
             && clock < end + PHRASE_AWAITED_MAX;
         if clock >= end && !is_speaking && self.phase == Phase::Deciding {
             self.settle();
         }
+    }
+
+    /// Whether somebody speaks, or has hardly stopped.
+    fn is_speaking(&self) -> bool {
+        self.timing.pause_hops().is_some_and(|pause| pause < SAME_SPEECH_HOPS)
     }
 
     /// A person who has spoken, or has not, waits to hear something; a line that rings does not.
@@ -475,8 +458,13 @@ impl Classifier {
             }
             return;
         }
-        if matches!(self.words, Words::Due { .. } | Words::Wanted { .. }) {
-            return self.judge_words();
+        match self.questions.waits(self.ear.hops) {
+            Some(Wait::Goes) => {
+                self.ask(WORDS_AGAIN_HOPS);
+                return;
+            }
+            Some(Wait::Over(machine)) => return self.decide(Callee::Machine, machine, true),
+            None => {}
         }
         let Some(features) = self.timing.features() else { return };
         if self.timing.speech_hops() < SPEECH_HOPS_MIN || self.ear.awaits_tone() {
@@ -495,6 +483,9 @@ impl Classifier {
             _ if is_firm => self.machine_spoke(machine),
             _ if machine >= LIKELY => self.decide(Callee::Machine, machine, false),
             _ => {}
+        }
+        if features[PAUSE] >= WORDS_PAUSE_S && self.phase == Phase::Deciding {
+            self.ask(WORDS_HOPS_MIN);
         }
     }
 
@@ -555,10 +546,8 @@ impl Classifier {
         if by_beep || self.settings.late_beep_within.is_zero() {
             return self.finish();
         }
-        let within = self.settings.late_beep_within.as_millis() as u64 / HOP_MS;
         self.phase = Phase::LateBeep;
-        self.late_beep_until =
-            self.ear.hops.saturating_add(u32::try_from(within).unwrap_or(u32::MAX));
+        self.late_beep_until = self.ear.hops.saturating_add(hops(self.settings.late_beep_within));
     }
 
     fn finish(&mut self) {
@@ -579,9 +568,6 @@ impl Classifier {
             }
             _ if self.rang_at.is_some() && mode == Mode::AnswerDetect => {
                 decide_within + RING_PAUSE_MAX
-            }
-            _ if matches!(self.words, Words::Due { .. } | Words::Wanted { .. }) => {
-                decide_within.max(self.settings.words_within)
             }
             _ => decide_within,
         }
@@ -610,6 +596,11 @@ impl Classifier {
     fn since_clock(&self, hop: u32) -> Duration {
         Duration::from_millis(u64::from(hop.saturating_sub(self.clock_hop)) * HOP_MS)
     }
+}
+
+/// A time in hops.
+fn hops(time: Duration) -> u32 {
+    u32::try_from(time.as_millis() as u64 / HOP_MS).unwrap_or(u32::MAX)
 }
 
 /// Effects of one frame at most; a caller who drains after every `handle` allocates nothing.

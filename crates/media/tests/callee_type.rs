@@ -28,7 +28,7 @@ fn scored(noise_dbov: Option<f32>) -> Option<Score> {
         let mut samples = sound.at_rate(media::RATE_HZ).unwrap().samples().to_vec();
         line.send(&mut samples, nth as u64);
         let length = Duration::from_millis(samples.len() as u64 / 8);
-        let heard = listen(&samples, settings(), &MODEL, start);
+        let heard = listen(&samples, settings(), &MODEL, start, None);
         if !media::classify::trial::is_right(&recording.label, heard.verdict.callee) {
             println!("{}: {:?}", recording.file, heard.verdict);
         }

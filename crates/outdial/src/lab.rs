@@ -34,7 +34,7 @@ pub(crate) enum Command {
 /// Runs a command of the laboratory.
 pub(crate) async fn run(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::CalleeType(options) => callee_type::run(options),
+        Command::CalleeType(options) => callee_type::run(options).await,
         Command::Carrier(options) => carrier::run(options).await,
         Command::Chaos(options) => chaos::run(options).await,
         Command::Receiver(options) => receiver::run(options).await,

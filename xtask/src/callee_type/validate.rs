@@ -183,7 +183,7 @@ pub(super) fn show(corpus: &Corpus, held_back: &HeldBack) {
             let model = models[held_back.folds[entry.unit]];
             let mut one = |score: &mut Score, recording: &Recording, mut samples: Vec<i16>| {
                 line.send(&mut samples, nth as u64);
-                let heard = listen(&samples, settings(), model, start);
+                let heard = listen(&samples, settings(), model, start, None);
                 let length = Duration::from_millis(samples.len() as u64 / 8);
                 score.add(recording, &heard, length);
                 if heard.verdict.callee.name() != recording.label {

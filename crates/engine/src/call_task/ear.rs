@@ -3,6 +3,8 @@
 //! Neither the threads that pace audio nor a script that computes make it late, nor it them. It
 //! ends by itself once there is nothing more to find out, with the leg, or when nobody asks.
 
+mod said;
+
 use std::time::{Duration, Instant};
 
 use domain::call::Input;
@@ -12,8 +14,12 @@ use media::classify::{
 };
 use media::tone::Sit;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
+use self::said::Said;
+use super::CallParts;
 use crate::clock::Clock;
+use crate::recognizer::Recognizer;
 use crate::rtp_io::Frames;
 
 /// Shortest pause that makes a person where a greeting is to be heard to its end: what is said to a
@@ -30,15 +36,29 @@ pub(super) struct Ear {
 
 impl Ear {
     /// Listens to these frames from now on.
-    pub(super) fn open(clock: Clock, frames: Frames, settings: Settings) -> Self {
+    pub(super) fn open(parts: &CallParts, frames: Frames, settings: Settings) -> Self {
+        let hears_words = !settings.words_time.is_zero();
+        let recognizer = hears_words.then(|| parts.recognizer.clone());
+        Self::begin(parts.clock.clone(), recognizer, frames, settings)
+    }
+
+    fn begin(
+        clock: Clock,
+        recognizer: Option<Recognizer>,
+        frames: Frames,
+        settings: Settings,
+    ) -> Self {
         let (answered, is_answered) = oneshot::channel();
         let (sender, findings) = mpsc::channel(FINDINGS_MAX);
         let listening = Listening {
             classifier: Classifier::new(settings),
             clock,
             findings: sender,
-            said: None,
+            told: None,
             awaits_greeting: settings.greeting == Greeting::Await,
+            recognizer,
+            said: Said::default(),
+            reading: JoinSet::new(),
         };
         tokio::spawn(listening.run(frames, is_answered));
         Self { answered: Some(answered), findings }
@@ -82,10 +102,14 @@ struct Listening {
     classifier: Classifier,
     clock: Clock,
     findings: mpsc::Sender<Input>,
-    /// The last that was said, and whether it was firm.
-    said: Option<(Callee, bool)>,
+    /// The last that was told, and whether it was firm.
+    told: Option<(Callee, bool)>,
     /// Whether the end of a greeting is still to be told.
     awaits_greeting: bool,
+    /// Who reads words, if anybody does, what was said for it, and what is being read.
+    recognizer: Option<Recognizer>,
+    said: Said,
+    reading: JoinSet<String>,
 }
 
 impl Listening {
@@ -102,10 +126,20 @@ impl Listening {
                     if answered.is_err() {
                         return;
                     }
+                    self.said = Said::default();
                     self.feed(classify::Input::Answered);
                 }
+                Some(words) = self.reading.join_next() => {
+                    // A reading that panicked has read nothing.
+                    self.feed(classify::Input::Words(&words.unwrap_or_default()));
+                }
                 frame = frames.next() => match frame {
-                    Some(frame) => self.feed(classify::Input::Frame(&frame.heard)),
+                    Some(frame) => {
+                        if self.recognizer.is_some() {
+                            self.said.push(&frame.heard);
+                        }
+                        self.feed(classify::Input::Frame(&frame.heard));
+                    }
                     None => self.feed(classify::Input::Stop),
                 },
                 () = sleep_for(sleep) => {
@@ -134,8 +168,11 @@ impl Listening {
                     tracing::trace!(?from, hz, "beep");
                     None
                 }
-                // Nobody reads words here: the settings do not ask for them.
-                Effect::BeepEnded { .. } | Effect::WordsWanted { .. } => None,
+                Effect::BeepEnded { .. } => None,
+                Effect::WordsWanted { .. } => {
+                    self.read();
+                    None
+                }
                 Effect::Decided(verdict)
                 | Effect::Confirmed(verdict)
                 | Effect::Revised { verdict, .. } => self.found(verdict),
@@ -153,12 +190,27 @@ impl Listening {
                 self.send(finding);
             }
         }
-        let is_machine = matches!(self.said, Some((Callee::Machine, true)));
+        let is_machine = matches!(self.told, Some((Callee::Machine, true)));
         if is_over && self.awaits_greeting && is_machine {
             // A greeting longer than any: whoever waits for its end has waited long enough.
             self.send(Input::GreetingEnded { by_beep: false });
         }
         is_over
+    }
+
+    /// Has it read what was said lately, on a task of its own.
+    fn read(&mut self) {
+        let Some(recognizer) = self.recognizer.clone() else { return };
+        let samples = self.said.samples();
+        self.reading.spawn(async move {
+            match recognizer.spot(&samples).await {
+                Ok(phrases) => phrases.join("\n"),
+                Err(error) => {
+                    tracing::debug!(%error, "what a callee said is not read");
+                    String::new()
+                }
+            }
+        });
     }
 
     fn send(&self, finding: Input) {
@@ -169,9 +221,9 @@ impl Listening {
 
     /// A verdict, unless it was told already.
     fn found(&mut self, verdict: Verdict) -> Option<Input> {
-        let is_known = matches!(self.said, Some((callee, is_firm))
+        let is_known = matches!(self.told, Some((callee, is_firm))
             if callee == verdict.callee && (is_firm || !verdict.is_firm));
-        self.said = Some((verdict.callee, verdict.is_firm));
+        self.told = Some((verdict.callee, verdict.is_firm));
         (!is_known).then(|| Input::Detected(detected(verdict)))
     }
 }
@@ -234,7 +286,7 @@ mod tests {
     async fn found(sound: &[i16], rules: &DetectionRules, awaits_greeting: bool) -> Vec<Input> {
         let (mut sink, frames) = channel();
         let settings = settings(Settings::default(), rules, awaits_greeting);
-        let mut ear = Ear::open(Clock::new(), frames, settings);
+        let mut ear = Ear::begin(Clock::new(), None, frames, settings);
         ear.answered();
         tokio::task::yield_now().await;
         for frame in sound.chunks_exact(media::FRAME_SAMPLES) {
@@ -292,7 +344,7 @@ mod tests {
         let findings = found(&[0; 8_000], &DetectionRules::TELL, true).await;
         assert!(matches!(&findings[..], [Input::Detected(found)] if found.is_firm), "{findings:?}");
         let (mut sink, frames) = channel();
-        drop(Ear::open(Clock::new(), frames, Settings::default()));
+        drop(Ear::begin(Clock::new(), None, frames, Settings::default()));
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
         assert!(!sink.push(LegFrame::SILENCE), "its frames go nowhere");

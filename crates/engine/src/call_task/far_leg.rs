@@ -244,7 +244,7 @@ impl FarLeg {
                     let parts = &self.order.parts;
                     let waits = rules.on_machine == OnMachine::Wait;
                     let settings = ear::settings(parts.classify, rules, waits);
-                    self.ear = Some(Ear::open(parts.clock.clone(), leg.listen(), settings));
+                    self.ear = Some(Ear::open(parts, leg.listen(), settings));
                 }
                 (self.stage, self.post_dial) = (Stage::Ringing(up), post_dial);
                 self.owed.push_back(LegNews::Placed);

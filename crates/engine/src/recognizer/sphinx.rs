@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::reading::{Found, read, read_others};
+use super::spotting::Spotting;
 use crate::files::{blocking, private_dir};
 use crate::program::{Limits, ProgramError, run_on_file};
 
@@ -28,6 +29,8 @@ pub struct PocketSphinx {
     words: Arc<OnceCell<HashMap<String, String>>>,
     /// The list of what is decoded, which is always the standard input; written once, for others read it at any time.
     control: Arc<OnceCell<String>>,
+    /// The phrases that are looked for; written once.
+    spotting: Arc<OnceCell<Spotting>>,
     /// Tells files apart that are written at the same moment.
     written: Arc<AtomicU64>,
 }
@@ -89,12 +92,21 @@ impl PocketSphinx {
             dir,
             words: Arc::default(),
             control: Arc::default(),
+            spotting: Arc::default(),
             written: Arc::default(),
         }
     }
 
     pub(super) fn model(&self) -> &Path {
         &self.model
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn spotting(&self) -> &OnceCell<Spotting> {
+        &self.spotting
     }
 
     /// Recognizes half a second of silence.
@@ -134,7 +146,7 @@ impl PocketSphinx {
         Ok(self.hear(&fsg, &dictionary, utterance).await?.map(|(found, _)| found))
     }
 
-    async fn words(&self) -> Result<&HashMap<String, String>, RecognizerError> {
+    pub(super) async fn words(&self) -> Result<&HashMap<String, String>, RecognizerError> {
         self.words.get_or_try_init(|| self.read_dictionary()).await
     }
 
@@ -224,8 +236,19 @@ impl Utterance {
     pub(super) async fn new(samples: &[i16]) -> Option<Self> {
         let sound = Sound::telephone(samples.to_vec());
         let sound = blocking(move || sound.at_rate(RATE_HZ)).await.ok()?;
-        let bytes = sound.samples().iter().flat_map(|one| one.to_le_bytes());
-        Some(Self(Zeroizing::new(bytes.collect())))
+        Some(Self::of(sound.samples().iter().copied()))
+    }
+
+    /// The same, with what lies between samples on a straight line: the upper half of the spectrum
+    /// is a faint mirror image of the lower one, where otherwise it is empty.
+    pub(super) fn mirrored(samples: &[i16]) -> Self {
+        let next = samples.iter().skip(1).chain(samples.last());
+        let between = |(one, next): (&i16, &i16)| [*one, i16::midpoint(*one, *next)];
+        Self::of(samples.iter().zip(next).flat_map(between))
+    }
+
+    fn of(samples: impl Iterator<Item = i16>) -> Self {
+        Self(Zeroizing::new(samples.flat_map(i16::to_le_bytes).collect()))
     }
 }
 

@@ -25,6 +25,17 @@ async fn spoken(text: &str) -> Vec<i16> {
     [&quiet[..], sound.samples(), &quiet[..]].concat()
 }
 
+/// What a synthesizer made of recordings says, which is nearer to what machines speak with.
+async fn voiced(text: &str) -> Vec<i16> {
+    let options = ["-voice", "rms", "-t", text, "-o", "/dev/stdout"];
+    let program = std::path::Path::new("flite");
+    let wav = run(program, &options, &[], 1 << 20, None).await.unwrap();
+    let sound = Sound::read(&wav, Hint::None, &Limits::default()).unwrap();
+    let sound = sound.at_rate(8_000).unwrap();
+    let quiet = vec![0_i16; 2_400];
+    [&quiet[..], sound.samples(), &quiet[..]].concat()
+}
+
 fn grammar(words: &str) -> Arc<Grammar> {
     grammar_in(words, "en-US")
 }
@@ -102,4 +113,33 @@ async fn recognizer_that_is_missing_or_off_says_so() {
     assert_eq!(admit(&[&own], Some("fr-FR")), Ok(()));
     assert!(admit(&[&own, &foreign], Some("en-GB")).is_err_and(|error| error.contains("fr-FR")));
     assert!(admit(&[&own; 99], None).is_err_and(|error| error.contains("at most")));
+}
+
+#[tokio::test]
+async fn phrases_of_machines_are_spotted_and_what_people_say_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let recognizer = recognizer(dir.path());
+    recognizer.check().await.unwrap();
+    let machines = [
+        ("please leave a message after the tone", "after the tone"),
+        ("please try your call again later", "try your call again"),
+        ("if you record your name and reason for calling", "your name and reason"),
+        ("using a screening service from google", "screening service"),
+    ];
+    for (said, phrase) in machines {
+        let found = recognizer.spot(&voiced(said).await).await.unwrap();
+        assert!(found.contains(&phrase), "{said}: {found:?}");
+    }
+    let people =
+        ["hello", "peter miller speaking", "yes who is this please", "hello this is the bakery"];
+    for said in people {
+        for sound in [voiced(said).await, spoken(said).await] {
+            let found = recognizer.spot(&sound).await.unwrap();
+            assert!(found.is_empty(), "{said}: {found:?}");
+        }
+    }
+    assert!(recognizer.spot(&[]).await.unwrap().is_empty());
+    assert!(recognizer.spot(&[0; 8_000]).await.unwrap().is_empty());
+    let off = Recognizer::new(Adapter::Off, 1);
+    assert!(matches!(off.spot(&[0; 8_000]).await, Err(RecognizerError::Off)));
 }

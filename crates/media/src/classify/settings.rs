@@ -47,9 +47,9 @@ pub struct Settings {
     pub late_beep_within: Duration,
     /// Silence of both sides after which a person who answered should hear something.
     pub quiet_max: Duration,
-    /// How long after the answer a machine that speaks is heard for its words before it is firm;
-    /// zero where nobody hears words. People are told no later for it.
-    pub words_within: Duration,
+    /// How long a machine that speaks waits for its words to be read before it is firm; zero where
+    /// nobody reads words. People are told no later for it.
+    pub words_time: Duration,
     /// Longest ringing after the answer.
     pub ringing_within: Duration,
 }
@@ -67,7 +67,7 @@ impl Default for Settings {
             greeting_within: Duration::from_secs(60),
             late_beep_within: Duration::from_secs(10),
             quiet_max: Duration::from_millis(2_000),
-            words_within: Duration::ZERO,
+            words_time: Duration::ZERO,
             ringing_within: Duration::from_secs(60),
         }
     }

@@ -74,7 +74,7 @@ fn speech(length: u64, seed: u64) -> Vec<i16> {
 }
 
 fn heard(samples: &[i16]) -> trial::Heard {
-    listen(samples, trial::settings(), &MODEL, start())
+    listen(samples, trial::settings(), &MODEL, start(), None)
 }
 
 fn over(line: Line, samples: &[i16]) -> Vec<i16> {
@@ -91,7 +91,7 @@ fn all(parts: &[Vec<i16>]) -> Vec<i16> {
 }
 
 fn effects_of(samples: &[i16], settings: Settings) -> Vec<Effect> {
-    let said = trial::effects(samples, settings, &MODEL, start());
+    let said = trial::effects(samples, settings, &MODEL, start(), None);
     said.into_iter().map(|(_, effect)| effect).collect()
 }
 
@@ -440,46 +440,85 @@ fn words_tell_screeners_and_voicemails() {
     }
 }
 
-#[test]
-fn a_machine_is_firm_once_its_words_are_read_or_the_time_for_it_is_over() {
-    let settings = Settings { words_within: ms(9_000), ..trial::settings() };
-    let sound = all(&[silence(400), speech(5_000, 4), silence(6_000)]);
-    let cases = [
-        (Some("record your name and reason for calling"), Callee::CallScreener, 5_900..6_200),
-        (Some(""), Callee::Machine, 5_900..6_200),
-        (None, Callee::Machine, 8_900..9_200),
-    ];
-    for (text, callee, within) in cases {
-        let now = start();
-        let mut classifier = Classifier::new(settings);
-        classifier.handle(now, Input::Answered);
-        let (mut wanted, mut firm) = (0, None);
-        for (nth, frame) in sound.chunks(FRAME_SAMPLES).enumerate() {
-            classifier.handle(now + ms(20 * nth as u64), Input::Frame(frame));
-            let mut is_asked = false;
-            while let Some(effect) = classifier.poll() {
-                is_asked |= matches!(effect, Effect::WordsWanted { .. });
-            }
-            wanted += usize::from(is_asked);
-            if let Some(text) = text.filter(|_| is_asked) {
-                classifier.handle(now, Input::Words(text));
-            }
-            if classifier.verdict().is_firm {
-                firm = firm.or(Some(classifier.verdict()));
+/// What is told of sound where words are read 200 ms after they are asked for, if at all; and how
+/// often they were asked for.
+fn told_with_words(sound: &[i16], words_ms: u64, text: Option<&str>) -> (Verdict, usize) {
+    let settings = Settings { words_time: ms(words_ms), ..Settings::default() };
+    let now = start();
+    let mut classifier = Classifier::new(settings);
+    classifier.handle(now, Input::Answered);
+    let (mut asked, mut due, mut last) = (0, VecDeque::new(), None);
+    for (nth, frame) in sound.chunks(FRAME_SAMPLES).enumerate() {
+        let at = now + ms(20 * nth as u64);
+        if let Some(text) = text.filter(|_| due.front().is_some_and(|due| *due <= at)) {
+            due.pop_front();
+            classifier.handle(at, Input::Words(text));
+        }
+        classifier.handle(at, Input::Frame(frame));
+        while let Some(effect) = classifier.poll() {
+            match effect {
+                Effect::WordsWanted { .. } => {
+                    asked += 1;
+                    due.push_back(at + ms(200));
+                }
+                Effect::Finished(verdict) => last = Some(verdict),
+                _ => {}
             }
         }
-        let firm = firm.unwrap();
-        assert_eq!((wanted, firm.callee), (1, callee), "{text:?}");
-        let at = firm.at.as_millis();
-        assert!(within.contains(&at), "{text:?} {at}");
+    }
+    (last.unwrap(), asked)
+}
+
+#[test]
+fn a_machine_is_firm_once_its_words_are_read_or_the_time_for_it_is_over() {
+    let sound = all(&[silence(400), speech(5_000, 4), silence(6_000)]);
+    let (without, asked) = told_with_words(&sound, 0, None);
+    assert_eq!((without.callee, asked), (Callee::Machine, 0));
+    let firm_ms = without.at.as_millis();
+    let cases = [
+        (Some("record your name and reason for calling"), Callee::CallScreener, 200, 1),
+        (Some(""), Callee::Machine, 1_000, 2),
+        (None, Callee::Machine, 1_000, 2),
+    ];
+    for (text, callee, later_ms, questions) in cases {
+        let (told, asked) = told_with_words(&sound, 1_000, text);
+        assert_eq!((told.callee, asked), (callee, questions), "{text:?}");
+        let later = told.at.as_millis() - firm_ms;
+        assert!((later_ms - 20..later_ms + 60).contains(&later), "{text:?} {later}");
     }
 }
 
 #[test]
+fn short_announcement_that_sounds_like_a_person_is_told_by_its_words() {
+    let sound = all(&[silence(400), speech(1_200, 4), silence(8_000)]);
+    for (text, callee) in [
+        (Some("please try your call again later"), Callee::Machine),
+        (Some("this is peter miller"), Callee::Human),
+        (None, Callee::Human),
+    ] {
+        let (told, asked) = told_with_words(&sound, 1_000, text);
+        assert_eq!((told.callee, asked), (callee, 1), "{text:?}");
+    }
+    let (told, asked) = told_with_words(&sound, 0, None);
+    assert_eq!((told.callee, asked), (Callee::Human, 0), "nobody reads words");
+}
+
+#[test]
+fn single_word_is_not_read_and_no_call_is_read_more_often_than_agreed() {
+    let hello = all(&[silence(400), speech(450, 4), silence(8_000)]);
+    assert_eq!(told_with_words(&hello, 1_000, Some("")).1, 0);
+    let phrases: Vec<Vec<i16>> = (0..20).map(|_| all(&[speech(800, 4), silence(900)])).collect();
+    let many = told_with_words(&all(&phrases), 3_000, None);
+    assert!((1..=usize::from(QUESTIONS_MAX)).contains(&many.1), "{many:?}");
+}
+
+#[test]
 fn people_are_told_no_later_where_words_are_read() {
-    let hello = all(&[silence(400), speech(600, 4), silence(6_000)]);
-    let settings = Settings { words_within: ms(9_000), ..trial::settings() };
-    assert_eq!(effects_of(&hello, settings), effects_of(&hello, trial::settings()));
+    let hello = all(&[silence(400), speech(1_200, 4), silence(6_000)]);
+    let settings = Settings { words_time: ms(1_000), ..trial::settings() };
+    let mut effects = effects_of(&hello, settings);
+    effects.retain(|effect| !matches!(effect, Effect::WordsWanted { .. }));
+    assert_eq!(effects, effects_of(&hello, trial::settings()));
 }
 
 #[test]

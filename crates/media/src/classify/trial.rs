@@ -3,7 +3,7 @@
 //! A manifest is a CSV file with a heading; columns are found by name. `file` and `label` must be
 //! there; `sublabel`, `tier`, `unit` and the times of voice and beep may be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::beep::Beep;
@@ -153,6 +153,14 @@ pub fn settings() -> Settings {
     }
 }
 
+/// Who reads what is said in a recording.
+pub struct Words<'a> {
+    /// Reads all that was said until it is asked.
+    pub read: &'a mut dyn FnMut(&[i16]) -> String,
+    /// How long that takes.
+    pub time: Duration,
+}
+
 /// Plays a recording to a classifier as a call that is answered when it begins and ends with it;
 /// what it said, and when, from the start of the recording. `start` is any moment.
 pub fn effects(
@@ -160,16 +168,25 @@ pub fn effects(
     settings: Settings,
     model: &'static Model,
     start: Instant,
+    mut words: Option<Words<'_>>,
 ) -> Vec<(Duration, Effect)> {
     let mut classifier = Classifier::with_model(settings, model);
     let mut said = Vec::new();
+    let mut answers = VecDeque::<(Duration, String)>::new();
     let mut at = Duration::ZERO;
     classifier.handle(start, Input::Answered);
-    for frame in samples.chunks(FRAME_SAMPLES) {
+    for (nth, frame) in samples.chunks(FRAME_SAMPLES).enumerate() {
         at += Duration::from_millis(u64::from(FRAME_MS));
+        if let Some((_, text)) = answers.pop_front_if(|(due, _)| *due <= at) {
+            classifier.handle(start + at, Input::Words(&text));
+        }
         classifier.handle(start + at, Input::Frame(frame));
         while let Some(effect) = classifier.poll() {
             said.push((at, effect));
+            if let (Effect::WordsWanted { .. }, Some(words)) = (effect, &mut words) {
+                let heard = &samples[..(nth * FRAME_SAMPLES + frame.len())];
+                answers.push_back((at + words.time, (words.read)(heard)));
+            }
         }
     }
     classifier.handle(start + at, Input::Stop);
@@ -181,9 +198,15 @@ pub fn effects(
 
 /// Plays a recording to a classifier, and once more to the detector of beeps, which is asked for
 /// all of it whatever the verdict. `start` is any moment.
-pub fn listen(samples: &[i16], settings: Settings, model: &'static Model, start: Instant) -> Heard {
+pub fn listen(
+    samples: &[i16],
+    settings: Settings,
+    model: &'static Model,
+    start: Instant,
+    words: Option<Words<'_>>,
+) -> Heard {
     let (mut decided, mut firm, mut first, mut last) = (None, None, None, None);
-    for (_, effect) in effects(samples, settings, model, start) {
+    for (_, effect) in effects(samples, settings, model, start, words) {
         match effect {
             Effect::Decided(verdict) | Effect::Revised { verdict, .. } => {
                 first = first.or(Some(verdict.callee));

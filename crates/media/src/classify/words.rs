@@ -11,18 +11,15 @@ pub(crate) enum Speaker {
 
 /// A screener asks for a name and a reason, and says that somebody may come.
 const SCREENER: &[&str] = &[
-    "record your name and reason",
-    "say your name and reason",
-    "state your name and reason",
+    "your name and reason",
+    "record your name",
     "name and the reason for your call",
-    "name and reason for calling",
     "reason for calling",
-    "using a screening service",
-    "screening service from google",
-    "before i try to connect you",
-    "i'll see if this person is available",
-    "see if this person is available",
+    "screening service",
+    "before i try to connect",
+    "person is available",
     "who you are and why you're calling",
+    "name and why",
     "say who's calling and why",
     "grund ihres anrufs",
     "le motif de votre appel",
@@ -94,6 +91,102 @@ const VOICEMAIL: &[&str] = &[
     "poczta głosowa",
 ];
 
+/// Phrases to listen for, where a recogniser looks for phrases: English ones of announcements,
+/// menus, voicemails and screeners, at least nine sounds long, since shorter ones are heard in
+/// anything. What people at a switchboard say as well is not among them, such as "thank you for
+/// calling" or "one moment please".
+pub const SPOTTED: &[&str] = &[
+    "after the beep",
+    "after the signal",
+    "after the tone",
+    "agents are busy",
+    "agents are currently",
+    "all circuits are busy",
+    "are currently closed",
+    "been disconnected",
+    "before i try to connect",
+    "call is important",
+    "calls are important",
+    "cannot be completed",
+    "cannot be connected",
+    "cannot complete",
+    "circuits are busy now",
+    "completed as dialed",
+    "dial the extension",
+    "during the hours",
+    "enter the extension",
+    "following options",
+    "for more information",
+    "hello and welcome",
+    "is currently unavailable",
+    "is not answering",
+    "is switched off",
+    "is turned off",
+    "leave your message",
+    "lines are busy",
+    "listen carefully",
+    "mailbox is full",
+    "may be recorded",
+    "menu options",
+    "mobile customer",
+    "name and reason for calling",
+    "name and why",
+    "next available",
+    "no longer in service",
+    "not accepting calls",
+    "not in service",
+    "number you are calling",
+    "number you called",
+    "number you dialed",
+    "number you have",
+    "office hours are",
+    "office is closed",
+    "our business hours",
+    "out of service",
+    "outside of business hours",
+    "outside our office",
+    "person at extension",
+    "person is available",
+    "please enter",
+    "please leave a message",
+    "please leave your",
+    "please stay on the line",
+    "please try again",
+    "please wait while",
+    "press any key",
+    "press one for",
+    "press one to",
+    "press the pound",
+    "press two for",
+    "press two to",
+    "press zero for",
+    "press zero to",
+    "record your message",
+    "record your name",
+    "remain on the line",
+    "representatives are",
+    "screening service",
+    "temporarily out of",
+    "the number you",
+    "the subscriber",
+    "this call will be recorded",
+    "try again later",
+    "try your call again",
+    "voice mail system",
+    "voice mailbox",
+    "voice messaging",
+    "while i connect",
+    "while we connect",
+    "will be recorded",
+    "you have called",
+    "you have dialed",
+    "you have reached",
+    "you've reached",
+    "your call again later",
+    "your name and reason",
+    "your party's extension",
+];
+
 /// Longest piece of text that is looked through, in bytes: what a call says in its first minute.
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -106,7 +199,7 @@ pub(crate) fn speaker(text: &str) -> Option<Speaker> {
     if says(SCREENER) {
         return Some(Speaker::CallScreener);
     }
-    says(VOICEMAIL).then_some(Speaker::Machine)
+    (says(VOICEMAIL) || says(SPOTTED)).then_some(Speaker::Machine)
 }
 
 #[cfg(test)]
@@ -119,6 +212,7 @@ mod tests {
             ("Hi, if you record your name and reason for calling,", Some(Speaker::CallScreener)),
             ("Please leave  your\nmessage after the tone", Some(Speaker::Machine)),
             ("Bitte sprechen Sie NACH DEM TON", Some(Speaker::Machine)),
+            ("all circuits are busy now", Some(Speaker::Machine)),
             ("hello, who is this?", None),
             ("Yes, speaking", None),
             ("", None),
@@ -126,6 +220,14 @@ mod tests {
         for (text, speaker_expected) in cases {
             assert_eq!(speaker(text), speaker_expected, "{text}");
         }
+    }
+
+    #[test]
+    fn phrases_that_are_listened_for_are_sorted_and_those_of_screeners_are_known_as_theirs() {
+        assert!(SPOTTED.is_sorted_by(|one, other| one < other));
+        let screeners = SPOTTED.iter().filter(|it| speaker(it) == Some(Speaker::CallScreener));
+        assert_eq!(screeners.count(), 7);
+        assert!(SPOTTED.iter().all(|phrase| speaker(phrase).is_some()));
     }
 
     #[test]

@@ -472,7 +472,7 @@ mod tests {
         for nth in 0..40 {
             let mut samples = recording(who(nth), u64::from(nth));
             samples.extend(vec![0; RATE_HZ * 7]);
-            let callee = listen(&samples, settings(), &MODEL, start).verdict.callee.name();
+            let callee = listen(&samples, settings(), &MODEL, start, None).verdict.callee.name();
             let is_told = match who(nth) {
                 Who::Vacant => "sit",
                 who => who.is_told(),

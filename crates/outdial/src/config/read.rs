@@ -131,6 +131,7 @@ impl Reader {
             greeting_pause: Duration::from_millis(self.number("callee_type.greeting_pause_ms")),
             greeting_within: self.seconds("callee_type.greeting_time_max_s"),
             person_pause: Duration::from_millis(self.number("callee_type.person_pause_ms")),
+            words_time: Duration::from_millis(self.number("callee_type.words_ms")),
             ..media::classify::Settings::default()
         }
     }

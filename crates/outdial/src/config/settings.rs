@@ -82,6 +82,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Milliseconds of silence after which somebody who spoke briefly is told to be a person; 340 at least where a greeting is to be heard to its end. More, and people are told later, but fewer machines are taken for people at first.",
     ),
     with(
+        "callee_type.words_ms",
+        Form::Number(0, 3_000),
+        "1000",
+        "Milliseconds that a machine waits for its words to be read before it is told for good, where `recognition.program` is there. English phrases of announcements, voicemails and call screeners are listened for, a tenth of a second of a core for each sentence. 0: by sound alone.",
+    ),
+    with(
         "calls.call_time_max_s",
         Form::Number(1, 86_400),
         "3600",

@@ -4,6 +4,7 @@
 //! answer. docs/callee-type.md says how to read the figures.
 
 mod picture;
+mod reading;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use media::classify::trial::{self, Heard, Line, Recording, Score};
 use media::classify::{Effect, MODEL, Settings};
 use media::g711::Law;
 use media::sound::{Hint, Limits, Sound};
+
+use self::reading::Reading;
 
 /// Name of the list of recordings in a directory.
 const MANIFEST: &str = "manifest.csv";
@@ -44,6 +47,9 @@ pub(crate) struct Options {
     /// Draw the one recording into this file: waveform, timing, and the verdict over time.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// How long a machine waits for its words to be read, in milliseconds; 0 tells by sound alone.
+    #[arg(long, value_name = "MS", default_value_t = 1_000)]
+    words: u64,
     /// Name every recording that was told wrong.
     #[arg(long)]
     wrong: bool,
@@ -56,6 +62,7 @@ impl Options {
         if let Some(ms) = self.person_pause {
             settings.person_pause = Duration::from_millis(ms);
         }
+        settings.words_time = Duration::from_millis(self.words);
         settings
     }
 
@@ -83,16 +90,21 @@ fn seed(name: &str) -> u64 {
 }
 
 /// Scores or explains; exit code 1 if a recording of a list cannot be read.
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) async fn run(options: &Options) -> Result<ExitCode> {
+    let reading = Reading::begin(options.words).await?;
+    tokio::task::block_in_place(|| listen(options, &reading))
+}
+
+fn listen(options: &Options, reading: &Reading) -> Result<ExitCode> {
     let scored: Vec<&PathBuf> =
         options.paths.iter().filter(|path| path.join(MANIFEST).is_file()).collect();
     match (scored.as_slice(), options.paths.as_slice()) {
-        ([_], [dir]) => score(options, dir),
+        ([_], [dir]) => score(options, reading, dir),
         ([], paths) => {
             if options.json.is_some() {
                 bail!("there is no score without a {MANIFEST}, so no JSON");
             }
-            explain(options, &recordings(paths)?)
+            explain(options, reading, &recordings(paths)?)
         }
         _ => bail!("one directory with a {MANIFEST} at a time"),
     }
@@ -119,12 +131,12 @@ fn recordings(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn score(options: &Options, dir: &Path) -> Result<ExitCode> {
+fn score(options: &Options, reading: &Reading, dir: &Path) -> Result<ExitCode> {
     let path = dir.join(MANIFEST);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let list = trial::manifest(&text).with_context(|| path.display().to_string())?;
-    let heard = listen_to_all(options, dir, &list);
+    let heard = listen_to_all(options, reading, dir, &list);
     let mut score = Score::default();
     let mut is_complete = true;
     for (recording, heard) in list.iter().zip(heard) {
@@ -141,9 +153,9 @@ fn score(options: &Options, dir: &Path) -> Result<ExitCode> {
             }
         }
     }
-    print!("{}", report::text(&score));
+    println!("{}  words: {}", report::text(&score), reading.told());
     if let Some(file) = &options.json {
-        std::fs::write(file, report::json(&score, options.noise))
+        std::fs::write(file, report::json(&score, options.noise, reading.is_on()))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -152,6 +164,7 @@ fn score(options: &Options, dir: &Path) -> Result<ExitCode> {
 /// On all processors, in the list's order.
 fn listen_to_all(
     options: &Options,
+    reading: &Reading,
     dir: &Path,
     list: &[Recording],
 ) -> Vec<Result<(Heard, Duration)>> {
@@ -159,7 +172,9 @@ fn listen_to_all(
     let one = |recording: &Recording| {
         let samples = options.hear(&dir.join(&recording.file))?;
         let duration = Duration::from_millis(samples.len() as u64 * 1_000 / 8_000);
-        Ok((trial::listen(&samples, options.settings(), &MODEL, start), duration))
+        let mut read = |samples: &[i16]| reading.read(samples);
+        let words = reading.words(&mut read);
+        Ok((trial::listen(&samples, options.settings(), &MODEL, start, words), duration))
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let part = list.len().div_ceil(threads).max(1);
@@ -172,14 +187,20 @@ fn listen_to_all(
     })
 }
 
-fn explain(options: &Options, files: &[PathBuf]) -> Result<ExitCode> {
+fn explain(options: &Options, reading: &Reading, files: &[PathBuf]) -> Result<ExitCode> {
     if options.svg.is_some() && files.len() != 1 {
         bail!("a picture shows one recording");
     }
     for file in files {
         let samples = options.hear(file)?;
-        let said = trial::effects(&samples, options.settings(), &MODEL, start());
         println!("{}", file.display());
+        let mut read = |samples: &[i16]| {
+            let words = reading.read(samples);
+            println!("  heard: {}", if words.is_empty() { "nothing" } else { &words });
+            words
+        };
+        let words = reading.words(&mut read);
+        let said = trial::effects(&samples, options.settings(), &MODEL, start(), words);
         for (_, effect) in &said {
             println!("  {}", describe(effect));
         }

@@ -17,7 +17,7 @@ use crate::relay::Weather;
 use crate::scene::NUMBER;
 use crate::server::{Server, Settings};
 use crate::sipp::Sipp;
-use crate::sound::{check, spoken};
+use crate::sound::{check, spoken, voiced};
 
 /// A greeting that nobody takes for a person's.
 pub(crate) const GREETING: &str = "Hello, you have reached the voicemail of Ann Lee. I cannot take your call \
@@ -339,6 +339,37 @@ async fn machine_is_hung_up_on_and_called_again_where_the_rules_say_so() {
     let types: Vec<&Value> =
         call["attempts"].as_array().unwrap().iter().map(|a| &a["callee_type"]).collect();
     assert_eq!(types, ["machine", "human"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn announcement_of_one_sentence_is_told_by_its_words() {
+    let line = Line::dial(BRANCHES, json!({ "on_machine": "hang_up" }), json!({})).await;
+    let sound = voiced("Please try your call again later.").await;
+    let talk = line.answer().await;
+    talk.voice.say(&sound);
+    line.hung_up().await;
+    let (result, call) = line.ends("completed").await;
+    assert_eq!(result["data"]["callee_type"], "machine");
+    let told = detected(&call);
+    assert!(told.last().unwrap().starts_with("machine 97%"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn call_screener_is_told_by_its_words_and_not_hung_up_on() {
+    let line = Line::dial(BRANCHES, json!({ "on_machine": "hang_up" }), json!({})).await;
+    let sound = voiced(
+        "Hi, if you record your name and reason for calling, I'll see if this person is available.",
+    )
+    .await;
+    let talk = line.answer().await;
+    talk.say(&sound).await;
+    let answer = line.customer.posted("/answer").await;
+    assert_eq!(answer.field("then"), "call_screener");
+    line.hung_up().await;
+    let (result, call) = line.ends("completed").await;
+    assert_eq!(result["data"]["callee_type"], "call_screener");
+    let told = detected(&call);
+    assert!(told.last().unwrap().starts_with("call_screener "), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

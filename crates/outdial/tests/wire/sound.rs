@@ -64,6 +64,17 @@ pub(crate) async fn spoken(text: &str) -> Vec<i16> {
     sound.at_rate(RATE_HZ as u32).unwrap().samples().to_vec()
 }
 
+/// Text by a synthesizer made of recordings, which is nearer to what machines speak with.
+pub(crate) async fn voiced(text: &str) -> Vec<i16> {
+    let said = Command::new(installed("flite"))
+        .args(["-voice", "rms", "-t", text, "-o", "/dev/stdout"])
+        .output()
+        .await
+        .unwrap();
+    let sound = Sound::read(&said.stdout, Hint::default(), &Limits::default()).unwrap();
+    sound.at_rate(RATE_HZ as u32).unwrap().samples().to_vec()
+}
+
 /// Checks that a recording holds all of what was sent, and prints how it is.
 pub(crate) fn check(what: &str, sent: &[i16], heard: &[i16]) -> Alignment {
     let alignment = check_like(what, sent, heard, ALIKE_MIN);

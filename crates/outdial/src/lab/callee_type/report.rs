@@ -90,6 +90,8 @@ pub(super) fn code(callee: Callee) -> String {
 #[derive(Debug, Serialize)]
 struct Figures<'a> {
     noise_dbov: Option<f32>,
+    /// Whether words were read.
+    words: bool,
     labels: BTreeMap<&'a str, Counts>,
     sublabels: BTreeMap<String, Counts>,
     tiers: BTreeMap<&'a str, Counts>,
@@ -163,7 +165,7 @@ impl Beeps {
 }
 
 /// The score as JSON.
-pub(super) fn json(score: &Score, noise_dbov: Option<f32>) -> String {
+pub(super) fn json(score: &Score, noise_dbov: Option<f32>, words: bool) -> String {
     let counts = |tallies: &'_ BTreeMap<String, Tally>| -> BTreeMap<String, Counts> {
         tallies.iter().map(|(name, tally)| (name.clone(), Counts::of(tally))).collect()
     };
@@ -176,6 +178,7 @@ pub(super) fn json(score: &Score, noise_dbov: Option<f32>) -> String {
     }
     let figures = Figures {
         noise_dbov,
+        words,
         labels: score.labels.iter().map(|(name, t)| (name.as_str(), Counts::of(t))).collect(),
         sublabels,
         tiers: score.tiers.iter().map(|(name, t)| (name.as_str(), Counts::of(t))).collect(),
@@ -226,7 +229,8 @@ mod tests {
 
     #[test]
     fn json_has_what_programs_ask_for() {
-        let json: serde_json::Value = serde_json::from_str(&json(&scored(), Some(-45.0))).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&json(&scored(), Some(-45.0), false)).unwrap();
         assert_eq!(json["labels"]["human"]["total"], 2);
         assert_eq!(json["labels"]["human"]["right"], 1);
         assert_eq!(json["labels"]["human"]["decision_s_median"], 1.0);

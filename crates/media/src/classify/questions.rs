@@ -1,0 +1,93 @@
+//! When it is asked what was said, and what waits for the answer.
+
+use super::Callee;
+use super::words::{Speaker, speaker};
+
+/// Questions that a call has at most: one for each phrase of a short announcement, and two for a
+/// machine that talks on.
+pub const QUESTIONS_MAX: u8 = 4;
+/// Questions that are left for a machine that talks on.
+const LAST_QUESTIONS: u8 = 2;
+
+/// Questions of a call, and how many of them have an answer.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    asked: u8,
+    open: u8,
+    /// Voice at the last question, in hops.
+    asked_speech: u32,
+    /// A machine that is firm once all questions have their answer, by which chance, and the hop
+    /// at which it is firm without.
+    waiting: Option<(f32, u32)>,
+}
+
+/// What an answer says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Answer {
+    /// Who speaks.
+    Says(Callee),
+    /// Nothing, and a machine waits for it, by this chance.
+    Leaves(f32),
+    /// Nothing, and nobody has waited.
+    Nothing,
+}
+
+/// Where a machine stands that waits for its words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wait {
+    /// It waits.
+    Goes,
+    /// It has waited long enough; its chance.
+    Over(f32),
+}
+
+impl Questions {
+    /// Whether to ask, where so much voice was heard and `least` of it is worth a question; with
+    /// zero, for a machine that talks on.
+    pub(super) fn ask(&mut self, speech: u32, least: u32) -> bool {
+        let is_machine = least == 0 || self.waiting.is_some();
+        let max = if is_machine { QUESTIONS_MAX } else { QUESTIONS_MAX - LAST_QUESTIONS };
+        let is_news = speech > self.asked_speech && speech - self.asked_speech >= least;
+        if !is_news || self.asked >= max {
+            return false;
+        }
+        self.asked += 1;
+        self.open += 1;
+        self.asked_speech = speech;
+        true
+    }
+
+    /// Whether any question is left.
+    pub(super) const fn may_ask(&self) -> bool {
+        self.asked < QUESTIONS_MAX
+    }
+
+    /// Whether a machine of this chance has to wait for answers, at most until that hop.
+    pub(super) fn wait(&mut self, machine: f32, until: u32) -> bool {
+        if self.open > 0 {
+            self.waiting = Some((machine, until));
+        }
+        self.open > 0
+    }
+
+    /// Where the machine stands that waits, at this hop; it does so no longer once that is over.
+    pub(super) fn waits(&mut self, hop: u32) -> Option<Wait> {
+        let (machine, until) = self.waiting?;
+        if hop < until {
+            return Some(Wait::Goes);
+        }
+        self.waiting = None;
+        Some(Wait::Over(machine))
+    }
+
+    /// A question has this answer, or somebody tells it unasked.
+    pub(super) fn answered(&mut self, text: &str) -> Answer {
+        self.open = self.open.saturating_sub(1);
+        match speaker(text) {
+            Some(Speaker::CallScreener) => Answer::Says(Callee::CallScreener),
+            Some(Speaker::Machine) => Answer::Says(Callee::Machine),
+            None if self.open > 0 => Answer::Nothing,
+            None => self.waiting.map_or(Answer::Nothing, |(machine, _)| Answer::Leaves(machine)),
+        }
+    }
+}
