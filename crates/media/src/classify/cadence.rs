@@ -21,6 +21,10 @@ const LEVEL_MIN_DBOV: f32 = -50.0;
 const FALL_DB: f32 = 9.0;
 /// Hops that a tone must be there, or away, to count: tones of two close frequencies beat.
 const STEADY_HOPS: u32 = 4;
+/// A gap in a tone up to this length is a lost frame, in hops: no cadence has so short a pause.
+const LOST_HOPS: u32 = 8;
+/// Shortest tone, in hops; one that others precede may be cut by a lost frame.
+const TONE_HOPS_LEAST: u32 = 10;
 /// How far the strongest frequency may wander while a tone sounds, in Hz; where two frequencies
 /// cannot be told apart it swings from one to the other.
 const WANDER_HZ: f32 = 58.0;
@@ -71,6 +75,10 @@ pub(crate) struct CadenceDetector {
     was_even: bool,
     /// Lengths of the tones and pauses that preceded, oldest first: on, off, on.
     spans: [u32; 3],
+    /// When the last tone began, and what preceded it: should it go on after a lost frame.
+    cut: (u32, [u32; 3]),
+    /// Hops of this pause in a row that are something else, and as loud as the tone was.
+    other: u32,
     /// Whether this ring has been told.
     is_told: bool,
     /// Level of the last tone that was whole.
@@ -141,13 +149,16 @@ impl CadenceDetector {
         }
         // The window sees half of a tone's end half a window late, and its beginning as well.
         let length = at + 1 - self.opposite - self.since;
-        let is_clean = self.strayed * 8 <= length && length >= 10;
+        let may_go_on = self.spans[2] > 0;
+        let is_long = length >= if may_go_on { STEADY_HOPS } else { TONE_HOPS_LEAST };
+        let is_clean = self.strayed * 8 <= length && is_long;
         let followed = !is_loud || hop.band_dbov < LEVEL_MIN_DBOV;
         if !is_clean || !followed {
             self.forget(at);
             return None;
         }
         self.is_on = false;
+        self.cut = (self.since, self.spans);
         self.since = at + 1 - self.opposite;
         self.opposite = 0;
         (self.last_dbov, self.last_hz) = (self.dbov, self.hz);
@@ -171,17 +182,25 @@ impl CadenceDetector {
                 self.hz = hop.peaks[0].hz;
                 self.is_on = true;
                 let length = (at + 1 - self.opposite).saturating_sub(self.since);
-                self.since = at + 1 - self.opposite;
-                self.opposite = 0;
-                if self.spans[2] > 0 {
-                    self.push(length);
+                let is_whole = self.spans[2] > 0;
+                if is_whole && length <= LOST_HOPS && (self.hz - self.last_hz).abs() < WANDER_HZ {
+                    (self.since, self.spans) = self.cut;
+                } else {
+                    self.since = at + 1 - self.opposite;
+                    if is_whole {
+                        self.push(length);
+                    }
                 }
+                self.opposite = 0;
             }
             return None;
         }
         self.opposite = 0;
-        // Something else that is as loud as the tone was ends the pattern.
-        if !is_tone && self.spans[2] > 0 && hop.band_dbov > self.last_dbov - FALL_DB {
+        // Something else that is as loud as the tone was ends the pattern; the edges of a lost frame
+        // do not.
+        let is_other = !is_tone && hop.band_dbov > self.last_dbov - FALL_DB;
+        self.other = if is_other { self.other + 1 } else { 0 };
+        if self.other >= STEADY_HOPS && self.spans[2] > 0 {
             self.forget(at);
             return None;
         }

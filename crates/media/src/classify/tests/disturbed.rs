@@ -42,20 +42,12 @@ fn clocks_that_drift_change_no_verdict() {
 }
 
 #[test]
-fn three_frames_lost_of_a_hundred_change_no_verdict_on_speech_and_fax() {
-    for (sound, callee) in known_sounds().into_iter().filter(|(_, c)| *c != Callee::Busy) {
-        for seed in 1..=8 {
+fn three_frames_lost_of_a_hundred_change_no_verdict() {
+    for (sound, callee) in known_sounds() {
+        for seed in 1..=20 {
             assert_eq!(heard(&lossy(&sound, seed)).verdict.callee, callee, "lost by {seed}");
         }
     }
-}
-
-#[test]
-fn busy_tones_with_three_frames_lost_of_a_hundred_are_nearly_always_told() {
-    let busy = over(CLEAN, &tone(Tone::busy(), 6_000));
-    let is_told = |seed: &u64| heard(&lossy(&busy, *seed)).verdict.callee == Callee::Busy;
-    // A loss at the wrong place makes a machine of it (docs/callee-type.md).
-    assert!((1..=8).filter(is_told).count() >= 7);
 }
 
 #[test]
