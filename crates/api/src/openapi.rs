@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 documents: one of each facade, and one of everything: docs/api/openapi.json.
 
+mod patch;
+
 use std::sync::LazyLock;
 
 use facade::Facade;
@@ -7,7 +9,7 @@ use facade::native::{answer, callback, deployment, import, problem, request, wor
 use facade::refusal::Mistake;
 use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use crate::{
@@ -135,12 +137,16 @@ impl Modify for Common {
             components.add_security_scheme("key", SecurityScheme::Http(key));
         }
         delete_is_cancel(document);
+        patch::add(document, "Policy", "PolicyChange");
         for (path, item) in &mut document.paths.paths {
             let operations =
                 [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 add_problems(path, operation);
                 name_problems(path, operation);
+                if let Some(RefOr::T(body)) = &mut operation.request_body {
+                    body.required = Some(Required::True);
+                }
             }
         }
     }

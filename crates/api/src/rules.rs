@@ -43,7 +43,7 @@ pub(crate) async fn read_policy(
 /// Changes what a campaign says about dialing, by a merge patch (RFC 7396).
 #[utoipa::path(patch, path = "/v1/campaigns/{id}/policy", tag = "rules",
     params(("id" = String, Path, description = "Id of the campaign.")),
-    request_body = Policy,
+    request_body(content_type = "application/json", content = ref("#/components/schemas/PolicyChange")),
     responses((status = 200, description = "The policy after the change.", body = CampaignPolicy)))]
 pub(crate) async fn change_policy(
     State(shared): State<Shared>,
