@@ -109,7 +109,7 @@ pub struct Trunk {
     /// Its name in the settings.
     pub trunk: String,
     /// Its part of the campaign's calls; 0: only where the others fail or are full.
-    #[schema(minimum = 0, maximum = 100)]
+    #[schema(minimum = 0, maximum = 100, default = 1)]
     pub weight: u32,
 }
 
