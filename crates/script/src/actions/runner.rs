@@ -28,6 +28,9 @@ use crate::step::{
 
 /// How long pages may still be told something once the call is over.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long what was said may still be written down once the call is over; with the time to tell
+/// of it, it is less than the call waits for its script.
+const WRITING_TIME_MAX: Duration = Duration::from_secs(40);
 /// Numbers of recordings of one far end: no script has so many.
 const FAR_RECORDINGS_MAX: u32 = 10_000;
 /// One running application.
@@ -141,12 +144,11 @@ impl Runner {
             (Phase::Fetching(own), Input::Fetched { fetch, result }) if own.is(fetch) => {
                 self.page_came(result);
             }
-            (Phase::Closing(_), Input::Expired(Timer::Reply)) => self.end(),
+            (Phase::Closing(_), Input::Expired(Timer::Reply)) => self.closing_expired(),
             (_, Input::Transcribed { transcript, piece })
                 if self.transcript.as_ref().is_some_and(|it| it.transcript == transcript) =>
             {
                 self.transcribed(piece);
-                self.close_when_told();
             }
             (Phase::Closing(_), _) => {}
             // Without a callee nothing goes on; what is left is only told.
@@ -485,10 +487,33 @@ impl Runner {
             self.end();
             return;
         }
-        self.phase = Phase::Closing(self.now + CLOSING_TIME_MAX);
+        let writes = self.transcript.is_some();
+        self.close_within(if writes { WRITING_TIME_MAX } else { CLOSING_TIME_MAX });
     }
 
-    fn close_when_told(&mut self) {
+    fn close_within(&mut self, time_max: Duration) {
+        self.phase = Phase::Closing(self.now + time_max);
+    }
+
+    /// Nothing more is written down now; that it has ended is told all the same.
+    fn closing_expired(&mut self) {
+        if self.transcript.is_none() {
+            self.end();
+            return;
+        }
+        let why = "the recognizer is too slow: what was said last is not written down";
+        self.transcribed(Err(why.to_owned()));
+    }
+
+    /// What was said is written down: only pages are still told.
+    pub(super) fn written_down(&mut self) {
+        self.transcript = None;
+        if matches!(self.phase, Phase::Closing(_)) {
+            self.close_within(CLOSING_TIME_MAX);
+        }
+    }
+
+    pub(super) fn close_when_told(&mut self) {
         if self.is_all_told() && matches!(self.phase, Phase::Closing(_)) {
             self.end();
         }

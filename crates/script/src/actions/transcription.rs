@@ -84,7 +84,7 @@ impl Runner {
             ("completed", Json::Flag(completed)),
         ];
         if completed {
-            self.transcript = None;
+            self.written_down();
         }
         if let Some(page) = page {
             self.tell_transcript(&page, result);
@@ -92,6 +92,7 @@ impl Runner {
         if let Err(why) = piece {
             self.tell("start_transcription", &why);
         }
+        self.close_when_told();
     }
 }
 

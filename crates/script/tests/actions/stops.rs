@@ -1,5 +1,7 @@
 //! What is stopped from outside, in every state: interrupts, and callees who hang up.
 
+use std::time::Duration;
+
 use expect_test::{Expect, expect};
 
 use super::world::World;
@@ -431,4 +433,40 @@ fn keys_count_for_the_question_that_follows_and_not_where_somebody_else_was_mean
             2.8 ends with token "start"
         "#]],
     );
+}
+
+#[test]
+fn transcription_is_told_to_its_end_however_long_the_recognizer_takes() {
+    let page = r##"{"actions": [{"start_transcription": {"results_page": {"url": "text"}}},
+        {"sleep": {"seconds": 9}}]}"##;
+    let written_in = |seconds| {
+        let mut world = World::new(&[("first", page), ("text", "")], "");
+        world.writing = Duration::from_secs(seconds);
+        world.start(script::step::Method::Post(Vec::new()));
+        world.run_until(2.0);
+        world.hang_up();
+        world.run_on()
+    };
+    expect![[r#"
+        0.0 POST /first token="start"
+        0.1 transcribes Transcribe { transcript: TranscriptId(1), language: None, callee: true, heard: true, interim: false }
+        1.1 POST /text token="" action_result {action: "start_transcription", result: {completed: false, id: "", transcription: [{alternatives: [{confidence: 0.8, text: "good morning"}], direction: "inbound", final: true}]}} (notification)
+        2.0 callee hangs up
+        2.0 transcribes no more
+        32.0 POST /text token="" action_result {action: "start_transcription", result: {completed: true, id: "", transcription: []}} (notification)
+        32.1 ends with token "start"
+    "#]]
+    .assert_eq(&written_in(30));
+    expect![[r#"
+        0.0 POST /first token="start"
+        0.1 transcribes Transcribe { transcript: TranscriptId(1), language: None, callee: true, heard: true, interim: false }
+        1.1 POST /text token="" action_result {action: "start_transcription", result: {completed: false, id: "", transcription: [{alternatives: [{confidence: 0.8, text: "good morning"}], direction: "inbound", final: true}]}} (notification)
+        2.0 callee hangs up
+        2.0 transcribes no more
+        42.0 no reply
+        42.0 POST /text token="" action_result {action: "start_transcription", result: {completed: true, id: "", transcription: []}} (notification)
+        42.0 problem start_transcription: the recognizer is too slow: what was said last is not written down
+        42.1 ends with token "start"
+    "#]]
+    .assert_eq(&written_in(100));
 }

@@ -47,6 +47,8 @@ pub(crate) struct World {
     transfer: Option<TransferId>,
     stay: Option<StayId>,
     transcript: Option<TranscriptId>,
+    /// How long what was said last is written down once no more is wanted.
+    pub(crate) writing: Duration,
     gone: bool,
     pub(crate) recognizer: bool,
     pub(crate) ended: bool,
@@ -94,6 +96,7 @@ impl World {
             transfer: None,
             stay: None,
             transcript: None,
+            writing: Duration::ZERO,
             gone: false,
             recognizer: true,
             ended: false,
@@ -384,7 +387,7 @@ impl World {
                 self.tell("transcribes no more");
                 if let Some(transcript) = self.transcript.take() {
                     let over = Input::Transcribed { transcript, piece: Ok(None) };
-                    self.later(Duration::ZERO, Due::Input(over));
+                    self.later(self.writing, Due::Input(over));
                 }
             }
             Step::Log { label, text } => self.tell(&format!("log {label}: {text}")),
