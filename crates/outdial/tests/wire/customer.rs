@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::harness::{at, port, within};
+use crate::harness::{at, port, until, within};
 
 /// Media type of pages.
 const VXML: &str = "application/voicexml+xml";
@@ -137,7 +137,9 @@ impl Customer {
     /// Opens the door again.
     pub(crate) async fn reopen(&mut self) {
         assert!(self.serving.is_none(), "the application is open");
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        // A process that was started at the moment of closing keeps the port a little longer.
+        let bind = async || TcpListener::bind(self.address).await.ok();
+        let listener = until("the application's port is free", bind).await;
         let router = Router::new().fallback(answer).with_state(Arc::clone(&self.shared));
         let (close, closed) = oneshot::channel::<()>();
         let serving = axum::serve(listener, router).with_graceful_shutdown(async {

@@ -1,6 +1,7 @@
 //! The stage of every test: a directory, ports, processes that die with it, and what they said.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -157,6 +158,7 @@ pub(crate) fn ports(count: u16) -> u16 {
     let count_wide = u32::from(count);
     // Test runs at the same time begin at different places.
     let begin = std::process::id().wrapping_mul(7_919) % (PORTS.end - PORTS.start);
+    let taken_ports = ports_in_use();
     for _ in 0..1_000 {
         let taken = begin + NEXT.fetch_add(count_wide, Ordering::Relaxed);
         let first = PORTS.start + taken % (PORTS.end - PORTS.start);
@@ -164,7 +166,7 @@ pub(crate) fn ports(count: u16) -> u16 {
             continue;
         }
         let first = u16::try_from(first).expect("ports have 16 bits");
-        if (first..first + count).all(is_free) {
+        if !(first..first + count).any(|port| taken_ports.contains(&port)) {
             return first;
         }
     }
@@ -181,10 +183,19 @@ pub(crate) fn at(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-fn is_free(port: u16) -> bool {
-    !NOT_FOR_HTTP.contains(&port)
-        && UdpSocket::bind(at(port)).is_ok()
-        && TcpListener::bind(at(port)).is_ok()
+/// Ports that somebody has, or better leaves alone.
+///
+/// They are read, not tried: a process that another test starts at that moment would keep a port
+/// that was only tried until it becomes its program, and whoever is given the port cannot open it.
+fn ports_in_use() -> HashSet<u16> {
+    let tables = ["udp", "udp6", "tcp", "tcp6"]
+        .map(|name| std::fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default());
+    let local = |line: &str| {
+        let address = line.split_whitespace().nth(1)?;
+        u16::from_str_radix(address.rsplit(':').next()?, 16).ok()
+    };
+    let used = tables.iter().flat_map(|table| table.lines().filter_map(local));
+    used.chain(NOT_FOR_HTTP).collect()
 }
 
 /// Waits until a process has opened this UDP port.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use expect_test::expect_file;
+use expect_test::{expect, expect_file};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::customer::{Customer, Reply, SAYS_NOTHING};
 use crate::harness::Stage;
 use crate::phone::{Ear, Phone};
+use crate::scene::{Expected, NUMBER, queue};
 use crate::server::{Server, Settings};
 use crate::sip::Message;
 use crate::undisturbed::Undisturbed;
@@ -183,6 +184,30 @@ async fn bad_scripts_end_their_own_calls_with_a_word_and_disturb_nobody() {
     expect_file!["golden/scripts.txt"].assert_eq(&golden);
     assert!(after < before + GROWTH_MAX_KIB, "memory grew from {before} to {after} kB");
     undisturbed.ends_well(&server, &phone, &customer).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn script_asks_for_as_many_pages_as_the_settings_allow_and_for_no_more() {
+    let stage = Stage::new();
+    let phone = Arc::new(Phone::open().await);
+    let customer = Customer::open(SAYS_NOTHING).await;
+    let more = block("<goto next=\"/more\" maxage=\"0\"/>");
+    customer.reply("POST", "/start", [more.clone()]);
+    customer.reply("GET", "/more", [more]);
+    let settings = Settings { calls: "pages_max = 4", ..Settings::default() };
+    let server = Server::start(&stage, phone.address, &settings).await;
+    let id = queue(&server, &customer, NUMBER).await;
+    answer(Arc::clone(&phone), NUMBER.to_owned()).await;
+    let call = server.until_state(&id, "completed").await;
+    expect![[r#"
+        === more
+        error.limit: http://app.example/more:3:14: limit pages_max: more than 4 documents fetched in a call
+    "#]]
+    .assert_eq(&story("more", &call).replace(&customer.url(""), "http://app.example"));
+    let fetched = customer.asked().into_iter().filter(|one| one.path == "/more");
+    assert_eq!(fetched.count(), 3, "the start page is the first of four");
+    Expected::ANSWERED.check(&customer.result().await, NUMBER);
     server.stop().await;
 }
 

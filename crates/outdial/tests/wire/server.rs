@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) ring_time_max_s: u32,
     pub(crate) slots: u32,
     pub(crate) calls_per_second: u32,
+    /// Further lines of the settings of calls.
+    pub(crate) calls: &'static str,
     /// By which name the trunk's host is found; its address without one.
     pub(crate) host: Option<&'static str>,
     /// Further lines of the trunk's settings.
@@ -37,6 +39,7 @@ impl Default for Settings {
             ring_time_max_s: 30,
             slots: 20,
             calls_per_second: 50,
+            calls: "",
             host: None,
             trunk: String::new(),
             sip: "",
@@ -326,8 +329,8 @@ impl Document {
 }
 
 fn configuration(far_end: SocketAddr, settings: &Settings) -> String {
-    let Settings { ring_time_max_s, slots, calls_per_second, host, trunk, sip, store, log } =
-        settings;
+    let Settings { ring_time_max_s, slots, calls_per_second, calls, host, .. } = settings;
+    let Settings { trunk, sip, store, log, .. } = settings;
     let far_end = match host {
         Some(name) => format!("{name}:{}", far_end.port()),
         None => far_end.to_string(),
@@ -338,7 +341,7 @@ fn configuration(far_end: SocketAddr, settings: &Settings) -> String {
     let mut text = String::from("[api]\nlisten = \"127.0.0.1:0\"\n");
     write!(
         text,
-        "[calls]\nring_time_max_s = {ring_time_max_s}\ndrain_time_max_s = 10\n\
+        "[calls]\nring_time_max_s = {ring_time_max_s}\ndrain_time_max_s = 10\n{calls}\n\
          [fetch]\nallow_private = [\"127.0.0.0/8\"]\n\
          [log]\nfilter = {log:?}\n\
          [rtp]\nbind = \"127.0.0.1\"\nport_min = {rtp}\nport_max = {}\n\
