@@ -1,7 +1,5 @@
 //! Waits for what is fetched, and plays something meanwhile (VoiceXML 2.0 §6.1.4, §6.3.5).
 
-use std::collections::VecDeque;
-
 use domain::time::Timestamp;
 use url::Url;
 
@@ -9,7 +7,7 @@ use super::document::FetchRule;
 use super::fault::Fault;
 use super::fia::{HangUp, Phase, Vxml};
 use super::load::Loading;
-use super::prompt::resolve;
+use super::prompt::{Playing, resolve};
 use super::property::FetchAudioRule;
 use crate::step::{Fetch, FetchError, FetchId, Fetched, Method, PlayId, Prompt, Step, Timer};
 
@@ -19,7 +17,7 @@ pub(super) struct Fetching {
     pub(super) fetch: FetchId,
     loading: Loading,
     /// Prompts that are heard to their end before anything else.
-    plays: VecDeque<PlayId>,
+    playing: Playing,
     meanwhile: Meanwhile,
     /// What came, while something must be heard a while longer.
     arrived: Option<Result<Fetched, FetchError>>,
@@ -36,13 +34,13 @@ enum Meanwhile {
 impl Fetching {
     /// Whether the callee hears something meanwhile.
     pub(super) fn is_heard(&self) -> bool {
-        !self.plays.is_empty() || matches!(self.meanwhile, Meanwhile::Playing { .. })
+        !self.playing.is_empty() || matches!(self.meanwhile, Meanwhile::Playing { .. })
     }
 
     pub(super) fn deadline(&self) -> Option<(Timestamp, Timer)> {
         match (&self.meanwhile, &self.arrived) {
             (Meanwhile::Playing { until, .. }, Some(_)) => Some((*until, Timer::FetchAudio)),
-            (Meanwhile::Waiting { from, .. }, None) if self.plays.is_empty() => {
+            (Meanwhile::Waiting { from, .. }, None) if self.playing.is_empty() => {
                 Some((*from, Timer::FetchAudio))
             }
             _ => None,
@@ -61,12 +59,10 @@ impl Vxml {
     ) -> Result<(), Fault> {
         url.set_fragment(None);
         let meanwhile = self.meanwhile(rule)?;
-        let plays = match meanwhile {
-            Meanwhile::Nothing => VecDeque::new(),
+        let playing = match meanwhile {
+            Meanwhile::Nothing => Playing::default(),
             // What was queued before is heard before (§4.1.8).
-            Meanwhile::Playing { .. } | Meanwhile::Waiting { .. } => {
-                self.flush().into_iter().map(|(play, _)| play).collect()
-            }
+            Meanwhile::Playing { .. } | Meanwhile::Waiting { .. } => self.flush(),
         };
         self.fetches += 1;
         let fetch = Fetch {
@@ -80,7 +76,7 @@ impl Vxml {
         self.phase = Phase::Fetching(Box::new(Fetching {
             fetch: fetch.fetch,
             loading: to,
-            plays,
+            playing,
             meanwhile,
             arrived: None,
         }));
@@ -110,7 +106,7 @@ impl Vxml {
 
     pub(super) fn fetch_play_ended(&mut self, ended: PlayId) {
         if let Phase::Fetching(fetching) = &mut self.phase {
-            fetching.plays.retain(|play| *play > ended);
+            fetching.playing.ended(ended);
             if matches!(fetching.meanwhile, Meanwhile::Playing { play, .. } if play == ended) {
                 fetching.meanwhile = Meanwhile::Nothing;
             }
@@ -150,7 +146,7 @@ impl Vxml {
     pub(super) fn fetch_hung_up(&mut self) {
         self.lose_callee();
         if let Phase::Fetching(fetching) = &mut self.phase {
-            fetching.plays.clear();
+            fetching.playing.clear();
             fetching.meanwhile = Meanwhile::Nothing;
         }
         self.land();
@@ -166,7 +162,7 @@ impl Vxml {
             Meanwhile::Playing { until, .. } => now < until,
             Meanwhile::Nothing | Meanwhile::Waiting { .. } => false,
         };
-        if held || !fetching.plays.is_empty() {
+        if held || !fetching.playing.is_empty() {
             return;
         }
         let Some(result) = fetching.arrived.take() else {

@@ -19,7 +19,7 @@ use super::limits::{ATTENTION, Limits, Line, Usage};
 use super::listen::Listening;
 use super::load::Pages;
 use super::place::Place;
-use super::prompt::{Bargein, PromptQueue};
+use super::prompt::{Playing, PromptQueue};
 use super::property::Properties;
 use super::record::Recording;
 use super::run::{Next, Running};
@@ -78,7 +78,7 @@ pub(super) enum Phase {
     Recording(Box<Recording>),
     Transferring(Box<Transferring>),
     /// The last prompts play before this is done.
-    Draining(VecDeque<PlayId>, Drained),
+    Draining(Playing, Drained),
     Ended,
 }
 
@@ -328,16 +328,16 @@ impl Vxml {
     }
 
     /// Plays all that waits; the groups that now play, and what may interrupt each.
-    pub(super) fn flush(&mut self) -> VecDeque<(PlayId, Bargein)> {
+    pub(super) fn flush(&mut self) -> Playing {
         let groups = self.prompts.take();
         if self.hang_up != HangUp::No {
-            return VecDeque::new();
+            return Playing::default();
         }
-        let mut playing = VecDeque::new();
+        let mut playing = Playing::default();
         for (bargein, prompts) in groups {
             let play = self.next_play();
             self.steps.push_back(Step::Play { play, prompts });
-            playing.push_back((play, bargein));
+            playing.push(play, bargein);
         }
         playing
     }
@@ -353,30 +353,29 @@ impl Vxml {
     }
 
     pub(super) fn drain(&mut self, then: Drained) {
-        let plays = self.flush().into_iter().map(|(play, _)| play).collect();
-        self.phase = Phase::Draining(plays, then);
+        self.phase = Phase::Draining(self.flush(), then);
         self.after_drain();
     }
 
     fn drained(&mut self, ended: PlayId) {
-        if let Phase::Draining(plays, _) = &mut self.phase {
-            plays.retain(|play| *play > ended);
+        if let Phase::Draining(playing, _) = &mut self.phase {
+            playing.ended(ended);
         }
         self.after_drain();
     }
 
     fn all_drained(&mut self) {
-        if let Phase::Draining(plays, _) = &mut self.phase {
-            plays.clear();
+        if let Phase::Draining(playing, _) = &mut self.phase {
+            playing.clear();
         }
         self.after_drain();
     }
 
     fn after_drain(&mut self) {
-        let Phase::Draining(plays, then) = &self.phase else {
+        let Phase::Draining(playing, then) = &self.phase else {
             return;
         };
-        match (plays.is_empty(), then) {
+        match (playing.is_empty(), then) {
             (false, _) => {}
             (true, Drained::Exit) => self.end(),
             (true, Drained::Disconnect) => self.disconnected(),
@@ -385,14 +384,14 @@ impl Vxml {
 
     /// A last prompt could not be had: the document may hear of it once, then it is over.
     fn drain_failed(&mut self, failed: PlayId, error: &PlayError) {
-        let Phase::Draining(plays, then) = &mut self.phase else {
+        let Phase::Draining(playing, then) = &mut self.phase else {
             return;
         };
-        if !plays.contains(&failed) {
+        if !playing.contains(failed) {
             return;
         }
-        plays.retain(|play| *play > failed);
-        let (then, last) = (*then, plays.is_empty());
+        playing.ended(failed);
+        let (then, last) = (*then, playing.is_empty());
         let fault = Self::play_fault(error);
         if then == Drained::Exit && last && !self.pages.farewell_failed {
             self.pages.farewell_failed = true;

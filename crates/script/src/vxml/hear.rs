@@ -73,7 +73,7 @@ impl Vxml {
     /// Whether a prompt plays that must be heard to its end, or speech comes too late.
     fn is_closed_to_speech(&self) -> bool {
         match &self.phase {
-            Phase::Listening(listening) => listening.holds_the_floor(),
+            Phase::Listening(listening) => listening.playing.holds_the_floor(),
             Phase::Recording(recording) => recording.is_closed(),
             Phase::Transferring(transferring) => transferring.is_closed(),
             Phase::Idle | Phase::Busy | Phase::Fetching(_) | Phase::Draining(..) | Phase::Ended => {
@@ -149,8 +149,7 @@ impl Vxml {
         };
         // The recognizer says when the speech ends; silence does not count meanwhile.
         listening.deadline = Some((now + SPEECH_TIME_MAX, Timer::Reply));
-        let bargein = listening.plays.front().map(|(_, bargein)| *bargein);
-        if bargein == Some(Bargein::Speech) && listening.cut_short(now) {
+        if listening.playing.bargein() == Some(Bargein::Speech) && listening.cut_short(now) {
             self.steps.push_back(Step::StopPlay);
         }
     }

@@ -1,7 +1,6 @@
 //! Listens: plays what is queued, takes keys and speech, and decides when they are an answer
 //! (VoiceXML 2.0 §4.1.8, App. D).
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::fia::{Phase, Vxml};
 use super::form::Source;
 use super::grammar::{Grammar, is_key};
 use super::hear::Ear;
-use super::prompt::Bargein;
+use super::prompt::{Bargein, Playing};
 use super::property::InputRule;
 use super::result::{Circumstances, Reading};
 use super::rivals::{Decision, Rivals};
@@ -36,7 +35,7 @@ pub(super) struct Listening {
     pub(super) ear: Ear,
     pub(super) rule: InputRule,
     /// What still plays, and what may interrupt it.
-    pub(super) plays: VecDeque<(PlayId, Bargein)>,
+    pub(super) playing: Playing,
     /// The last mark that was played, when, and how long before the prompts ended.
     mark: Option<(String, Timestamp, Option<Duration>)>,
     /// Silence after the prompts until `noinput`.
@@ -59,7 +58,7 @@ impl Vxml {
             rivals,
             ear: Ear::new(&active, &rule),
             timeout,
-            plays: VecDeque::new(),
+            playing: Playing::default(),
             mark: None,
             deadline: None,
             rule,
@@ -68,7 +67,7 @@ impl Vxml {
             self.ahead.zeroize();
         }
         if self.ahead.is_empty() {
-            listening.plays = self.flush();
+            listening.playing = self.flush();
             listening.await_input(self.now);
             self.phase = Phase::Listening(Box::new(listening));
             return self.open_ear();
@@ -90,7 +89,7 @@ impl Vxml {
             return;
         };
         // What must be heard to its end must not be jumped over either.
-        if listening.holds_the_floor() || !listening.rule.dtmf || !is_key(key) {
+        if listening.playing.holds_the_floor() || !listening.rule.dtmf || !is_key(key) {
             return;
         }
         self.take_key(key);
@@ -151,11 +150,11 @@ impl Vxml {
         let Phase::Listening(listening) = &mut self.phase else {
             return;
         };
-        if !listening.plays.iter().any(|(play, _)| *play == ended) {
+        if !listening.playing.contains(ended) {
             return;
         }
-        listening.plays.retain(|(play, _)| *play > ended);
-        if listening.plays.is_empty() {
+        listening.playing.ended(ended);
+        if listening.playing.is_empty() {
             listening.freeze_mark(now);
         }
         listening.await_input(now);
@@ -169,10 +168,10 @@ impl Vxml {
         let Phase::Listening(listening) = &mut self.phase else {
             return;
         };
-        if !listening.plays.iter().any(|(play, _)| *play == failed) {
+        if !listening.playing.contains(failed) {
             return;
         }
-        listening.plays.retain(|(play, _)| *play > failed);
+        listening.playing.ended(failed);
         self.leave_listening();
         let fault = Self::play_fault(error);
         self.raise(fault);
@@ -184,7 +183,7 @@ impl Vxml {
         let Phase::Listening(listening) = &mut self.phase else {
             return;
         };
-        if listening.plays.iter().any(|(own, _)| *own == play) {
+        if listening.playing.contains(play) {
             listening.mark = Some((name, now, None));
         }
     }
@@ -278,18 +277,14 @@ impl Vxml {
 impl Listening {
     /// Nothing plays any more: silence counts from here.
     fn await_input(&mut self, now: Timestamp) {
-        if self.plays.is_empty() && self.rivals.is_fresh() {
+        if self.playing.is_empty() && self.rivals.is_fresh() {
             self.deadline = Some((now + self.timeout, Timer::NoInput));
         }
     }
 
-    pub(super) fn holds_the_floor(&self) -> bool {
-        self.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never)
-    }
-
     /// Whether what plays is interrupted only by input that matches as a whole.
     pub(super) fn awaits_hotword(&self) -> bool {
-        self.plays.front().is_some_and(|(_, bargein)| *bargein == Bargein::Hotword)
+        self.playing.bargein() == Some(Bargein::Hotword)
     }
 
     pub(super) fn has_keys(&self) -> bool {
@@ -298,12 +293,12 @@ impl Listening {
 
     /// Nothing plays any more; true where something did.
     pub(super) fn cut_short(&mut self, now: Timestamp) -> bool {
-        let playing = !self.plays.is_empty();
-        if playing {
-            self.plays.clear();
+        let was_heard = !self.playing.is_empty();
+        if was_heard {
+            self.playing.clear();
             self.freeze_mark(now);
         }
-        playing
+        was_heard
     }
 
     fn freeze_mark(&mut self, now: Timestamp) {

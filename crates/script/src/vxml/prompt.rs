@@ -1,7 +1,8 @@
-//! Prompts: which to play, and the row of those waiting to be played (VoiceXML 2.0 §4.1).
+//! Prompts: which to play, those waiting to be played, and those that are (VoiceXML 2.0 §4.1).
 //!
 //! [`render`](super::render) says what is in them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::document::Prompt;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::scope::Scopes;
-use crate::step;
+use crate::step::{self, PlayId};
 
 /// Prompts waiting to be played, in order.
 #[derive(Debug, Default)]
@@ -38,6 +39,10 @@ struct Waiting {
     timeout: Option<Duration>,
     prompts: Vec<step::Prompt>,
 }
+
+/// Prompts that are played, in order, and what may interrupt each.
+#[derive(Debug, Default)]
+pub(crate) struct Playing(VecDeque<(PlayId, Bargein)>);
 
 impl PromptQueue {
     pub(crate) fn push(
@@ -89,6 +94,39 @@ impl PromptQueue {
             }
         }
         groups
+    }
+}
+
+impl Playing {
+    pub(crate) fn push(&mut self, play: PlayId, bargein: Bargein) {
+        self.0.push_back((play, bargein));
+    }
+
+    /// This one has ended, and all before it.
+    pub(crate) fn ended(&mut self, ended: PlayId) {
+        self.0.retain(|(play, _)| *play > ended);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn contains(&self, wanted: PlayId) -> bool {
+        self.0.iter().any(|(play, _)| *play == wanted)
+    }
+
+    /// What may interrupt the one that is heard now; `None` if none is.
+    pub(crate) fn bargein(&self) -> Option<Bargein> {
+        self.0.front().map(|(_, bargein)| *bargein)
+    }
+
+    /// Whether one of them must be heard to its end.
+    pub(crate) fn holds_the_floor(&self) -> bool {
+        self.0.iter().any(|(_, bargein)| *bargein == Bargein::Never)
     }
 }
 

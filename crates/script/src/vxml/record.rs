@@ -1,6 +1,5 @@
 //! Records the callee (VoiceXML 2.0 §2.3.6).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::time::Timestamp;
@@ -14,7 +13,7 @@ use super::form::Source;
 use super::grammar::is_key;
 use super::hear::Ear;
 use super::listen::Active;
-use super::prompt::Bargein;
+use super::prompt::Playing;
 use super::property::InputRule;
 use super::result::{Circumstances, Reading, millis};
 use super::rivals::{Decision, Rivals};
@@ -30,7 +29,7 @@ pub(super) struct Recording {
     pub(super) rule: InputRule,
     /// Whether any key ends it.
     dtmf_term: bool,
-    plays: VecDeque<(PlayId, Bargein)>,
+    playing: Playing,
     wanted: Record,
     stage: Stage,
     pub(super) deadline: Option<(Timestamp, Timer)>,
@@ -105,8 +104,7 @@ fn media_type(given: Option<&str>) -> Result<&'static str, Fault> {
 impl Recording {
     /// Whether a prompt plays that must be heard to its end, or the recording is asked to end.
     pub(super) fn is_closed(&self) -> bool {
-        let held = self.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never);
-        held || matches!(self.stage, Stage::Ending(_))
+        self.playing.holds_the_floor() || matches!(self.stage, Stage::Ending(_))
     }
 }
 
@@ -143,7 +141,7 @@ impl Vxml {
             ear: Ear::new(active, &rule),
             dtmf_term: record.dtmf_term && rule.dtmf,
             rule,
-            plays: self.flush(),
+            playing: self.flush(),
             wanted,
             stage: Stage::Prompts,
             deadline: None,
@@ -158,7 +156,7 @@ impl Vxml {
         let Phase::Recording(recording) = &mut self.phase else {
             return;
         };
-        if recording.plays.is_empty() && matches!(recording.stage, Stage::Prompts) {
+        if recording.playing.is_empty() && matches!(recording.stage, Stage::Prompts) {
             recording.stage = Stage::Recording;
             self.steps.push_back(Step::Record(recording.wanted.clone()));
         }
@@ -166,7 +164,7 @@ impl Vxml {
 
     pub(super) fn record_play_ended(&mut self, ended: PlayId) {
         if let Phase::Recording(recording) = &mut self.phase {
-            recording.plays.retain(|(play, _)| *play > ended);
+            recording.playing.ended(ended);
         }
         self.record_when_quiet();
         self.listen_beside();
@@ -176,11 +174,11 @@ impl Vxml {
         let Phase::Recording(recording) = &mut self.phase else {
             return;
         };
-        if !recording.plays.iter().any(|(play, _)| *play == failed) {
+        if !recording.playing.contains(failed) {
             return;
         }
-        recording.plays.retain(|(play, _)| *play > failed);
-        if !recording.plays.is_empty() {
+        recording.playing.ended(failed);
+        if !recording.playing.is_empty() {
             self.steps.push_back(Step::StopPlay);
         }
         self.close_ear();
@@ -318,7 +316,7 @@ impl Vxml {
             return;
         }
         // There is nothing to be kept: the item stays unfilled, and no event says so.
-        if !recording.plays.is_empty() {
+        if !recording.playing.is_empty() {
             self.steps.push_back(Step::StopPlay);
         }
         self.phase = Phase::Busy;

@@ -1,6 +1,5 @@
 //! Transfers the callee to somebody else (VoiceXML 2.0 §2.3.7, 2.1 §9).
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::time::Timestamp;
@@ -13,7 +12,7 @@ use super::fia::{HangUp, Phase, Vxml};
 use super::grammar::is_key;
 use super::hear::Ear;
 use super::listen::Active;
-use super::prompt::{Bargein, resolve};
+use super::prompt::{Playing, resolve};
 use super::property::InputRule;
 use super::result::{Circumstances, Reading};
 use super::rivals::{Decision, Rivals};
@@ -29,7 +28,7 @@ pub(super) struct Transferring {
     rivals: Rivals,
     pub(super) ear: Ear,
     pub(super) rule: InputRule,
-    plays: VecDeque<(PlayId, Bargein)>,
+    playing: Playing,
     wanted: Transfer,
     /// How long the two may talk.
     time_max: Option<Duration>,
@@ -90,7 +89,7 @@ impl Vxml {
             rivals,
             ear,
             rule,
-            plays: self.flush(),
+            playing: self.flush(),
             wanted: Transfer {
                 transfer: TransferId(self.transfers),
                 kind: transfer.kind,
@@ -159,7 +158,7 @@ impl Vxml {
         let Phase::Transferring(transferring) = &mut self.phase else {
             return;
         };
-        if !transferring.plays.is_empty() || !matches!(transferring.stage, Stage::Prompts) {
+        if !transferring.playing.is_empty() || !matches!(transferring.stage, Stage::Prompts) {
             return;
         }
         transferring.stage = Stage::Calling;
@@ -183,7 +182,7 @@ impl Vxml {
 
     pub(super) fn transfer_play_ended(&mut self, ended: PlayId) {
         if let Phase::Transferring(transferring) = &mut self.phase {
-            transferring.plays.retain(|(play, _)| *play > ended);
+            transferring.playing.ended(ended);
             transferring.ring = transferring.ring.filter(|ring| *ring != ended);
         }
         self.call_when_quiet();
@@ -197,9 +196,9 @@ impl Vxml {
         if transferring.ring == Some(failed) {
             // A transfer without its music is a transfer still.
             transferring.ring = None;
-        } else if transferring.plays.iter().any(|(play, _)| *play == failed) {
-            transferring.plays.retain(|(play, _)| *play > failed);
-            if !transferring.plays.is_empty() {
+        } else if transferring.playing.contains(failed) {
+            transferring.playing.ended(failed);
+            if !transferring.playing.is_empty() {
                 self.steps.push_back(Step::StopPlay);
             }
             self.close_ear();
@@ -424,8 +423,7 @@ impl Transferring {
 
     /// Whether a prompt plays that must be heard to its end, or the transfer is asked to end.
     pub(super) fn is_closed(&self) -> bool {
-        let held = self.plays.iter().any(|(_, bargein)| *bargein == Bargein::Never);
-        held || matches!(self.stage, Stage::Ending(..))
+        self.playing.holds_the_floor() || matches!(self.stage, Stage::Ending(..))
     }
 
     fn talked(&self, now: Timestamp) -> Duration {
