@@ -502,8 +502,8 @@ async fn check_speech(speech: &Speech, health: &HealthBoard) {
     }
 }
 
-/// The same for what callees say: keys still work without.
-/// How who answered is told: without words, where speech is not recognized.
+/// How who answered is told: without words where speech is not recognized, which the log says now.
+/// Calls go on then, and keys still work.
 async fn classify(settings: Settings, recognizer: &Recognizer) -> Settings {
     match recognizer.check().await {
         Ok(()) => return settings,
