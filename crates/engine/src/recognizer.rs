@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use script::srgs::Grammar;
 use script::step::{Hypothesis, ListenError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use self::reading::{among, hypotheses};
@@ -38,6 +38,8 @@ pub struct Recognizer {
 const GRAMMARS_MAX: usize = 8;
 /// Longest that an utterance may wait and be recognized: beyond it, callees say it once more.
 const TIME_MAX: Duration = Duration::from_secs(6);
+/// Longest that the first look may take: nobody waits, and all is read for the first time.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(18);
 
 impl Recognizer {
     /// A recognizer with so many processes at once.
@@ -47,12 +49,7 @@ impl Recognizer {
 
     /// Recognizes silence, for `doctor` and the start; the error is a sentence for the operator.
     pub async fn check(&self) -> Result<(), RecognizerError> {
-        match &*self.adapter {
-            Adapter::Off => Err(RecognizerError::Off),
-            Adapter::PocketSphinx(sphinx) => timeout(TIME_MAX * 3, sphinx.check())
-                .await
-                .unwrap_or(Err(RecognizerError::Slow(TIME_MAX * 3))),
-        }
+        in_time(CHECK_TIME_MAX, self.sphinx()?.check()).await
     }
 
     /// Whether these grammars can be listened for; `language` is that of the page, for grammars
@@ -98,32 +95,26 @@ impl Recognizer {
 
     /// What was said in any words, if there were any; `samples` are one utterance of 8 kHz.
     pub async fn dictate(&self, samples: &[i16]) -> Result<Option<Hypothesis>, RecognizerError> {
-        let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
-            return Err(RecognizerError::Off);
-        };
+        let sphinx = self.sphinx()?;
         let Some(utterance) = Utterance::new(samples).await else {
             return Ok(None);
         };
         let work = async {
-            let _slot = self.slots.acquire().await.map_err(|_| RecognizerError::Off)?;
+            let _slot = self.slot().await?;
             sphinx.dictate(&utterance).await
         };
-        let slow = || Err(RecognizerError::Slow(dictation::TIME_MAX));
-        timeout(dictation::TIME_MAX, work).await.unwrap_or_else(|_| slow())
+        in_time(dictation::TIME_MAX, work).await
     }
 
     /// Which of the phrases that tell machines were said ([`media::classify::SPOTTED`]); `samples`
     /// are one utterance of 8 kHz.
     pub async fn spot(&self, samples: &[i16]) -> Result<Vec<&'static str>, RecognizerError> {
-        let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
-            return Err(RecognizerError::Off);
-        };
+        let sphinx = self.sphinx()?;
         let work = async {
-            let _slot = self.slots.acquire().await.map_err(|_| RecognizerError::Off)?;
+            let _slot = self.slot().await?;
             sphinx.spot(samples).await
         };
-        let slow = || Err(RecognizerError::Slow(spotting::TIME_MAX));
-        timeout(spotting::TIME_MAX, work).await.unwrap_or_else(|_| slow())
+        in_time(spotting::TIME_MAX, work).await
     }
 
     /// What was said, best reading first; `samples` are one utterance of 8 kHz.
@@ -134,24 +125,21 @@ impl Recognizer {
         grammars: &[Arc<Grammar>],
         samples: &[i16],
     ) -> Result<Vec<Hypothesis>, RecognizerError> {
-        let Adapter::PocketSphinx(sphinx) = &*self.adapter else {
-            return Err(RecognizerError::Off);
-        };
+        let sphinx = self.sphinx()?;
         if grammars.is_empty() {
             return Ok(Vec::new());
         }
         let Some(utterance) = Utterance::new(samples).await else {
             return Ok(Vec::new());
         };
-        let slot = async || self.slots.acquire().await.map_err(|_| RecognizerError::Off);
         let sounds = async {
-            let _slot = slot().await?;
+            let _slot = self.slot().await?;
             sphinx.sounds_of(&utterance).await
         };
         let words = async {
             let mut found = Vec::new();
             for grammar in grammars.iter().take(GRAMMARS_MAX) {
-                let _slot = slot().await?;
+                let _slot = self.slot().await?;
                 found.extend(sphinx.words_of(grammar, &utterance).await?);
             }
             Ok(found)
@@ -161,9 +149,28 @@ impl Recognizer {
             let read = |(found, others): &(_, Vec<_>)| hypotheses(found, sounds.as_ref(), others);
             Ok(among(words.iter().map(read).collect()))
         };
-        let slow = || Err(RecognizerError::Slow(TIME_MAX));
-        timeout(TIME_MAX, work).await.unwrap_or_else(|_| slow())
+        in_time(TIME_MAX, work).await
     }
+
+    fn sphinx(&self) -> Result<&PocketSphinx, RecognizerError> {
+        match &*self.adapter {
+            Adapter::Off => Err(RecognizerError::Off),
+            Adapter::PocketSphinx(sphinx) => Ok(sphinx),
+        }
+    }
+
+    /// The right to one process, as soon as there is one.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, RecognizerError> {
+        self.slots.acquire().await.map_err(|_| RecognizerError::Off)
+    }
+}
+
+/// Work that is given up when it takes longer, the wait for its turn included.
+async fn in_time<T>(
+    time_max: Duration,
+    work: impl Future<Output = Result<T, RecognizerError>>,
+) -> Result<T, RecognizerError> {
+    timeout(time_max, work).await.unwrap_or(Err(RecognizerError::Slow(time_max)))
 }
 
 fn is_english(language: &str) -> bool {

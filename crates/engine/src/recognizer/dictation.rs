@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use script::step::Hypothesis;
 
+use super::reading::said;
 use super::sphinx::{PocketSphinx, RecognizerError, Utterance, files, text};
 use crate::program::Limits;
 
@@ -38,12 +39,10 @@ impl PocketSphinx {
     }
 }
 
-/// Reads the words that the program found: `good morning (stdin -4631)`.
+/// Reads the words that the program found, without noises and the numbers of pronunciations.
 fn read(output: &str) -> Option<Hypothesis> {
-    let line = output.lines().rfind(|line| line.contains("(stdin "))?;
-    let (words, _) = line.rsplit_once("(stdin ")?;
     let is_word = |word: &&str| !word.starts_with(['<', '[', '+']);
-    let words: Vec<&str> = words.split_whitespace().filter(is_word).collect();
+    let words: Vec<&str> = said(output).split_whitespace().filter(is_word).collect();
     let words: Vec<&str> = words.iter().map(|it| it.split('(').next().unwrap_or(it)).collect();
     let words = words.join(" ");
     (!words.is_empty()).then_some(Hypothesis { words, confidence: CONFIDENCE })

@@ -54,6 +54,13 @@ pub(super) fn read(output: &str) -> Option<Found> {
     Some(Found { words: words.join(" "), speech, silence, whole, speech_frames: frames })
 }
 
+/// The words that the program found, as it writes them: `good morning (stdin -4631)`; none where it
+/// says nothing.
+pub(super) fn said(output: &str) -> &str {
+    let last = output.lines().rev().find_map(|line| line.rsplit_once("(stdin "));
+    last.map_or("", |(words, _)| words)
+}
+
 /// Reads what else it might have been: words and their score in each row, best first.
 pub(super) fn read_others(text: &str) -> Vec<(String, f64)> {
     let mut others: Vec<(String, f64)> = Vec::new();

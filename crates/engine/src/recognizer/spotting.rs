@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use media::classify::SPOTTED;
 
+use super::reading::said;
 use super::sphinx::{PocketSphinx, RecognizerError, Utterance, files, text};
 use crate::program::Limits;
 
@@ -90,11 +91,9 @@ fn sounds(lines: &str) -> usize {
     lines.lines().next().map_or(0, |line| line.split_whitespace().count().saturating_sub(1))
 }
 
-/// Reads what the program found: `after the tone  you have reached (stdin 0)`.
+/// Reads which phrases the program found: `after the tone  you have reached (stdin 0)`.
 fn read<'a>(output: &str, phrases: &[&'a str]) -> Vec<&'a str> {
-    let line = output.lines().rfind(|line| line.contains("(stdin "));
-    let found = line.and_then(|line| line.rsplit_once("(stdin ")).map_or("", |(found, _)| found);
-    let words: Vec<&str> = found.split_whitespace().collect();
+    let words: Vec<&str> = said(output).split_whitespace().collect();
     let found = format!(" {} ", words.join(" "));
     let is_said = |phrase: &&str| found.contains(&format!(" {phrase} "));
     phrases.iter().copied().filter(is_said).collect()
