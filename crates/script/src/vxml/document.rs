@@ -367,6 +367,23 @@ pub(crate) struct Prompt {
     pub(crate) place: Place,
 }
 
+impl Prompt {
+    /// One without attributes.
+    pub(crate) fn bare(parts: Vec<Part>, place: Place) -> Self {
+        Self {
+            bargein: None,
+            bargein_type: None,
+            cond: None,
+            count: 1,
+            timeout: None,
+            language: None,
+            base: None,
+            parts,
+            place,
+        }
+    }
+}
+
 /// What it takes to interrupt a prompt (VoiceXML 2.0 §4.1.5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BargeinType {

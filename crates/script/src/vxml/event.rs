@@ -121,17 +121,7 @@ fn exit() -> Act {
 }
 
 fn say(text: &str, place: &Place) -> Prompt {
-    Prompt {
-        bargein: None,
-        bargein_type: None,
-        cond: None,
-        count: 1,
-        timeout: None,
-        language: None,
-        base: None,
-        parts: vec![Part::Text(text.to_owned())],
-        place: place.clone(),
-    }
+    Prompt::bare(vec![Part::Text(text.to_owned())], place.clone())
 }
 
 #[cfg(test)]

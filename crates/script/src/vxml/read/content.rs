@@ -45,18 +45,7 @@ impl Reader<'_> {
     pub(super) fn prompt_of(&mut self, nodes: &[Node<'_, '_>]) -> Option<Prompt> {
         let first = nodes.iter().find(|node| node.is_element() || has_text(**node))?;
         let place = self.place(*first);
-        let parts = self.parts(nodes);
-        Some(Prompt {
-            bargein: None,
-            bargein_type: None,
-            cond: None,
-            count: 1,
-            timeout: None,
-            language: None,
-            base: None,
-            parts,
-            place,
-        })
+        Some(Prompt::bare(self.parts(nodes), place))
     }
 
     /// One statement; `None` for what is no statement, which the schema has reported.
