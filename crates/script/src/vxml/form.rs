@@ -8,7 +8,7 @@ use super::document::{
     Dialog, Document, FetchRule, GrammarRef, GrammarScope, GrammarSource, InputItem, Item,
     ItemKind, Object, Outcome,
 };
-use super::event::{Counters, Event};
+use super::event::Counters;
 use super::fault::Fault;
 use super::fia::{HangUp, Task, Vxml};
 use super::grammar::{self, Grammar, Shelved};
@@ -57,6 +57,11 @@ impl Visit {
         self.dialog.items.get(self.item?)
     }
 
+    /// The item at hand, by its place among those of the dialog, and its name.
+    pub(super) fn named_item(&self) -> Option<(usize, String)> {
+        self.item.zip(self.item_at_hand().map(|item| item.name.clone()))
+    }
+
     /// Where events are counted now.
     pub(super) fn counters(&mut self) -> &mut Counters {
         match self.item {
@@ -91,10 +96,13 @@ pub(super) enum Source {
     Universal(&'static str),
 }
 
+/// Grammars that may match, and what a match of each came from, in order of precedence.
+type InForce = VecDeque<(Source, Arc<GrammarRef>)>;
+
 /// Grammars being made ready, in order of precedence.
 #[derive(Debug)]
 pub(super) struct Activation {
-    waiting: VecDeque<(Source, Arc<GrammarRef>)>,
+    waiting: InForce,
     ready: Vec<Active>,
 }
 
@@ -195,7 +203,9 @@ impl Vxml {
             return Ok(());
         };
         visit.item = Some(at);
-        let quiet = std::mem::take(&mut visit.quiet);
+        if !std::mem::take(&mut visit.quiet) {
+            self.queue_prompts(dialog, at)?;
+        }
         match &item.kind {
             ItemKind::Block(content) => {
                 self.scopes.set(Level::Dialog, &item.name, Value::Bool(true))?;
@@ -208,22 +218,13 @@ impl Vxml {
             | ItemKind::Menu(_)
             | ItemKind::Record(_)
             | ItemKind::Transfer(_) => {
-                if !quiet {
-                    self.queue_prompts(dialog, at)?;
-                }
                 self.task = Task::Collect;
                 Ok(())
             }
             ItemKind::Object(object) => {
-                if !quiet {
-                    self.queue_prompts(dialog, at)?;
-                }
                 self.refuse_object(object).map_err(|fault| fault.at(&item.place))
             }
             ItemKind::Subdialog(subdialog) => {
-                if !quiet {
-                    self.queue_prompts(dialog, at)?;
-                }
                 let called = self.call_subdialog(subdialog, &item.place);
                 called.map_err(|fault| fault.at(&item.place))
             }
@@ -240,6 +241,7 @@ impl Vxml {
         Err(Fault::unsupported("objectname", message))
     }
 
+    /// Queues the prompts of an item; a block has none of its own.
     fn queue_prompts(&mut self, dialog: &Dialog, at: usize) -> Result<(), Fault> {
         let (Some(input), Some(visit)) = (dialog.items[at].input(), &mut self.visit) else {
             return Ok(());
@@ -335,8 +337,8 @@ impl Vxml {
     }
 
     /// Every grammar in force at the item at hand, in order of precedence (§3.1.4).
-    fn grammars_in_force(&self) -> Result<VecDeque<(Source, Arc<GrammarRef>)>, Fault> {
-        let mut found = VecDeque::new();
+    fn grammars_in_force(&self) -> Result<InForce, Fault> {
+        let mut found = InForce::new();
         let Some(visit) = &self.visit else {
             return Ok(found);
         };
@@ -392,8 +394,7 @@ impl Vxml {
             }
             Source::Option(value) => self.fill_field(Value::text(value)),
             Source::Universal(command) => {
-                let event = Event { name: command.to_owned(), message: None };
-                self.throw(event, None);
+                self.throw_own(command);
                 Ok(())
             }
         }
@@ -406,17 +407,13 @@ impl Vxml {
                 let base = base.clone().or_else(|| self.pages.base());
                 self.go(&address, base.as_ref(), fetch, place)
             }
-            Outcome::Throw(throw, place) => {
-                let event = self.event(throw)?;
-                self.throw(event, Some(place));
-                Ok(())
-            }
+            Outcome::Throw(throw, place) => self.throw_given(throw, place),
         }
     }
 }
 
 /// The grammars of an item itself; true where no others may be heard.
-fn own_grammars(item: &Item, found: &mut VecDeque<(Source, Arc<GrammarRef>)>) -> bool {
+fn own_grammars(item: &Item, found: &mut InForce) -> bool {
     match &item.kind {
         ItemKind::Field(field) => {
             items_own(&field.input, found);
@@ -452,7 +449,7 @@ fn own_grammars(item: &Item, found: &mut VecDeque<(Source, Arc<GrammarRef>)>) ->
     }
 }
 
-fn items_own(input: &InputItem, found: &mut VecDeque<(Source, Arc<GrammarRef>)>) {
+fn items_own(input: &InputItem, found: &mut InForce) {
     let grammars = input.grammars.iter().cloned();
     found.extend(grammars.map(|grammar| (Source::Item, grammar)));
 }
@@ -470,7 +467,7 @@ fn universal(command: &'static str) -> Option<(Source, Arc<GrammarRef>)> {
     Some((Source::Universal(command), Arc::new(grammar)))
 }
 
-fn links(links: &[Arc<super::document::Link>], found: &mut VecDeque<(Source, Arc<GrammarRef>)>) {
+fn links(links: &[Arc<super::document::Link>], found: &mut InForce) {
     for link in links {
         for grammar in &link.grammars {
             found.push_back((Source::Chosen(link.then.clone()), Arc::clone(grammar)));
@@ -479,12 +476,7 @@ fn links(links: &[Arc<super::document::Link>], found: &mut VecDeque<(Source, Arc
 }
 
 /// What reaches through a whole page: its links, and its dialogs of document scope.
-fn wide_grammars(
-    page: &Document,
-    root: bool,
-    here: Option<usize>,
-    found: &mut VecDeque<(Source, Arc<GrammarRef>)>,
-) {
+fn wide_grammars(page: &Document, root: bool, here: Option<usize>, found: &mut InForce) {
     links(&page.links, found);
     for (at, dialog) in page.dialogs.iter().enumerate() {
         if Some(at) == here {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::event::Event;
 use super::fault::Fault;
 use super::fia::{Phase, Vxml};
 use super::form::Source;
@@ -164,8 +163,7 @@ impl Vxml {
         }
         self.input_came();
         self.leave_listening();
-        let event = Event { name: "maxspeechtimeout".to_owned(), message: None };
-        self.throw(event, None);
+        self.throw_own("maxspeechtimeout");
     }
 
     /// Without a recognizer keys still do, where there are any.
@@ -268,8 +266,7 @@ impl Vxml {
             let heard = heard.hypotheses.iter().take(most);
             let heard: Vec<_> = heard.map(|said| reading(said, Value::Undefined)).collect();
             self.remember(&heard, &circumstances)?;
-            let event = Event { name: "nomatch".to_owned(), message: None };
-            self.throw(event, None);
+            self.throw_own("nomatch");
             return Ok(());
         };
         self.remember(&readings, &circumstances)?;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use domain::time::Timestamp;
 use zeroize::Zeroize as _;
 
-use super::event::Event;
 use super::fault::Fault;
 use super::fia::{Phase, Vxml};
 use super::form::Source;
@@ -132,8 +131,7 @@ impl Vxml {
             }
             Timer::NoInput => {
                 self.leave_listening();
-                let event = Event { name: "noinput".to_owned(), message: None };
-                self.throw(event, None);
+                self.throw_own("noinput");
             }
             // The recognizer has heard speech begin and never said how it ended.
             Timer::Reply => self.speech_too_long(),
@@ -246,8 +244,7 @@ impl Vxml {
         self.ahead.zeroize();
         let reading = Reading::keys(listening.rivals.utterance(), Value::Undefined);
         self.remember(&[reading], &listening.circumstances())?;
-        let event = Event { name: "nomatch".to_owned(), message: None };
-        self.throw(event, None);
+        self.throw_own("nomatch");
         Ok(())
     }
 

@@ -6,10 +6,9 @@ use domain::time::Timestamp;
 use zeroize::Zeroize as _;
 
 use super::document::{Dialog, ItemKind};
-use super::event::Event;
 use super::fault::Fault;
 use super::fia::{Phase, Task, Vxml};
-use super::form::Source;
+use super::form::{Source, Visit};
 use super::grammar::is_key;
 use super::hear::Ear;
 use super::listen::Active;
@@ -374,8 +373,7 @@ impl Vxml {
         let done = match stage {
             Stage::Ending(why) => self.ended_for(*why, id, recorded),
             Stage::Prompts | Stage::Recording if recorded.end == RecordEnd::NoInput => {
-                let event = Event { name: "noinput".to_owned(), message: None };
-                self.throw(event, None);
+                self.throw_own("noinput");
                 Ok(())
             }
             Stage::Prompts | Stage::Recording => {
@@ -424,10 +422,7 @@ impl Vxml {
         key: Option<char>,
         reading: Option<Reading>,
     ) -> Result<Option<usize>, Fault> {
-        let at_hand = self.visit.as_ref().and_then(|visit| {
-            let at = visit.item?;
-            Some((at, visit.dialog.items[at].name.clone()))
-        });
+        let at_hand = self.visit.as_ref().and_then(Visit::named_item);
         let Some((at, name)) = at_hand.filter(|_| recorded.bytes > 0) else {
             return Ok(None);
         };

@@ -320,7 +320,8 @@ impl Vxml {
         }
     }
 
-    fn throw_given(&mut self, throw: &Throw, place: &Place) -> Result<(), Fault> {
+    /// Throws what an element throws.
+    pub(super) fn throw_given(&mut self, throw: &Throw, place: &Place) -> Result<(), Fault> {
         let event = self.event(throw)?;
         self.throw(event, Some(place));
         Ok(())

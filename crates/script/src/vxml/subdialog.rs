@@ -107,10 +107,7 @@ impl Vxml {
             self.throw(event, Some(place));
             return Ok(());
         }
-        let at_hand = self.visit.as_ref().and_then(|visit| {
-            let at = visit.item?;
-            Some((at, visit.dialog.items[at].name.clone()))
-        });
+        let at_hand = self.visit.as_ref().and_then(Visit::named_item);
         if let Some((at, name)) = at_hand {
             self.scopes.release_all(Level::Dialog, &name)?;
             self.begin_filled(vec![at]);

@@ -24,6 +24,11 @@ impl Vxml {
         self.throw(event, None);
     }
 
+    /// Throws an event of the platform, which has no message.
+    pub(super) fn throw_own(&mut self, name: &str) {
+        self.throw(Event { name: name.to_owned(), message: None }, None);
+    }
+
     /// Throws an event where the session stands; `place` is where it was thrown, if a statement
     /// did it.
     pub(super) fn throw(&mut self, event: Event, place: Option<&Place>) {
@@ -111,8 +116,7 @@ impl Vxml {
     pub(super) fn hear_hang_up(&mut self) {
         self.hang_up = HangUp::Heard;
         self.prompts.take();
-        let event = Event { name: HANG_UP.to_owned(), message: None };
-        self.throw(event, None);
+        self.throw_own(HANG_UP);
     }
 
     /// What a failed playing means to the document.

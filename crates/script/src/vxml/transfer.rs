@@ -6,9 +6,10 @@ use domain::time::Timestamp;
 use zeroize::Zeroize as _;
 
 use super::document::{Dialog, Given, ItemKind};
-use super::event::{Event, TRANSFERRED};
+use super::event::TRANSFERRED;
 use super::fault::{Fault, SEMANTIC};
 use super::fia::{HangUp, Phase, Vxml};
+use super::form::Visit;
 use super::grammar::is_key;
 use super::hear::Ear;
 use super::listen::Active;
@@ -317,7 +318,7 @@ impl Vxml {
     /// The callee hung up before, during or after talking.
     pub(super) fn transfer_hung_up(&mut self) {
         let talked = self.drop_transfer();
-        if let Some(name) = self.item_name() {
+        if let Some((_, name)) = self.visit.as_ref().and_then(Visit::named_item) {
             let shadow = Value::Record(vec![("duration".to_owned(), seconds(talked))]);
             if let Err(fault) = self.scopes.set(Level::Dialog, &format!("{name}$"), shadow) {
                 self.raise(fault);
@@ -340,10 +341,6 @@ impl Vxml {
             Stage::Calling | Stage::Talking | Stage::Ending(..) => Step::EndTransfer,
         });
         transferring.talked(self.now)
-    }
-
-    fn item_name(&self) -> Option<String> {
-        Some(self.visit.as_ref()?.item_at_hand()?.name.clone())
     }
 
     /// The transfer is over.
@@ -377,7 +374,7 @@ impl Vxml {
     fn callee_is_handed_over(&mut self) {
         self.hang_up = HangUp::Heard;
         self.prompts.take();
-        self.throw(Event { name: TRANSFERRED.to_owned(), message: None }, None);
+        self.throw_own(TRANSFERRED);
     }
 
     fn fill_transfer(
@@ -386,9 +383,7 @@ impl Vxml {
         talked: Duration,
         reading: Option<&Reading>,
     ) -> Result<(), Fault> {
-        let Some((at, name)) =
-            self.visit.as_ref().and_then(|visit| visit.item).zip(self.item_name())
-        else {
+        let Some((at, name)) = self.visit.as_ref().and_then(Visit::named_item) else {
             return Ok(());
         };
         let mut shadow = vec![("duration".to_owned(), seconds(talked))];
