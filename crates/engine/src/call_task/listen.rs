@@ -209,10 +209,9 @@ impl Listening {
 
 /// The next frame; never comes back where there are no more.
 async fn next_frame(frames: &mut Option<Frames>) -> LinearFrame {
-    if let Some(frame) = match frames {
-        Some(frames) => frames.next().await,
-        None => None,
-    } {
+    if let Some(open) = frames
+        && let Some(frame) = open.next().await
+    {
         return frame.heard;
     }
     *frames = None;
