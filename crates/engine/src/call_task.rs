@@ -24,11 +24,11 @@ use domain::call::{Call, CallLimits, Effect, Input, Timer};
 use domain::cause::Cause;
 use domain::detection::Detection;
 use domain::event::EventKind;
-use domain::number::{Destination, Masked};
+use domain::number::Masked;
 use domain::outcome::Outcome;
 use domain::time::Timestamp;
 use facade::Facade;
-use script::step::{Input as ScriptInput, PlayId, TransferEnd};
+use script::step::{Input as ScriptInput, PlayId};
 use store::{Begun, Reader, Store};
 use tokio::sync::mpsc;
 
@@ -39,7 +39,7 @@ use self::scripted::Scripted;
 use self::stay::Stay;
 use self::tape::Tape;
 use self::transcript::Transcript;
-use self::transfer::{Bridge, BridgeEvent};
+use self::transfer::Bridge;
 use crate::calls::{CallAsk, LiveCalls, Running};
 use crate::clock::Clock;
 use crate::dialer::reroute::{Ask, Reroutes};
@@ -48,7 +48,7 @@ use crate::fetch::Fetcher;
 use crate::files::{AudioFiles, TapeDir};
 use crate::policies::Policies;
 use crate::recognizer::Recognizer;
-use crate::rooms::{RoomEvent, Rooms};
+use crate::rooms::Rooms;
 use crate::rtp_io::PlayItem;
 use crate::slots::SlotDesk;
 use crate::speech::Speech;
@@ -318,8 +318,8 @@ impl CallTask {
         let sleep = due.into_iter().flatten().min().map(|due| due.since(now));
 
         tokio::select! {
-            event = next_event(&mut self.leg) => self.hear(event).await,
-            found = next_found(&mut self.ear) => match found {
+            event = next_of(self.leg.as_mut(), Leg::next) => self.hear(event).await,
+            found = next_of(self.ear.as_mut(), Ear::next) => match found {
                 Some(found) => self.inputs.push_back(found),
                 None => self.ear = None,
             },
@@ -327,11 +327,13 @@ impl CallTask {
                 Done::Input(input) => self.feed(*input).await,
                 Done::Play { play, items } => self.play(play, items),
             },
-            input = next_written(&mut self.transcript) => self.feed(input).await,
-            event = next_in_room(&mut self.stay) => self.heard_in_room(event).await,
-            event = next_bridged(&mut self.bridge) => self.bridged(event).await,
-            answer = next_weighed(&mut self.referring) => self.weighed(answer).await,
-            () = silence_of(&self.replacing) => self.replaced(None),
+            input = next_of(self.transcript.as_mut(), Transcript::next) => self.feed(input).await,
+            event = next_of(self.stay.as_mut(), Stay::next) => self.heard_in_room(event).await,
+            event = next_of(self.bridge.as_mut(), Bridge::next) => self.bridged(event).await,
+            answer = next_of(self.referring.as_mut(), Referring::next) => {
+                self.weighed(answer).await;
+            }
+            () = next_of(self.replacing.as_mut(), Replacing::next) => self.replaced(None),
             Some(ask) = asked.recv() => match ask {
                 CallAsk::Cancel(reason) => self.inputs.push_back(Input::Cancel { reason }),
                 CallAsk::Interrupt(page) => {
@@ -506,51 +508,13 @@ fn report(noted: Result<(), store::StoreError>) {
     }
 }
 
-async fn next_event(leg: &mut Option<Leg>) -> LegEvent {
-    match leg {
-        Some(leg) => leg.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_found(ear: &mut Option<Ear>) -> Option<Input> {
-    match ear {
-        Some(ear) => ear.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_written(transcript: &mut Option<Transcript>) -> ScriptInput {
-    match transcript {
-        Some(transcript) => transcript.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_in_room(stay: &mut Option<Stay>) -> RoomEvent {
-    match stay {
-        Some(stay) => stay.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_bridged(bridge: &mut Option<Bridge>) -> BridgeEvent {
-    match bridge {
-        Some(bridge) => bridge.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_weighed(referring: &mut Option<Referring>) -> Result<Destination, TransferEnd> {
-    match referring {
-        Some(referring) => referring.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn silence_of(replacing: &Option<Replacing>) {
-    match replacing {
-        Some(replacing) => replacing.next().await,
+/// What comes next of something that may not be there; while it is not, nothing ever does.
+async fn next_of<'t, T, F: Future>(
+    there: Option<&'t mut T>,
+    next: impl FnOnce(&'t mut T) -> F,
+) -> F::Output {
+    match there {
+        Some(there) => next(there).await,
         None => std::future::pending().await,
     }
 }

@@ -22,9 +22,9 @@ use futures_util::future::BoxFuture;
 use script::step::TransferEnd;
 use tokio::time::timeout;
 
-use super::CallParts;
 use super::ear::{self, Ear};
 use super::whisper::{Whisper, Whispered, Whispering};
+use super::{CallParts, next_of};
 use crate::slots::{LegSlot, Moved};
 use crate::switch::native::LegOrder;
 use crate::switch::{Leg, LegEvent};
@@ -217,7 +217,7 @@ impl FarLeg {
                         LegEvent::Ended(cause) | LegEvent::Failed(cause) => self.gone(&cause),
                         _ => {}
                     },
-                    found = super::next_found(&mut self.ear) => self.found(found),
+                    found = next_of(self.ear.as_mut(), Ear::next) => self.found(found),
                 },
                 Stage::Whispering(whisper) => match whisper.next().await {
                     Whispered::Accepted(up) => {

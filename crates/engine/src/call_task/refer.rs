@@ -56,7 +56,7 @@ pub(super) struct Replacing {
 
 impl Replacing {
     /// Nothing was told in time. May be dropped and asked again.
-    pub(super) async fn next(&self) {
+    pub(super) async fn next(&mut self) {
         match self.ends_at {
             Some(at) => tokio::time::sleep_until(at).await,
             None => std::future::pending().await,

@@ -23,7 +23,7 @@ use script::vxml::Vxml;
 use store::Begun;
 use url::Url;
 
-use super::CallParts;
+use super::{CallParts, next_of};
 use crate::files::{self, AudioWish, Takes};
 use crate::http::CookieJar;
 use crate::rtp_io::PlayItem;
@@ -193,7 +193,7 @@ impl ScriptHost {
         self.prepare();
         tokio::select! {
             Some(input) = self.fetches.next(), if !self.fetches.is_empty() => Done::Input(Box::new(input)),
-            (play, prepared) = ready(&mut self.preparing) => {
+            (play, prepared) = next_of(self.preparing.as_mut(), |preparing| preparing) => {
                 self.preparing = None;
                 match prepared {
                     Ok(items) => Done::Play { play, items },
@@ -305,13 +305,6 @@ fn brings_script(input: &Input) -> bool {
     page.len() > IN_PLACE_BYTES_MAX
         || ["expr", "cond", "array", "expritem", "namelist"].into_iter().any(attribute)
         || ["script", "var", "assign"].into_iter().any(element)
-}
-
-async fn ready(preparing: &mut Option<BoxFuture<'static, Prepared>>) -> Prepared {
-    match preparing {
-        Some(preparing) => preparing.await,
-        None => std::future::pending().await,
-    }
 }
 
 /// What pages of actions are told of who asks.

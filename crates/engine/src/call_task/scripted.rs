@@ -5,6 +5,7 @@ use proto::rtp::Codec;
 use script::step::{Input, Listen, Record, Timer};
 
 use super::listen::{Last, Listening, Rest};
+use super::next_of;
 use super::record::{BEEP, Recording};
 use super::script_host::{Done, ScriptHost, Wish};
 use crate::files::Takes;
@@ -72,12 +73,12 @@ impl Scripted {
     /// Waits for what comes of its work. May be dropped and asked again; nothing is lost by it.
     pub(super) async fn next(&mut self) -> Done {
         tokio::select! {
-            done = next_done(&mut self.host) => done,
-            input = next_recorded(&mut self.recording) => {
+            done = next_of(self.host.as_mut(), ScriptHost::next) => done,
+            input = next_of(self.recording.as_mut(), Recording::next) => {
                 self.recording = None;
                 Done::Input(Box::new(input))
             }
-            (input, last) = next_listened(&mut self.listening) => {
+            (input, last) = next_of(self.listening.as_deref_mut(), Listening::next) => {
                 if last == Last::Yes {
                     self.rest = self.listening.take().and_then(|over| over.rest());
                 }
@@ -160,26 +161,5 @@ impl Scripted {
             Ok(listening) => self.listening = Some(Box::new(listening)),
             Err(input) => self.later(*input),
         }
-    }
-}
-
-async fn next_done(host: &mut Option<ScriptHost>) -> Done {
-    match host {
-        Some(host) => host.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_recorded(recording: &mut Option<Recording>) -> Input {
-    match recording {
-        Some(recording) => recording.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_listened(listening: &mut Option<Box<Listening>>) -> (Input, Last) {
-    match listening {
-        Some(listening) => listening.next().await,
-        None => std::future::pending().await,
     }
 }
