@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use domain::application::PageAddress;
@@ -10,7 +11,6 @@ use engine::control::Interrupted;
 use engine::peers::PeerError;
 use facade::aculab::{answer, request};
 use facade::form;
-use futures_util::StreamExt as _;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use store::NodePlace;
@@ -140,15 +140,8 @@ async fn ask(
         tracing::warn!(node, %status, "another server does not interrupt an application");
         return Ok(None);
     }
-    let mut body = std::pin::pin!(relayed.body);
-    let mut text = Vec::new();
-    while let Some(piece) = body.next().await {
-        match piece {
-            Ok(piece) if text.len() + piece.len() <= ANSWER_BYTES_MAX => text.extend(piece),
-            Ok(_) | Err(_) => return Ok(None),
-        }
-    }
-    Ok(serde_json::from_slice(&text).ok())
+    let text = to_bytes(Body::from_stream(relayed.body), ANSWER_BYTES_MAX).await;
+    Ok(text.ok().and_then(|text| serde_json::from_slice(&text).ok()))
 }
 
 /// The address by which another server is asked: all is in it, for it is what is signed.
