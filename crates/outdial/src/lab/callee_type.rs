@@ -132,6 +132,7 @@ fn recordings(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn score(options: &Options, reading: &Reading, dir: &Path) -> Result<ExitCode> {
+    super::check_writable(options.json.as_deref())?;
     let path = dir.join(MANIFEST);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
