@@ -14,22 +14,22 @@ fn recognizer(dir: &std::path::Path) -> Recognizer {
     Recognizer::new(Adapter::PocketSphinx(sphinx), 2)
 }
 
-/// What the synthesizer says, as a telephone hears it, with quiet around it.
+/// What the synthesizer that scripts speak with says.
 async fn spoken(text: &str) -> Vec<i16> {
     let options = ["--stdin", "--stdout", "-s", "140", "-v", "en-us+f3"];
-    let program = std::path::Path::new("espeak-ng");
-    let wav = run(program, &options, text.as_bytes(), 1 << 20, None).await.unwrap();
-    let sound = Sound::read(&wav, Hint::None, &Limits::default()).unwrap();
-    let sound = sound.at_rate(8_000).unwrap();
-    let quiet = vec![0_i16; 2_400];
-    [&quiet[..], sound.samples(), &quiet[..]].concat()
+    synthesized("espeak-ng", &options, text).await
 }
 
 /// What a synthesizer made of recordings says, which is nearer to what machines speak with.
 async fn voiced(text: &str) -> Vec<i16> {
     let options = ["-voice", "rms", "-t", text, "-o", "/dev/stdout"];
-    let program = std::path::Path::new("flite");
-    let wav = run(program, &options, &[], 1 << 20, None).await.unwrap();
+    synthesized("flite", &options, "").await
+}
+
+/// What a program makes of its input, as a telephone hears it, with quiet around it.
+async fn synthesized(program: &str, options: &[&str], input: &str) -> Vec<i16> {
+    let program = std::path::Path::new(program);
+    let wav = run(program, options, input.as_bytes(), 1 << 20, None).await.unwrap();
     let sound = Sound::read(&wav, Hint::None, &Limits::default()).unwrap();
     let sound = sound.at_rate(8_000).unwrap();
     let quiet = vec![0_i16; 2_400];

@@ -59,9 +59,7 @@ pub(crate) async fn spoken(text: &str) -> Vec<i16> {
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).await.unwrap();
-    let said = child.wait_with_output().await.unwrap();
-    let sound = Sound::read(&said.stdout, Hint::default(), &Limits::default()).unwrap();
-    sound.at_rate(RATE_HZ as u32).unwrap().samples().to_vec()
+    telephone(&child.wait_with_output().await.unwrap().stdout)
 }
 
 /// Text by a synthesizer made of recordings, which is nearer to what machines speak with.
@@ -71,7 +69,12 @@ pub(crate) async fn voiced(text: &str) -> Vec<i16> {
         .output()
         .await
         .unwrap();
-    let sound = Sound::read(&said.stdout, Hint::default(), &Limits::default()).unwrap();
+    telephone(&said.stdout)
+}
+
+/// A recording as a telephone hears it.
+fn telephone(wav: &[u8]) -> Vec<i16> {
+    let sound = Sound::read(wav, Hint::default(), &Limits::default()).unwrap();
     sound.at_rate(RATE_HZ as u32).unwrap().samples().to_vec()
 }
 
