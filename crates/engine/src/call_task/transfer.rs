@@ -178,30 +178,11 @@ impl CallTask {
         let mut orders = Vec::new();
         for (place, destination) in wanted.destinations.iter().take(RINGING_MAX).enumerate() {
             let order = self.order(destination.clone());
-            let nth = u32::try_from(self.legs).unwrap_or(u32::MAX);
-            let takes = self.script.takes();
-            let shown = wanted.caller_id.as_deref().or(self.begun.caller_id.as_deref());
-            let whispering = wanted.far_script.as_deref().map(|script| Whispering {
-                parts: Arc::clone(&self.parts),
-                account: self.begun.contact.account,
-                attempt: (self.begun.attempt.id, self.begun.contact.id),
-                script: script.clone(),
-                takes: takes.unwrap_or_default(),
-                session: Session {
-                    local_uri: shown.map(|id| format!("tel:{id}")).unwrap_or_default(),
-                    remote_uri: destination.clone(),
-                    protocol_name: "sip".into(),
-                    protocol_version: "2.0".into(),
-                    callee_type: order.facade.session_callee_type(None).into(),
-                    ..Session::default()
-                },
-                nth,
-            });
             orders.push(Order {
                 place,
                 caller_id: wanted.caller_id.clone(),
                 rules: wanted.classify.clone(),
-                whispering: whispering.map(Box::new),
+                whispering: self.whispering(&wanted, destination).map(Box::new),
                 ..order
             });
         }
@@ -218,6 +199,28 @@ impl CallTask {
                 leg.play(RINGBACK, vec![PlayItem { sound, bargein: Bargein::Forbidden }]);
             }
         }
+    }
+
+    /// What the far end of the latest second leg hears before it talks, if anything.
+    fn whispering(&self, wanted: &Connect, destination: &str) -> Option<Whispering> {
+        let script = wanted.far_script.as_deref()?.clone();
+        let shown = wanted.caller_id.as_deref().or(self.begun.caller_id.as_deref());
+        Some(Whispering {
+            parts: Arc::clone(&self.parts),
+            account: self.begun.contact.account,
+            attempt: (self.begun.attempt.id, self.begun.contact.id),
+            script,
+            takes: self.script.takes().unwrap_or_default(),
+            session: Session {
+                local_uri: shown.map(|id| format!("tel:{id}")).unwrap_or_default(),
+                remote_uri: destination.to_owned(),
+                protocol_name: "sip".into(),
+                protocol_version: "2.0".into(),
+                callee_type: self.facade().session_callee_type(None).into(),
+                ..Session::default()
+            },
+            nth: u32::try_from(self.legs).unwrap_or(u32::MAX),
+        })
     }
 
     /// The next second leg, to this destination.
@@ -277,33 +280,20 @@ impl CallTask {
 
     /// Takes in what happened to the second leg.
     pub(super) async fn bridged(&mut self, event: BridgeEvent) {
-        let Some(bridge) = &mut self.bridge else {
+        let Some(bridge) = &self.bridge else {
             return;
         };
         let (transfer, kind) = (bridge.transfer, bridge.kind);
         match event {
             BridgeEvent::Placed => {
-                // Sound before the answer is the network's: tones and announcements.
-                let far = bridge.leg().filter(|_| bridge.waiting == Waiting::EarlyMedia);
-                if let (Some(leg), Some(far)) = (&self.leg, far) {
-                    leg.relay(Some(far.listen()));
-                }
+                self.relay_early_media(bridge);
                 if kind == TransferKind::Blind && !self.is_handed_over {
                     self.hand_over(transfer).await;
                 }
             }
             BridgeEvent::Connected => {
-                if let (Some(leg), Some(far)) = (&self.leg, bridge.leg()) {
-                    if bridge.waiting == Waiting::Tone {
-                        leg.stop_play();
-                    }
-                    far.relay(Some(leg.listen()));
-                    if bridge.waiting != Waiting::EarlyMedia {
-                        leg.relay(Some(far.listen()));
-                    }
-                }
-                let recording = bridge.recording;
-                self.begin_part(recording);
+                self.relay_both(bridge);
+                self.begin_part(bridge.recording);
                 match kind {
                     TransferKind::Blind => {}
                     TransferKind::Bridge => {
@@ -318,31 +308,55 @@ impl CallTask {
             BridgeEvent::FarEnd(nth, news) => {
                 self.feed(ScriptInput::FarEnd { transfer, nth, news }).await;
             }
-            BridgeEvent::Ended(end) => {
-                let (rings, recording) = (bridge.waiting == Waiting::Tone, bridge.recording);
-                let rings = rings && !bridge.is_connected;
-                self.bridge = None;
-                self.end_part(recording);
-                if let Some(leg) = &self.leg {
-                    if rings {
-                        leg.stop_play();
-                    }
-                    leg.relay(None);
-                }
-                if self.is_handed_over {
-                    if !self.awaits_last_word() {
-                        self.inputs.push_back(Input::BridgeEnded);
-                    }
-                } else {
-                    self.feed(ScriptInput::TransferEnded { transfer, end }).await;
-                }
-            }
+            BridgeEvent::Ended(end) => self.bridge_ended(end).await,
             BridgeEvent::Key(key) => {
                 let far_events = bridge.leg().is_some_and(Leg::has_key_events);
                 if let Some(leg) = self.leg.as_ref().filter(|_| far_events) {
                     leg.send_keys(key.encode_utf8(&mut [0; 4]));
                 }
             }
+        }
+    }
+
+    /// Sound before the answer is the network's: tones and announcements.
+    fn relay_early_media(&self, bridge: &Bridge) {
+        let far = bridge.leg().filter(|_| bridge.waiting == Waiting::EarlyMedia);
+        if let (Some(leg), Some(far)) = (&self.leg, far) {
+            leg.relay(Some(far.listen()));
+        }
+    }
+
+    /// The two hear each other, and no ringing any more.
+    fn relay_both(&self, bridge: &Bridge) {
+        let (Some(leg), Some(far)) = (&self.leg, bridge.leg()) else {
+            return;
+        };
+        if bridge.waiting == Waiting::Tone {
+            leg.stop_play();
+        }
+        far.relay(Some(leg.listen()));
+        if bridge.waiting != Waiting::EarlyMedia {
+            leg.relay(Some(far.listen()));
+        }
+    }
+
+    /// The last second leg is over: the script goes on, or the call ends with it.
+    async fn bridge_ended(&mut self, end: TransferEnd) {
+        let Some(bridge) = self.bridge.take() else {
+            return;
+        };
+        self.end_part(bridge.recording);
+        if let Some(leg) = &self.leg {
+            if bridge.waiting == Waiting::Tone && !bridge.is_connected {
+                leg.stop_play();
+            }
+            leg.relay(None);
+        }
+        let transfer = bridge.transfer;
+        if !self.is_handed_over {
+            self.feed(ScriptInput::TransferEnded { transfer, end }).await;
+        } else if !self.awaits_last_word() {
+            self.inputs.push_back(Input::BridgeEnded);
         }
     }
 
