@@ -323,9 +323,7 @@ impl Vxml {
             self.params = params.clone();
         }
         let kept = self.keeps_application(&document, root.as_ref(), &onward.way);
-        for level in [Level::Anonymous, Level::Dialog, Level::Document] {
-            self.scopes.close(level)?;
-        }
+        self.scopes.close_page()?;
         if !kept {
             self.scopes.open(Level::Application)?;
         }
@@ -400,9 +398,7 @@ impl Vxml {
 
     /// A grammar of the root matched: the root becomes the page at hand, its variables stay.
     pub(super) fn become_root(&mut self) -> Result<(), Fault> {
-        for level in [Level::Anonymous, Level::Dialog, Level::Document] {
-            self.scopes.close(level)?;
-        }
+        self.scopes.close_page()?;
         self.scopes.share_document()?;
         self.visit = None;
         self.pages.document = self.pages.root.take();

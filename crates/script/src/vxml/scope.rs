@@ -170,6 +170,14 @@ impl Scopes {
         }
     }
 
+    /// Closes all scopes that go with a page.
+    pub(crate) fn close_page(&mut self) -> Result<(), Fault> {
+        for level in [Level::Anonymous, Level::Dialog, Level::Document] {
+            self.close(level)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn is_open(&self, level: Level) -> bool {
         self.open[level as usize]
     }
