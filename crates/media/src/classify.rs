@@ -43,7 +43,7 @@ use self::beep::Beep;
 use self::cadence::Cadence;
 use self::ear::{Ear, Finding};
 use self::music::MusicDetector;
-use self::questions::{Answer, Questions, Wait};
+use self::questions::{Answer, Occasion, Questions, Wait};
 use self::timing::{PAUSE, Timing};
 
 pub use self::model::{DEPTH, Firm, LEAVES, Model, Tree};
@@ -79,12 +79,8 @@ const LEFT_OVER_CHANCE: f32 = 0.9;
 const FRAMES_LATE_MAX: Duration = Duration::from_millis(300);
 /// How long the end of a phrase is awaited when the time for revising is over.
 const PHRASE_AWAITED_MAX: Duration = Duration::from_millis(2_000);
-/// Pause in which it is asked what was said, in seconds, and voice that is worth asking, in hops: a
-/// single word says nothing.
+/// Pause in which it is asked what was said, in seconds.
 const WORDS_PAUSE_S: f32 = 0.3;
-const WORDS_HOPS_MIN: u32 = 60;
-/// Voice that is worth asking again, of a machine that waits for its words.
-const WORDS_AGAIN_HOPS: u32 = 50;
 /// Longest pause between two rings (ITU-T E.180 Supp. 2: 5 s, and most have 4 s).
 const RING_PAUSE_MAX: Duration = Duration::from_millis(5_000);
 /// A pause up to this length lies within a phrase, in hops.
@@ -386,21 +382,19 @@ impl Classifier {
 
     /// Speech that is a machine's beyond doubt: firm, or heard for its words first.
     fn machine_spoke(&mut self, machine: f32) {
-        self.ask(0);
+        self.ask(Occasion::Firm);
         let until = self.ear.hops.saturating_add(hops(self.settings.words_time));
         let waits = self.questions.wait(machine, until);
         self.decide(Callee::Machine, machine, !waits);
     }
 
-    /// Asks for the words of so many hops of voice, unless they were asked for; whether it did.
-    fn ask(&mut self, least: u32) -> bool {
+    /// Asks for what was said, where words are read and it is worth it.
+    fn ask(&mut self, occasion: Occasion) {
         let is_on = !self.settings.words_time.is_zero();
-        let asks = is_on && self.questions.ask(self.timing.speech_hops(), least);
-        if asks {
+        if is_on && self.questions.ask(self.timing.speech_hops(), occasion) {
             let at = self.since_answer(self.ear.hops);
             self.effects.push_back(Effect::WordsWanted { at });
         }
-        asks
     }
 
     /// Before the answer only a machine can speak: a voicemail, an announcement.
@@ -460,7 +454,7 @@ impl Classifier {
         }
         match self.questions.waits(self.ear.hops) {
             Some(Wait::Goes) => {
-                self.ask(WORDS_AGAIN_HOPS);
+                self.ask(Occasion::TalksOn);
                 return;
             }
             Some(Wait::Over(machine)) => return self.decide(Callee::Machine, machine, true),
@@ -485,7 +479,7 @@ impl Classifier {
             _ => {}
         }
         if features[PAUSE] >= WORDS_PAUSE_S && self.phase == Phase::Deciding {
-            self.ask(WORDS_HOPS_MIN);
+            self.ask(Occasion::Pause);
         }
     }
 

@@ -6,8 +6,23 @@ use super::words::{Speaker, speaker};
 /// Questions that a call has at most: one for each phrase of a short announcement, and two for a
 /// machine that talks on.
 pub const QUESTIONS_MAX: u8 = 4;
-/// Questions that are left for a machine that talks on.
-const LAST_QUESTIONS: u8 = 2;
+/// Questions in the pauses after phrases at most; the others are left for a machine that talks on.
+const PAUSE_QUESTIONS_MAX: u8 = 2;
+/// Voice that is worth asking in a pause, in hops: a single word says nothing.
+const PAUSE_HOPS_MIN: u32 = 60;
+/// Voice that is worth asking again, of a machine that waits for its words, in hops.
+const AGAIN_HOPS_MIN: u32 = 50;
+
+/// When it is asked what was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// A machine would be firm.
+    Firm,
+    /// A phrase has ended.
+    Pause,
+    /// A machine that waits for its words talks on.
+    TalksOn,
+}
 
 /// Questions of a call, and how many of them have an answer.
 #[derive(Debug, Default)]
@@ -42,12 +57,14 @@ pub(super) enum Wait {
 }
 
 impl Questions {
-    /// Whether to ask, where so much voice was heard and `least` of it is worth a question; with
-    /// zero, for a machine that talks on.
-    pub(super) fn ask(&mut self, speech: u32, least: u32) -> bool {
-        let is_machine = least == 0 || self.waiting.is_some();
-        let max = if is_machine { QUESTIONS_MAX } else { QUESTIONS_MAX - LAST_QUESTIONS };
-        let is_news = speech > self.asked_speech && speech - self.asked_speech >= least;
+    /// Whether to ask on this occasion, where so much voice was heard.
+    pub(super) fn ask(&mut self, speech: u32, occasion: Occasion) -> bool {
+        let (least, max) = match occasion {
+            Occasion::Firm => (1, QUESTIONS_MAX),
+            Occasion::Pause => (PAUSE_HOPS_MIN, PAUSE_QUESTIONS_MAX),
+            Occasion::TalksOn => (AGAIN_HOPS_MIN, QUESTIONS_MAX),
+        };
+        let is_news = speech.saturating_sub(self.asked_speech) >= least;
         if !is_news || self.asked >= max {
             return false;
         }

@@ -154,9 +154,10 @@ pub fn settings() -> Settings {
 }
 
 /// Who reads what is said in a recording.
+#[derive(Clone, Copy)]
 pub struct Words<'a> {
     /// Reads all that was said until it is asked.
-    pub read: &'a mut dyn FnMut(&[i16]) -> String,
+    pub read: &'a dyn Fn(&[i16]) -> String,
     /// How long that takes.
     pub time: Duration,
 }
@@ -168,7 +169,7 @@ pub fn effects(
     settings: Settings,
     model: &'static Model,
     start: Instant,
-    mut words: Option<Words<'_>>,
+    words: Option<Words<'_>>,
 ) -> Vec<(Duration, Effect)> {
     let mut classifier = Classifier::with_model(settings, model);
     let mut said = Vec::new();
@@ -183,7 +184,7 @@ pub fn effects(
         classifier.handle(start + at, Input::Frame(frame));
         while let Some(effect) = classifier.poll() {
             said.push((at, effect));
-            if let (Effect::WordsWanted { .. }, Some(words)) = (effect, &mut words) {
+            if let (Effect::WordsWanted { .. }, Some(words)) = (effect, words) {
                 let heard = &samples[..(nth * FRAME_SAMPLES + frame.len())];
                 answers.push_back((at + words.time, (words.read)(heard)));
             }

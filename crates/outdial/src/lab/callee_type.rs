@@ -173,8 +173,8 @@ fn listen_to_all(
     let one = |recording: &Recording| {
         let samples = options.hear(&dir.join(&recording.file))?;
         let duration = Duration::from_millis(samples.len() as u64 * 1_000 / 8_000);
-        let mut read = |samples: &[i16]| reading.read(samples);
-        let words = reading.words(&mut read);
+        let read = |samples: &[i16]| reading.read(samples);
+        let words = reading.words(&read);
         Ok((trial::listen(&samples, options.settings(), &MODEL, start, words), duration))
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -195,12 +195,12 @@ fn explain(options: &Options, reading: &Reading, files: &[PathBuf]) -> Result<Ex
     for file in files {
         let samples = options.hear(file)?;
         println!("{}", file.display());
-        let mut read = |samples: &[i16]| {
+        let read = |samples: &[i16]| {
             let words = reading.read(samples);
             println!("  heard: {}", if words.is_empty() { "nothing" } else { &words });
             words
         };
-        let words = reading.words(&mut read);
+        let words = reading.words(&read);
         let said = trial::effects(&samples, options.settings(), &MODEL, start(), words);
         for (_, effect) in &said {
             println!("  {}", describe(effect));

@@ -59,7 +59,7 @@ impl Reading {
     }
 
     /// For a trial.
-    pub(super) fn words<'a>(&self, read: &'a mut dyn FnMut(&[i16]) -> String) -> Option<Words<'a>> {
+    pub(super) fn words<'a>(&self, read: &'a dyn Fn(&[i16]) -> String) -> Option<Words<'a>> {
         self.is_on().then_some(Words { read, time: READING_TIME })
     }
 
