@@ -98,6 +98,8 @@ pub enum Input<'a> {
     Frame(&'a [i16]),
     /// Nobody wants to know any more.
     Stop,
+    /// What was asked for could not be read: that it told nothing says nothing.
+    Unread,
     /// What a recogniser has understood so far; nothing, if it has understood nothing.
     Words(&'a str),
 }
@@ -153,8 +155,8 @@ pub enum Effect {
     /// The last word; nothing follows it.
     Finished(Verdict),
     /// What was said since the answer should be read now, and [`Input::Words`] told of it, with
-    /// nothing if nothing was understood. Only where [`Settings::words_time`] is set, and at most
-    /// [`QUESTIONS_MAX`] times a call.
+    /// nothing if nothing was understood, or [`Input::Unread`] if it could not be read. Only where
+    /// [`Settings::words_time`] is set, and at most [`QUESTIONS_MAX`] times a call.
     WordsWanted {
         /// When.
         at: Duration,
@@ -236,7 +238,14 @@ impl Classifier {
             (Phase::Early, Input::Answered) => self.answer(now),
             (Phase::Finished, Input::Frame(_)) => {}
             (_, Input::Frame(samples)) => self.hear(now, samples),
-            (Phase::Early | Phase::Deciding, Input::Words(text)) => self.read(text),
+            (Phase::Early | Phase::Deciding, Input::Words(text)) => {
+                let answer = self.questions.answered(text);
+                self.hear_of(answer);
+            }
+            (Phase::Early | Phase::Deciding, Input::Unread) => {
+                let answer = self.questions.unread();
+                self.hear_of(answer);
+            }
             (Phase::Deciding, Input::Expired(Timer::Listen)) => self.settle(),
             (Phase::Greeting | Phase::LateBeep, Input::Expired(Timer::Listen)) => self.finish(),
             (_, Input::Stop) => self.finish(),
@@ -370,14 +379,28 @@ impl Classifier {
         }
     }
 
-    fn read(&mut self, text: &str) {
-        match self.questions.answered(text) {
+    fn hear_of(&mut self, answer: Answer) {
+        match answer {
             Answer::Says(callee) => self.decide(callee, WORDS_CHANCE, true),
             // Of one that talks on, the next words may tell.
             Answer::Leaves(_) if self.is_speaking() && self.questions.may_ask() => {}
-            Answer::Leaves(machine) => self.decide(Callee::Machine, machine, true),
+            Answer::Leaves(machine) => self.end_wait(machine),
             Answer::Nothing => {}
         }
+    }
+
+    /// A machine has waited for its words, and they told nothing: it is firm if it is likely
+    /// enough even so.
+    fn end_wait(&mut self, machine: f32) {
+        self.questions.leave();
+        if self.timing.features().is_none_or(|features| machine >= self.firm_from(&features)) {
+            self.decide(Callee::Machine, machine, true);
+        }
+    }
+
+    /// From which chance on a machine is firm.
+    fn firm_from(&self, features: &Features) -> f32 {
+        self.firm.from(features, self.questions.is_unsaid())
     }
 
     /// Speech that is a machine's beyond doubt: firm, or heard for its words first.
@@ -402,7 +425,7 @@ impl Classifier {
         let Some(features) = self.timing.features() else { return };
         let machine = self.model.machine(&features);
         if self.standing.is_none()
-            && machine >= self.firm.from(&features)
+            && machine >= self.firm_from(&features)
             && !self.music.is_likely()
         {
             self.decide(Callee::Machine, machine, false);
@@ -457,7 +480,7 @@ impl Classifier {
                 self.ask(Occasion::TalksOn);
                 return;
             }
-            Some(Wait::Over(machine)) => return self.decide(Callee::Machine, machine, true),
+            Some(Wait::Over(machine)) => return self.end_wait(machine),
             None => {}
         }
         let Some(features) = self.timing.features() else { return };
@@ -467,7 +490,7 @@ impl Classifier {
         let machine = self.model.machine(&features);
         let least = self.settings.person_pause;
         let is_human = decides_for_person(features[PAUSE], machine, least);
-        let is_firm = machine >= self.firm.from(&features);
+        let is_firm = machine >= self.firm_from(&features);
         match standing {
             Some(Callee::CallScreener) => {}
             Some(Callee::Human | Callee::Machine) if is_firm => self.machine_spoke(machine),

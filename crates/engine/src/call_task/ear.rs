@@ -109,7 +109,7 @@ struct Listening {
     /// Who reads words, if anybody does, what was said for it, and what is being read.
     recognizer: Option<Recognizer>,
     said: Said,
-    reading: JoinSet<String>,
+    reading: JoinSet<Option<String>>,
 }
 
 impl Listening {
@@ -129,10 +129,10 @@ impl Listening {
                     self.said = Said::default();
                     self.feed(classify::Input::Answered);
                 }
-                Some(words) = self.reading.join_next() => {
-                    // A reading that panicked has read nothing.
-                    self.feed(classify::Input::Words(&words.unwrap_or_default()));
-                }
+                Some(read) = self.reading.join_next() => match read {
+                    Ok(Some(words)) => self.feed(classify::Input::Words(&words)),
+                    Ok(None) | Err(_) => self.feed(classify::Input::Unread),
+                },
                 frame = frames.next() => match frame {
                     Some(frame) => {
                         if self.recognizer.is_some() {
@@ -204,10 +204,10 @@ impl Listening {
         let samples = self.said.samples();
         self.reading.spawn(async move {
             match recognizer.spot(&samples).await {
-                Ok(phrases) => phrases.join("\n"),
+                Ok(phrases) => Some(phrases.join("\n")),
                 Err(error) => {
                     tracing::debug!(%error, "what a callee said is not read");
-                    String::new()
+                    None
                 }
             }
         });

@@ -42,6 +42,8 @@ pub struct Firm {
     pub share: f32,
     /// Chance in the first phrase: some people speak long in one breath.
     pub first: f32,
+    /// Chance in the first phrase, where no words were found in it that only machines say.
+    pub unsaid: f32,
     /// Chance in later phrases: few people go on after a pause.
     pub later: f32,
 }
@@ -72,14 +74,19 @@ impl Model {
     /// machines.
     pub fn firm(&self, share: f32) -> Firm {
         let within = self.firm.iter().find(|firm| firm.share <= share);
-        let never = Firm { share: 0.0, first: 1.0, later: 1.0 };
+        let never = Firm { share: 0.0, first: 1.0, unsaid: 1.0, later: 1.0 };
         within.or(self.firm.last()).copied().unwrap_or(never)
     }
 }
 
 impl Firm {
-    /// From which chance on a machine is firm, given what the model looks at.
-    pub fn from(&self, features: &Features) -> f32 {
-        if features[PHRASES] > 1.0 { self.later } else { self.first }
+    /// From which chance on a machine is firm, given what the model looks at, and whether words
+    /// that only machines say were looked for and not found.
+    pub fn from(&self, features: &Features, is_unsaid: bool) -> f32 {
+        match features[PHRASES] > 1.0 {
+            true => self.later,
+            false if is_unsaid => self.unsaid,
+            false => self.first,
+        }
     }
 }

@@ -10,6 +10,9 @@ pub const QUESTIONS_MAX: u8 = 4;
 const PAUSE_QUESTIONS_MAX: u8 = 2;
 /// Voice that is worth asking in a pause, in hops: a single word says nothing.
 const PAUSE_HOPS_MIN: u32 = 60;
+/// Voice in which no words of machines were found that speaks for a person, in hops: machines that
+/// say what they are have said it by then.
+const UNSAID_HOPS_MIN: u32 = 200;
 /// Voice that is worth asking again, of a machine that waits for its words, in hops.
 const AGAIN_HOPS_MIN: u32 = 50;
 
@@ -31,6 +34,8 @@ pub(super) struct Questions {
     open: u8,
     /// Voice at the last question, in hops.
     asked_speech: u32,
+    /// Voice at the last question whose answer told nothing, in hops; zero before.
+    unsaid_speech: u32,
     /// A machine that is firm once all questions have their answer, by which chance, and the hop
     /// at which it is firm without.
     waiting: Option<(f32, u32)>,
@@ -97,14 +102,36 @@ impl Questions {
         Some(Wait::Over(machine))
     }
 
+    /// Whether much was said, was read, and told nothing.
+    pub(super) const fn is_unsaid(&self) -> bool {
+        self.unsaid_speech >= UNSAID_HOPS_MIN
+    }
+
+    /// No machine waits any more.
+    pub(super) const fn leave(&mut self) {
+        self.waiting = None;
+    }
+
     /// A question has this answer, or somebody tells it unasked.
     pub(super) fn answered(&mut self, text: &str) -> Answer {
-        self.open = self.open.saturating_sub(1);
         match speaker(text) {
-            Some(Speaker::CallScreener) => Answer::Says(Callee::CallScreener),
-            Some(Speaker::Machine) => Answer::Says(Callee::Machine),
-            None if self.open > 0 => Answer::Nothing,
-            None => self.waiting.map_or(Answer::Nothing, |(machine, _)| Answer::Leaves(machine)),
+            Some(Speaker::CallScreener) => return Answer::Says(Callee::CallScreener),
+            Some(Speaker::Machine) => return Answer::Says(Callee::Machine),
+            None => {}
+        }
+        let answer = self.unread();
+        if self.open == 0 {
+            self.unsaid_speech = self.asked_speech;
+        }
+        answer
+    }
+
+    /// A question has no answer: what was said could not be read.
+    pub(super) fn unread(&mut self) -> Answer {
+        self.open = self.open.saturating_sub(1);
+        match self.waiting {
+            Some((machine, _)) if self.open == 0 => Answer::Leaves(machine),
+            _ => Answer::Nothing,
         }
     }
 }

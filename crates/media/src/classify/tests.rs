@@ -443,16 +443,25 @@ fn words_tell_screeners_and_voicemails() {
 /// What is told of sound where words are read 200 ms after they are asked for, if at all; and how
 /// often they were asked for.
 fn told_with_words(sound: &[i16], words_ms: u64, text: Option<&str>) -> (Verdict, usize) {
+    told_by(&MODEL, sound, words_ms, text.map(Input::Words))
+}
+
+fn told_by(
+    model: &'static Model,
+    sound: &[i16],
+    words_ms: u64,
+    answer: Option<Input<'_>>,
+) -> (Verdict, usize) {
     let settings = Settings { words_time: ms(words_ms), ..Settings::default() };
     let now = start();
-    let mut classifier = Classifier::new(settings);
+    let mut classifier = Classifier::with_model(settings, model);
     classifier.handle(now, Input::Answered);
     let (mut asked, mut due, mut last) = (0, VecDeque::new(), None);
     for (nth, frame) in sound.chunks(FRAME_SAMPLES).enumerate() {
         let at = now + ms(20 * nth as u64);
-        if let Some(text) = text.filter(|_| due.front().is_some_and(|due| *due <= at)) {
+        if let Some(answer) = answer.filter(|_| due.front().is_some_and(|due| *due <= at)) {
             due.pop_front();
-            classifier.handle(at, Input::Words(text));
+            classifier.handle(at, answer);
         }
         classifier.handle(at, Input::Frame(frame));
         while let Some(effect) = classifier.poll() {
@@ -486,6 +495,37 @@ fn a_machine_is_firm_once_its_words_are_read_or_the_time_for_it_is_over() {
         let later = told.at.as_millis() - firm_ms;
         assert!((later_ms - 20..later_ms + 60).contains(&later), "{text:?} {later}");
     }
+}
+
+/// The model with much room between the chances from which on a machine is firm, and speech in one
+/// breath that is just long enough for the lower one.
+fn long_breath() -> (&'static Model, Vec<i16>) {
+    let firm = vec![Firm { share: 0.05, first: 0.8, unsaid: 0.98, later: 0.98 }].leak();
+    let model = Box::leak(Box::new(Model { firm, ..MODEL }));
+    let breath = |ms| all(&[silence(400), speech(ms, 4), silence(8_000)]);
+    let is_machine = |sound: &Vec<i16>| told_by(model, sound, 0, None).0.callee == Callee::Machine;
+    (model, (20..50).map(|tenths| breath(tenths * 100)).find(is_machine).unwrap())
+}
+
+#[test]
+fn who_speaks_long_and_says_no_words_of_machines_is_a_person() {
+    let (model, sound) = long_breath();
+    for (answer, callee) in [
+        (Some(Input::Words("this is anna speaking who is calling please")), Callee::Human),
+        (Some(Input::Words("")), Callee::Human),
+        (Some(Input::Words("please leave your message after the tone")), Callee::Machine),
+        (Some(Input::Unread), Callee::Machine),
+        (None, Callee::Machine),
+    ] {
+        assert_eq!(told_by(model, &sound, 1_000, answer).0.callee, callee, "{answer:?}");
+    }
+}
+
+#[test]
+fn who_goes_on_for_very_long_is_a_machine_whatever_is_said() {
+    let sound = all(&[silence(400), speech(6_000, 4), silence(8_000)]);
+    let (told, _) = told_with_words(&sound, 1_000, Some("hello this is anna speaking"));
+    assert_eq!(told.callee, Callee::Machine);
 }
 
 #[test]
@@ -552,7 +592,7 @@ fn a_call_without_frames_is_decided_by_its_deadline() {
 
 #[test]
 fn fewer_people_taken_asks_for_higher_chances() {
-    let mut before = Firm { share: 1.0, first: 0.0, later: 0.0 };
+    let mut before = Firm { share: 1.0, first: 0.0, unsaid: 0.0, later: 0.0 };
     for share in [0.1, 0.05, 0.02, 0.01, 0.001, 0.0, f32::NAN] {
         let firm = MODEL.firm(share);
         assert!(firm.first >= before.first && firm.later >= before.later, "{share}");
