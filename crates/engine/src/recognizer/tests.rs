@@ -36,6 +36,27 @@ async fn synthesized(program: &str, options: &[&str], input: &str) -> Vec<i16> {
     [&quiet[..], sound.samples(), &quiet[..]].concat()
 }
 
+/// What comes of it on a machine that may have much else to do: who was too slow is asked again.
+async fn in_the_end<T>(ask: impl AsyncFn() -> Result<T, RecognizerError>) -> T {
+    for _ in 0..10 {
+        match ask().await {
+            Err(RecognizerError::Slow(_)) => {}
+            done => return done.unwrap(),
+        }
+    }
+    panic!("the recognizer was too slow ten times");
+}
+
+/// What a recognizer makes of what the synthesizer says.
+async fn understood(
+    recognizer: &Recognizer,
+    grammar: &Arc<Grammar>,
+    text: &str,
+) -> Vec<Hypothesis> {
+    let sound = spoken(text).await;
+    in_the_end(async || recognizer.recognize(&[Arc::clone(grammar)], &sound).await).await
+}
+
 fn grammar(words: &str) -> Arc<Grammar> {
     grammar_in(words, "en-US")
 }
@@ -61,17 +82,16 @@ async fn words_of_a_grammar_are_recognized_and_others_are_not_believed() {
     recognizer.check().await.unwrap();
     let cities = grammar("new york|chicago|operator|yes please");
     for words in ["new york", "chicago", "operator"] {
-        let found = recognizer.recognize(&[Arc::clone(&cities)], &spoken(words).await).await;
-        let found = found.unwrap();
+        let found = understood(&recognizer, &cities, words).await;
         assert_eq!(found.first().map(|best| best.words.as_str()), Some(words));
         assert!(found[0].confidence >= 0.5, "{found:?}");
     }
     for words in ["hello my friend", "can you repeat that please", "umbrella", "who is calling"] {
-        let found = recognizer.recognize(&[Arc::clone(&cities)], &spoken(words).await).await;
-        assert!(found.unwrap().iter().all(|one| one.confidence < 0.5), "{words}");
+        let found = understood(&recognizer, &cities, words).await;
+        assert!(found.iter().all(|one| one.confidence < 0.5), "{words}");
     }
-    let other = recognizer.recognize(&[grammar("yes")], &spoken("hello my friend").await).await;
-    let best = other.unwrap().first().map_or(0.0, |best| best.confidence);
+    let other = understood(&recognizer, &grammar("yes"), "hello my friend").await;
+    let best = other.first().map_or(0.0, |best| best.confidence);
     assert!(best < 0.5, "{best}");
     let left = std::fs::read_dir(dir.path().join("recognizer")).unwrap().count();
     assert_eq!(left, 1, "nothing is left behind but the name of standard input");
@@ -82,10 +102,10 @@ async fn silence_and_words_that_nobody_can_say_are_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let recognizer = recognizer(dir.path());
     recognizer.check().await.unwrap();
-    let silence = recognizer.recognize(&[grammar("yes|no")], &[0; 8_000]).await.unwrap();
+    let yes_no = [grammar("yes|no")];
+    let silence = in_the_end(async || recognizer.recognize(&yes_no, &[0; 8_000]).await).await;
     assert!(silence.iter().all(|one| one.confidence < 0.95), "{silence:?}");
-    let unknown = recognizer.recognize(&[grammar("xyzzyq")], &spoken("yes").await).await;
-    assert_eq!(unknown.unwrap(), []);
+    assert_eq!(understood(&recognizer, &grammar("xyzzyq"), "yes").await, []);
     assert_eq!(recognizer.recognize(&[], &spoken("yes").await).await.unwrap(), []);
 }
 
@@ -127,14 +147,15 @@ async fn phrases_of_machines_are_spotted_and_what_people_say_is_not() {
         ("using a screening service from google", "screening service"),
     ];
     for (said, phrase) in machines {
-        let found = recognizer.spot(&voiced(said).await).await.unwrap();
+        let sound = voiced(said).await;
+        let found = in_the_end(async || recognizer.spot(&sound).await).await;
         assert!(found.contains(&phrase), "{said}: {found:?}");
     }
     let people =
         ["hello", "peter miller speaking", "yes who is this please", "hello this is the bakery"];
     for said in people {
         for sound in [voiced(said).await, spoken(said).await] {
-            let found = recognizer.spot(&sound).await.unwrap();
+            let found = in_the_end(async || recognizer.spot(&sound).await).await;
             assert!(found.is_empty(), "{said}: {found:?}");
         }
     }

@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::harness::{at, port};
+use crate::harness::{at, ports};
 use crate::relay::Weather;
 use crate::sip::{Message, audio_port};
 
@@ -51,7 +51,8 @@ impl Ear {
 
     /// The same that speaks nothing but this codec.
     pub(crate) async fn speaking(codec: Codec) -> Self {
-        let socket = Arc::new(UdpSocket::bind(at(port())).await.unwrap());
+        // The one behind it is for reports (RTCP), of which it takes no notice.
+        let socket = Arc::new(UdpSocket::bind(at(ports(2))).await.unwrap());
         let packets: Arc<Mutex<Vec<Packet>>> = Arc::default();
         let (ear, kept) = (Arc::clone(&socket), Arc::clone(&packets));
         let task = tokio::spawn(async move {

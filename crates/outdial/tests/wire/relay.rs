@@ -222,16 +222,24 @@ async fn carry(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             Ok((length, peer)) = shared.front.recv_from(&mut ahead) => {
+                if is_stray(&ahead[..length]) {
+                    continue;
+                }
                 caller = Some(peer);
                 shared.from_outdial(&ahead[..length], peer).await;
             }
             Ok((length, _)) = shared.back.recv_from(&mut behind) => {
-                if let Some(caller) = caller {
+                if let Some(caller) = caller.filter(|_| !is_stray(&behind[..length])) {
                     pass(&shared, From::FarEnd, &behind[..length], caller).await;
                 }
             }
         }
     }
+}
+
+/// Whether it is sound (RTP, version 2) that somebody still sends to who had the port before.
+fn is_stray(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|byte| byte >> 6 == 2)
 }
 
 impl Shared {

@@ -254,6 +254,12 @@ impl Server {
         rows.into_iter().map(named).collect()
     }
 
+    /// How many contacts a campaign has, in whatever state.
+    pub(crate) async fn contacts_of(&self, campaign: &str) -> u64 {
+        let counts = self.campaigns().await[campaign]["counts"].clone();
+        counts.as_object().unwrap().values().filter_map(Value::as_u64).sum()
+    }
+
     /// How it is doing.
     pub(crate) async fn health(&self) -> Value {
         http::send(self.api, "GET", "/healthz", &[], "").await.json()
