@@ -20,6 +20,8 @@ check: ## Format, lints and documentation, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	@# The fuzz targets have a lock file of their own, which dependencies added here leave behind.
+	$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml > /dev/null
 
 golden: ## Rewrite golden files from what the code says now; read the diff
 	UPDATE_GOLDEN=1 UPDATE_EXPECT=1 $(CARGO) test --locked --workspace
