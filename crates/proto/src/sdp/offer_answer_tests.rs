@@ -298,6 +298,17 @@ fn media_that_we_do_not_speak_are_refused_in_their_place() {
 }
 
 #[test]
+fn blank_that_parts_no_words_is_one_in_the_answer_too() {
+    // Of refused media the answer repeats the first format, whatever it is.
+    for format in ["\u{b}", "\u{2003}", "\u{85}"] {
+        let offer = theirs("0", "") + &format!("m=image 5000 udptl\t{format} t38\r\n");
+        let (bytes, _) = answer(&mut negotiation(), &offer);
+        let told = Description::parse(&bytes).unwrap();
+        assert_eq!(told.media[1].formats, [format]);
+    }
+}
+
+#[test]
 fn offers_that_cannot_be_answered_are_refused_with_their_status_and_change_nothing() {
     let refusals = [
         (theirs("18", ""), 488),

@@ -10,6 +10,8 @@ use crate::sip::parse::as_text;
 
 /// Largest description, in octets; those of telephones have a few hundred.
 pub const SDP_BYTES_MAX: usize = 32_768;
+/// What parts the words of a line.
+const BLANKS: [char; 2] = [' ', '\t'];
 /// Most lines in a description.
 pub const LINES_MAX: usize = 1_024;
 /// Most media in a description.
@@ -79,8 +81,9 @@ impl Reader {
             return Err("v=0, the only version");
         }
         self.has_version = true;
-        // Only a= keeps the space at its end, for values may mean it.
-        let trimmed = value.trim();
+        // Only a= keeps the space at its end, for values may mean it. What parts words is trimmed,
+        // and no other blank, so that a word which is read is one when it is written again.
+        let trimmed = value.trim_matches(BLANKS);
         match kind {
             "o" if self.origin.is_none() => self.origin = Some(read_origin(trimmed)?),
             "o" => return Err("one o="),
@@ -202,5 +205,5 @@ fn read_attribute(value: &str) -> Result<Attribute, &'static str> {
 
 /// The grammar has one space between words; more are overlooked.
 fn words(value: &str) -> impl Iterator<Item = &str> {
-    value.split([' ', '\t']).filter(|word| !word.is_empty())
+    value.split(BLANKS).filter(|word| !word.is_empty())
 }
