@@ -11,13 +11,15 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-/// What the callee hears; the key goes back to this application.
+/// What the callee hears; the key goes back to this application. Keys alone are heard: "Hello?" into
+/// a question for a digit is easily taken for "oh".
 const PAGE: &str = r##"<?xml version="1.0" encoding="UTF-8"?>
 <vxml version="2.0" xmlns="http://www.w3.org/2001/vxml">
   <var name="reference" expr="'REFERENCE'"/>
   <form id="reminder">
     <field name="answer" type="digits?length=1">
       <property name="timeout" value="3s"/>
+      <property name="inputmodes" value="dtmf"/>
       <prompt>Hello. Your appointment is tomorrow at nine. Press a key to confirm.</prompt>
       <noinput count="1"><prompt>Please press a key.</prompt></noinput>
       <noinput count="2"><goto next="#bye"/></noinput>
