@@ -55,18 +55,18 @@ impl SitDetector {
     /// A tone has ended.
     pub(crate) fn ended(&mut self, run: &Run) {
         let tone = self.whole(run);
-        self.last = Some(tone);
         let fits =
             |place: usize| BANDS_HZ[place].contains(&tone.hz) && LENGTH_HOPS.contains(&tone.hops);
         match self.heard {
             [Some(first), _] if fits(1) && follows(first, tone) => self.heard[1] = Some(tone),
             _ if fits(0) => self.heard = [Some(tone), None],
             // It may have a hole, and be long enough with what comes behind it.
-            _ if self.is_candidate(run) => {}
+            _ if self.may_be_next(tone) => {}
             // A click between two tones is no tone.
             _ if run.hops > 5 => self.heard = [None, None],
             _ => {}
         }
+        self.last = Some(tone);
     }
 
     /// A tone sounds; which code the three have, when there is no doubt any more.
@@ -83,7 +83,10 @@ impl SitDetector {
 
     /// Whether a tone that has begun may become one of the three.
     pub(crate) fn is_candidate(&self, run: &Run) -> bool {
-        let tone = self.whole(run);
+        self.may_be_next(self.whole(run))
+    }
+
+    fn may_be_next(&self, tone: Heard) -> bool {
         match self.heard {
             [Some(first), None] if follows(first, tone) => BANDS_HZ[1].contains(&tone.hz),
             [Some(_), Some(second)] if follows(second, tone) => BANDS_HZ[2].contains(&tone.hz),
